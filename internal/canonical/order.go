@@ -1,0 +1,108 @@
+package canonical
+
+import (
+	"time"
+
+	"github.com/shopspring/decimal"
+)
+
+// Order is a shop's checkout as it is posted to POST /v1/orders. Amounts are in Currency.
+type Order struct {
+	OrderID             string            `json:"orderId"`
+	Channel             string            `json:"channel"`
+	PlacedAt            time.Time         `json:"placedAt"`
+	Currency            string            `json:"currency"`
+	CustomerPONumber    string            `json:"customerPoNumber,omitempty"`
+	Customer            Customer          `json:"customer"`
+	BillTo              Address           `json:"billTo"`
+	ShipTo              Address           `json:"shipTo"`
+	Lines               []LineItem        `json:"lines"`
+	Shipping            decimal.Decimal   `json:"shipping"`
+	Discount            decimal.Decimal   `json:"discount"`
+	Total               decimal.Decimal   `json:"total"`
+	Payment             PaymentMethod     `json:"payment"`
+	Device              Device            `json:"device"`
+	MerchantDefinedData map[string]string `json:"merchantDefinedData,omitempty"` // field number "1".."100" to value
+	Custom              map[string]string `json:"custom,omitempty"`              // free fields of shop or CRM, for mappings
+}
+
+// Customer is the buyer. ErpCode is set where the shop knows the ERP's customer code.
+type Customer struct {
+	ID        string `json:"id"`
+	ErpCode   string `json:"erpCode,omitempty"`
+	Company   string `json:"company,omitempty"`
+	Email     string `json:"email"`
+	FirstName string `json:"firstName"`
+	LastName  string `json:"lastName"`
+	Phone     string `json:"phone,omitempty"`
+}
+
+// Address is a postal address: Region is the ISO 3166-2 subdivision without its country ("CA"), Country ISO 3166-1 alpha-2.
+type Address struct {
+	Name       string `json:"name"`
+	Line1      string `json:"line1"`
+	Line2      string `json:"line2,omitempty"`
+	City       string `json:"city"`
+	Region     string `json:"region,omitempty"`
+	PostalCode string `json:"postalCode,omitempty"`
+	Country    string `json:"country"`
+}
+
+// LineItem is one order line. UnitPrice is net of tax; Discount and Tax are amounts for the whole line.
+type LineItem struct {
+	SKU         string          `json:"sku"`
+	Description string          `json:"description"`
+	Quantity    decimal.Decimal `json:"quantity"`
+	UnitPrice   decimal.Decimal `json:"unitPrice"`
+	Discount    decimal.Decimal `json:"discount"`
+	Tax         decimal.Decimal `json:"tax"`
+}
+
+// PaymentMethod is how the order is paid: a token, never a card number.
+type PaymentMethod struct {
+	Token    Token         `json:"token"`
+	Capture  CapturePolicy `json:"capture"`
+	SaveCard bool          `json:"saveCard,omitempty"`
+}
+
+// Token stands for a card at the gateway.
+type Token struct {
+	Type  TokenType `json:"type"`
+	Value string    `json:"value"`
+}
+
+// TokenType says which of the gateway's tokens a Token is.
+type TokenType string
+
+// The token types of the order document.
+const (
+	TokenTransient            TokenType = "transient"            // Microform or Unified Checkout JWT, lives 15 minutes
+	TokenCustomer             TokenType = "customer"             // TMS customer, its default instrument
+	TokenPaymentInstrument    TokenType = "paymentInstrument"    // TMS payment instrument
+	TokenInstrumentIdentifier TokenType = "instrumentIdentifier" // TMS instrument identifier
+)
+
+// CapturePolicy says when an authorized payment is captured.
+type CapturePolicy string
+
+// The capture policies of the order document.
+const (
+	CaptureImmediate          CapturePolicy = "immediate"           // authorization and capture in one request where policy allows
+	CaptureAfterAuthorization CapturePolicy = "after_authorization" // two requests
+	CaptureOnShipment         CapturePolicy = "on_shipment"         // per shipment
+)
+
+// Device is what the browser told about itself, for Decision Manager.
+type Device struct {
+	IPAddress            string `json:"ipAddress,omitempty"`
+	FingerprintSessionID string `json:"fingerprintSessionId,omitempty"`
+	UserAgent            string `json:"userAgent,omitempty"`
+}
+
+// Money pairs an amount of this order with the order's currency.
+func (o Order) Money(amount decimal.Decimal) Money { return NewMoney(amount, o.Currency) }
+
+// Extended is quantity times unit price, rounded to the currency's minor units, before discount and tax.
+func (l LineItem) Extended(currency string) decimal.Decimal {
+	return RoundAmount(l.Quantity.Mul(l.UnitPrice), currency)
+}

@@ -39,8 +39,11 @@ func (m Money) String() string {
 	return FormatAmount(m.Amount, m.Currency) + " " + m.Currency
 }
 
-// MinorUnits gives the decimals of a currency (USD 2, JPY 0, KWD 3). Unknown codes give an error.
+// MinorUnits gives the decimals of a currency by ISO 4217 (USD 2, JPY 0, KWD 3). Unknown codes give an error.
 func MinorUnits(code string) (int32, error) {
+	if scale, ok := isoScales[code]; ok {
+		return scale, nil
+	}
 	unit, err := currency.ParseISO(code)
 	if err != nil || unit.String() != code {
 		return 0, fmt.Errorf("currency is not an ISO 4217 code")

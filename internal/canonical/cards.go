@@ -1,0 +1,405 @@
+package canonical
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Finding says where a card number stands; never what it is. A field whose name holds the number appears as "*".
+type Finding struct {
+	Pointer string `json:"pointer"` // RFC 6901; "" where the body is not JSON
+}
+
+// ErrNotJSON tells that a body was not one JSON value, so that its raw text was searched.
+var ErrNotJSON = errors.New("body is not valid JSON")
+
+// FindCardNumbers searches every string, number and field name of a JSON body for card numbers. A body that is not JSON is searched
+// as text and reported with ErrNotJSON beside what was found, so that a broken body with a card in it is recognized too.
+//
+// What counts as a card number: whole groups of digits of any script, 13 to 19 in all, joined by at most three separators
+// each (spaces, dashes, dots, slashes and their Unicode kin, invisible characters), that pass the Luhn check and have first
+// digits and length of an issuer. Not counted, to spare what shops really send: part of a longer unbroken run of digits
+// (gateway ids have 22), colons as separators (clock times), "+" with up to 14 digits (telephone numbers).
+// Spared by place: /lines/*/sku with a valid GTIN check digit, and /payment/token/value in the shape of its type's tokens.
+func FindCardNumbers(body []byte) ([]Finding, error) {
+	s := &cardScan{}
+	if err := s.json(body); err != nil {
+		if holdsCard(unescape(string(body))) || holdsCard(string(body)) {
+			return []Finding{{}}, ErrNotJSON
+		}
+		return nil, ErrNotJSON
+	}
+	return s.findings(), nil
+}
+
+type cardScan struct {
+	found []Finding
+	token struct {
+		Token
+		suspicious bool
+	}
+	path []cardStep
+}
+
+// cardStep is an open object or array: the member that is being read.
+type cardStep struct {
+	array bool
+	index int
+	name  string
+	named bool // the name of an object's next value was read
+}
+
+func (s *cardScan) json(body []byte) error {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	for {
+		token, err := decoder.Token()
+		if errors.Is(err, io.EOF) {
+			if len(s.path) > 0 {
+				return io.ErrUnexpectedEOF
+			}
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		s.read(token)
+	}
+}
+
+func (s *cardScan) read(token json.Token) {
+	switch value := token.(type) {
+	case json.Delim:
+		s.delimiter(value)
+		return
+	case string:
+		if top := s.top(); top != nil && !top.array && !top.named {
+			s.name(top, value)
+			return
+		}
+		s.text(value)
+	case json.Number:
+		s.text(value.String())
+	}
+	s.next()
+}
+
+func (s *cardScan) delimiter(d json.Delim) {
+	switch d {
+	case '{', '[':
+		s.path = append(s.path, cardStep{array: d == '['})
+	default:
+		s.path = s.path[:len(s.path)-1]
+		s.next()
+	}
+}
+
+func (s *cardScan) top() *cardStep {
+	if len(s.path) == 0 {
+		return nil
+	}
+	return &s.path[len(s.path)-1]
+}
+
+func (s *cardScan) name(top *cardStep, name string) {
+	top.name, top.named = pointerToken(name), true
+	if holdsCard(name) {
+		s.found = append(s.found, Finding{Pointer: s.pointer()})
+	}
+}
+
+// next moves past a complete value.
+func (s *cardScan) next() {
+	if top := s.top(); top != nil {
+		top.index++
+		top.named = false
+	}
+}
+
+func (s *cardScan) text(value string) {
+	pointer := s.pointer()
+	switch {
+	case pointer == "/payment/token/type":
+		s.token.Type = TokenType(value)
+	case pointer == "/payment/token/value":
+		// The type may follow: judged when the body was read. A member given twice is judged each time.
+		if s.token.suspicious && !s.token.opaque() {
+			s.found = append(s.found, Finding{Pointer: pointer})
+		}
+		s.token.Value, s.token.suspicious = value, holdsCard(value)
+		return
+	case s.isSKU() && validGTIN(value):
+		return
+	}
+	if holdsCard(value) {
+		s.found = append(s.found, Finding{Pointer: pointer})
+	}
+}
+
+func (s *cardScan) isSKU() bool {
+	return len(s.path) == 3 && !s.path[0].array && s.path[0].name == "lines" && s.path[1].array &&
+		!s.path[2].array && s.path[2].name == "sku"
+}
+
+func (s *cardScan) findings() []Finding {
+	if s.token.suspicious && !s.token.opaque() {
+		s.found = append(s.found, Finding{Pointer: "/payment/token/value"})
+	}
+	return s.found
+}
+
+func (s *cardScan) pointer() string {
+	var b strings.Builder
+	for _, step := range s.path {
+		b.WriteByte('/')
+		if step.array {
+			b.WriteString(strconv.Itoa(step.index))
+		} else {
+			b.WriteString(step.name)
+		}
+	}
+	return b.String()
+}
+
+// pointerToken writes a field name that came from outside as part of a pointer: bounded, and "*" where it holds a card number.
+func pointerToken(name string) string {
+	const most = 64
+	if holdsCard(name) {
+		return "*"
+	}
+	if utf8.RuneCountInString(name) > most {
+		name = string([]rune(name)[:most]) + "…"
+	}
+	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+}
+
+// group is an unbroken run of digits.
+type group struct {
+	digits string // ASCII
+	plus   bool   // a plus sign stands before it
+}
+
+// HoldsCardNumber tells whether a text holds a card number by the rules of FindCardNumbers.
+func HoldsCardNumber(text string) bool { return holdsCard(text) }
+
+func holdsCard(text string) bool {
+	if len(text) < 13 {
+		return false
+	}
+	for _, run := range digitRuns(text) {
+		if runHoldsCard(run) {
+			return true
+		}
+	}
+	return false
+}
+
+// runHoldsCard tries every sequence of whole neighbouring groups.
+func runHoldsCard(run []group) bool {
+	for first := range run {
+		number := ""
+		for _, g := range run[first:] {
+			number += g.digits
+			if len(number) > 19 {
+				break
+			}
+			if run[first].plus && len(number) <= 14 {
+				continue // telephone number
+			}
+			if issued(number) && luhn(number) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// digitRuns cuts a text into runs of digit groups that only separators stand between.
+func digitRuns(text string) [][]group {
+	const mostSeparators = 3
+	var runs [][]group
+	var run []group
+	var digits []byte
+	separators, plus := 0, false
+	closeGroup := func() {
+		if len(digits) > 0 {
+			run = append(run, group{digits: string(digits), plus: plus})
+			digits, plus = digits[:0], false
+		}
+	}
+	closeRun := func() {
+		closeGroup()
+		if len(run) > 0 {
+			runs = append(runs, run)
+			run = nil
+		}
+	}
+	for _, r := range text {
+		switch digit := digitOf(r); {
+		case digit >= 0:
+			digits = append(digits, byte('0'+digit))
+			separators = 0
+		case isSeparator(r):
+			closeGroup()
+			if separators++; separators > mostSeparators {
+				closeRun()
+			}
+		default:
+			closeRun()
+			separators, plus = 0, r == '+'
+		}
+	}
+	closeRun()
+	return runs
+}
+
+// digitOf gives the value of a decimal digit of any script, or -1. Every range of Unicode's Nd starts with a zero and
+// holds whole sets of ten.
+func digitOf(r rune) int {
+	if r <= unicode.MaxASCII {
+		if r >= '0' && r <= '9' {
+			return int(r - '0')
+		}
+		return -1
+	}
+	for _, span := range unicode.Nd.R16 {
+		if r >= rune(span.Lo) && r <= rune(span.Hi) {
+			return int(r-rune(span.Lo)) % 10
+		}
+	}
+	for _, span := range unicode.Nd.R32 {
+		if r >= rune(span.Lo) && r <= rune(span.Hi) {
+			return int(r-rune(span.Lo)) % 10
+		}
+	}
+	return -1
+}
+
+func isSeparator(r rune) bool {
+	switch r {
+	case ' ', '-', '.', '/', '_', ',', '|', '\\', '*', '·', '•', '‧', '−', '⁄', '∕', '⁃', '．', '／', '＿', '，', '・', '。', '､':
+		return true
+	}
+	return unicode.In(r, unicode.Zs, unicode.Zl, unicode.Zp, unicode.Pd, unicode.Cf, unicode.Cc, unicode.Mn)
+}
+
+// issuer is a range of first digits, with the lengths of its numbers.
+type issuer struct {
+	low, high string // inclusive, same length
+	lengths   []int
+}
+
+var (
+	sixteen  = []int{16}
+	long     = []int{16, 17, 18, 19}
+	anything = []int{13, 14, 15, 16, 17, 18, 19}
+)
+
+// issuers are the ranges of the brands that the gateway knows.
+var issuers = []issuer{
+	{"4", "4", []int{13, 16, 19}},               // Visa, Electron, Dankort and other co-brands
+	{"51", "55", sixteen},                       // Mastercard
+	{"2221", "2720", sixteen},                   // Mastercard
+	{"34", "34", []int{15}},                     // American Express
+	{"37", "37", []int{15}},                     // American Express
+	{"300", "305", []int{14, 16, 17, 18, 19}},   // Diners Club, Carte Blanche
+	{"3095", "3095", []int{14, 16, 17, 18, 19}}, // Diners Club
+	{"36", "36", []int{14, 15, 16, 17, 18, 19}}, // Diners Club
+	{"38", "39", []int{14, 16, 17, 18, 19}},     // Diners Club
+	{"3528", "3589", long},                      // JCB
+	{"50", "50", anything},                      // Maestro, Elo, Meeza, RuPay, Carnet, Aura
+	{"56", "59", anything},                      // Maestro
+	{"6", "6", anything},                        // Discover, UnionPay, Maestro, RuPay, Hipercard, Jaywan
+	{"81", "82", long},                          // UnionPay, RuPay
+	{"1", "1", []int{15}},                       // UATP
+	{"2014", "2014", []int{15}},                 // EnRoute
+	{"2149", "2149", []int{15}},                 // EnRoute
+	{"2200", "2204", long},                      // Mir
+	{"2869", "2869", sixteen},                   // Carnet
+	{"9792", "9792", sixteen},                   // Troy
+}
+
+func issued(number string) bool {
+	for _, i := range issuers {
+		if len(number) < 13 {
+			return false
+		}
+		if prefix := number[:len(i.low)]; prefix < i.low || prefix > i.high {
+			continue
+		}
+		for _, length := range i.lengths {
+			if length == len(number) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func luhn(number string) bool {
+	sum := 0
+	for i := range len(number) {
+		digit := int(number[len(number)-1-i] - '0')
+		if i%2 == 1 {
+			if digit *= 2; digit > 9 {
+				digit -= 9
+			}
+		}
+		sum += digit
+	}
+	return sum%10 == 0
+}
+
+// validGTIN checks the GS1 check digit of GTIN-8, -12, -13 and -14.
+func validGTIN(code string) bool {
+	switch len(code) {
+	case 8, 12, 13, 14:
+	default:
+		return false
+	}
+	sum := 0
+	for i := range len(code) {
+		digit := int(code[len(code)-1-i]) - '0'
+		if digit < 0 || digit > 9 {
+			return false
+		}
+		if i%2 == 1 {
+			digit *= 3
+		}
+		sum += digit
+	}
+	return sum%10 == 0
+}
+
+// unescape resolves JSON's \uXXXX in a text that may not be JSON, so that an escape can't hide a digit.
+func unescape(text string) string {
+	if !strings.Contains(text, `\u`) {
+		return text
+	}
+	var b strings.Builder
+	for {
+		before, after, found := strings.Cut(text, `\u`)
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		code, err := uint64(0), error(fmt.Errorf("too short"))
+		if len(after) >= 4 {
+			code, err = strconv.ParseUint(after[:4], 16, 16)
+		}
+		if err != nil {
+			b.WriteString(`\u`)
+			text = after
+			continue
+		}
+		b.WriteRune(rune(code))
+		text = after[4:]
+	}
+}

@@ -1,0 +1,303 @@
+// Package outbound is the way to every system outside: one http.RoundTripper with circuit breaker, client-side rate limit,
+// time-out, bounded answers and a record of each call. It tells a request that never left from one whose answer was lost,
+// because the first may be sent again and the second must be asked for.
+package outbound
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+	"golang.org/x/time/rate"
+
+	"github.com/tenderline/tenderline/internal/fault"
+)
+
+// Config describes the way to one system. Only System is needed; zero values give the defaults named below.
+type Config struct {
+	System  string        // name in faults, logs and records: "cybersource", "erp-syspro"
+	Limit   rate.Limit    // calls per second; 0: no limit
+	Burst   int           // calls at once under the limit; default 1
+	MaxWait time.Duration // longest wait for the limit before a call is refused; default 2 s
+	Breaker Breaker
+	Timeout time.Duration // one call, from the first byte sent to the last one read; default 25 s
+	MaxBody int64         // bytes of an answer; default 4 MiB
+
+	Base     http.RoundTripper          // default NewBase()
+	Logger   *slog.Logger               // default: nothing is logged
+	Observe  func(Call)                 // sees every call, for metrics
+	Route    func(*http.Request) string // name of a request's route; default: the path with its ids replaced
+	Clock    func() time.Time           // default time.Now
+	TraceIDs []string                   // answer headers that may hold the other side's id of the call, the first present one counts
+}
+
+// Breaker says when a system counts as down. 5xx, broken connections and time-outs are failures; 4xx are answers.
+type Breaker struct {
+	FailureRatio float64       // share of failures that opens it; default 0.6
+	MinRequests  uint32        // calls in the window before the ratio counts; default 10
+	Window       time.Duration // over which calls are counted while it is closed; default 30 s
+	OpenFor      time.Duration // pause before a probe is let through; default 15 s
+}
+
+// The codes of faults made here, where the other side gave none.
+const (
+	CodeBreakerOpen   = "BREAKER_OPEN"      // the breaker is open: nothing was sent
+	CodeClientLimit   = "CLIENT_RATE_LIMIT" // our own limit: nothing was sent
+	CodeNotSent       = "NOT_SENT"          // no connection, or it broke before the first byte
+	CodeNoAnswer      = "NO_ANSWER"         // sent, then the connection broke
+	CodeTimeout       = "TIMEOUT"           // sent, then the time was up
+	CodeBrokenAnswer  = "TRUNCATED_ANSWER"  // the answer began and broke off
+	CodeAnswerTooLong = "ANSWER_TOO_LONG"   // the answer is beyond MaxBody
+	CodeCancelled     = "CANCELLED"         // the caller gave up after the request had left
+	codeServerError   = "SERVER_ERROR"      // a 5xx, for the breaker and the record
+	halfOpenPause     = time.Second         // pause while another call probes a half-open breaker
+	defaultTimeout    = 25 * time.Second    // shorter than an activity's start-to-close time-out
+	defaultMaxBody    = int64(4 * 1024 * 1024)
+)
+
+// Transport builds the stack. Errors of RoundTrip are *fault.Fault:
+//   - RateLimit with RetryAfter: the breaker is open or the limit's queue too long; nothing was sent;
+//   - Connection: nothing was sent, or the request only reads;
+//   - UnknownOutcome: sent, and no complete answer came.
+//
+// A complete answer of any status is no error. Its body is read into memory, so that closing it can't fail. A request is
+// sent at most once: bodies can't be replayed by net/http, not even under an Idempotency-Key.
+func Transport(config Config) http.RoundTripper {
+	config = config.withDefaults()
+	t := &transport{config: config}
+	if config.Limit > 0 {
+		t.limiter = rate.NewLimiter(config.Limit, config.Burst)
+	}
+	t.breaker = gobreaker.NewCircuitBreaker[*http.Response](gobreaker.Settings{
+		Name:     config.System,
+		Interval: config.Breaker.Window,
+		Timeout:  config.Breaker.OpenFor,
+		ReadyToTrip: func(counts gobreaker.Counts) bool {
+			return counts.Requests >= config.Breaker.MinRequests &&
+				float64(counts.TotalFailures) >= config.Breaker.FailureRatio*float64(counts.Requests)
+		},
+		OnStateChange: t.stateChanged,
+		IsExcluded:    saysNothingOfTheSystem,
+	})
+	return t
+}
+
+// Client is an http.Client over the transport that never follows a redirect: the signature covers one host and path, and a
+// redirect that net/http follows would send a body twice.
+func Client(transport http.RoundTripper) *http.Client {
+	return &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+func (c Config) withDefaults() Config {
+	c.Burst = max(c.Burst, 1)
+	c.MaxWait = orDefault(c.MaxWait, 2*time.Second)
+	c.Timeout = orDefault(c.Timeout, defaultTimeout)
+	c.MaxBody = orDefault(c.MaxBody, defaultMaxBody)
+	c.Breaker.FailureRatio = orDefault(c.Breaker.FailureRatio, 0.6)
+	c.Breaker.MinRequests = orDefault(c.Breaker.MinRequests, 10)
+	c.Breaker.Window = orDefault(c.Breaker.Window, 30*time.Second)
+	c.Breaker.OpenFor = orDefault(c.Breaker.OpenFor, 15*time.Second)
+	if c.Base == nil {
+		c.Base = NewBase()
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Observe == nil {
+		c.Observe = func(Call) {}
+	}
+	if c.Route == nil {
+		c.Route = func(request *http.Request) string { return RouteOf(request.URL.Path) }
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	if c.TraceIDs == nil {
+		c.TraceIDs = []string{"v-c-correlation-id", "X-Correlation-Id", "X-Request-Id"}
+	}
+	return c
+}
+
+func orDefault[T int64 | uint32 | float64 | time.Duration](value, fallback T) T {
+	if value > 0 {
+		return value
+	}
+	return fallback
+}
+
+type transport struct {
+	config   Config
+	breaker  *gobreaker.CircuitBreaker[*http.Response]
+	limiter  *rate.Limiter
+	openedAt atomic.Int64 // Unix nanoseconds; of the breaker's own clock, which is the wall clock
+}
+
+// errServerError marks a 5xx for the breaker; it never leaves this package.
+var errServerError = errors.New("server error")
+
+// RoundTrip sends one request, at most once.
+func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
+	call := Call{
+		At:           t.config.Clock(),
+		System:       t.config.System,
+		Method:       request.Method,
+		Route:        t.config.Route(request),
+		OperationKey: operationOf(request.Context()),
+	}
+	response, err := t.breaker.Execute(func() (*http.Response, error) {
+		if err := t.wait(request.Context()); err != nil {
+			closeBody(request)
+			return nil, err
+		}
+		return t.send(request)
+	})
+	response, err = t.answer(request, response, err)
+	t.observe(request.Context(), call, response, err)
+	return response, err
+}
+
+// answer turns the breaker's results into ours: a 5xx is an answer again, a refusal of the breaker becomes a fault.
+func (t *transport) answer(request *http.Request, response *http.Response, err error) (*http.Response, error) {
+	switch {
+	case errors.Is(err, errServerError):
+		return response, nil
+	case errors.Is(err, gobreaker.ErrOpenState):
+		closeBody(request)
+		return nil, t.refusal(CodeBreakerOpen, "the system fails too often, calls pause", t.untilProbe())
+	case errors.Is(err, gobreaker.ErrTooManyRequests):
+		closeBody(request)
+		return nil, t.refusal(CodeBreakerOpen, "the system is being probed after failures", halfOpenPause)
+	default:
+		return response, err
+	}
+}
+
+// wait takes a place under the client-side limit, or refuses when the queue is longer than the patience of config or caller.
+func (t *transport) wait(ctx context.Context) error {
+	if t.limiter == nil {
+		return nil
+	}
+	place := t.limiter.Reserve()
+	delay := place.Delay()
+	deadline, bounded := ctx.Deadline()
+	if delay > t.config.MaxWait || bounded && delay > time.Until(deadline) {
+		place.Cancel()
+		return t.refusal(CodeClientLimit, "too many calls wait for the client-side rate limit", delay)
+	}
+	if delay == 0 {
+		return nil
+	}
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		place.Cancel()
+		return t.refusal(CodeClientLimit, "the caller gave up waiting for the client-side rate limit", delay)
+	}
+}
+
+func (t *transport) refusal(code, message string, retryAfter time.Duration) *fault.Fault {
+	return &fault.Fault{Kind: fault.RateLimit, System: t.config.System, Code: code, Message: message, RetryAfter: retryAfter}
+}
+
+func (t *transport) stateChanged(_ string, from, to gobreaker.State) {
+	if to == gobreaker.StateOpen {
+		t.openedAt.Store(time.Now().UnixNano())
+	}
+	t.config.Logger.Warn("circuit breaker", "system", t.config.System, "from", from.String(), "to", to.String())
+}
+
+// untilProbe is the rest of the breaker's pause, never less than a moment, so that callers don't spin at its end.
+func (t *transport) untilProbe() time.Duration {
+	rest := t.config.Breaker.OpenFor - time.Since(time.Unix(0, t.openedAt.Load()))
+	return max(rest, 100*time.Millisecond)
+}
+
+// saysNothingOfTheSystem excludes from the breaker's count what ended before the system could fail.
+func saysNothingOfTheSystem(err error) bool {
+	f := fault.As(err)
+	return f != nil && (f.Code == CodeClientLimit || errors.Is(f.Err, context.Canceled))
+}
+
+func (t *transport) observe(ctx context.Context, call Call, response *http.Response, err error) {
+	call.Duration = t.config.Clock().Sub(call.At)
+	if response != nil {
+		call.Status = response.StatusCode
+		call.CorrelationID = t.correlation(response.Header)
+	}
+	call.Error = errorName(call.Status, err)
+	if recorder := recorderOf(ctx); recorder != nil {
+		recorder.add(call)
+	}
+	t.config.Observe(call)
+	level := slog.LevelInfo
+	if call.Error != "" || call.Status >= http.StatusBadRequest {
+		level = slog.LevelWarn
+	}
+	t.config.Logger.LogAttrs(ctx, level, "outside call",
+		slog.String("system", call.System), slog.String("method", call.Method), slog.String("route", call.Route),
+		slog.Int("status", call.Status), slog.Duration("duration", call.Duration),
+		slog.String("correlation_id", call.CorrelationID), slog.String("operation", call.OperationKey),
+		slog.String("error", call.Error))
+}
+
+// maxTraceID bounds what an outside header may put into logs and records.
+const maxTraceID = 100
+
+func (t *transport) correlation(header http.Header) string {
+	for _, name := range t.config.TraceIDs {
+		if value := header.Get(name); value != "" {
+			return value[:min(len(value), maxTraceID)]
+		}
+	}
+	return ""
+}
+
+func errorName(status int, err error) string {
+	f := fault.As(err)
+	switch {
+	case f != nil && f.Code != "":
+		return string(f.Kind) + "/" + f.Code
+	case f != nil:
+		return string(f.Kind)
+	case err != nil:
+		return string(fault.UnknownOutcome)
+	case status >= http.StatusInternalServerError:
+		return codeServerError
+	default:
+		return ""
+	}
+}
+
+// identifier fits path segments that name one record: long numbers, hexadecimal keys, UUIDs.
+var identifier = regexp.MustCompile(`^(\d{6,}|[0-9A-Fa-f]{16,}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})$`)
+
+// RouteOf replaces the ids in a path by {id}: "/pts/v2/payments/{id}/captures". Tokens, which are longer than any name of a
+// resource, are replaced too.
+func RouteOf(path string) string {
+	const longestName = 40
+	segments := strings.Split(path, "/")
+	for i, segment := range segments {
+		if len(segment) > longestName || identifier.MatchString(segment) {
+			segments[i] = "{id}"
+		}
+	}
+	return strings.Join(segments, "/")
+}
+
+func closeBody(request *http.Request) {
+	if request.Body != nil {
+		_ = request.Body.Close()
+	}
+}

@@ -26,12 +26,12 @@ import (
 const Prefix = "/_sandbox/"
 
 const (
-	defaultMaxBody     = 8 << 20 // an order of 10,000 lines has some 2 MB
-	maxControlBody     = 1 << 20
-	maxActiveFaults    = 1000
-	keptSpentFaults    = 100
-	keptRequests       = 1000
-	garbageBody        = "<html><head><title>Gateway</title></head><body>upstream is resting</body></html>\n"
+	defaultMaxBody  = 8 << 20 // an order of 10,000 lines has some 2 MB
+	maxControlBody  = 1 << 20
+	maxActiveFaults = 1000
+	keptSpentFaults = 100
+	keptRequests    = 1000
+	garbageBody     = "<html><head><title>Gateway</title></head><body>upstream is resting</body></html>\n"
 )
 
 // Options sets up a Control. The zero value works.

@@ -161,3 +161,36 @@ type Port interface {
 	// Check proves credential and reach without changing anything.
 	Check(ctx context.Context) error
 }
+
+// JournalPosting is the ERP's answer to a GL journal entry.
+type JournalPosting struct {
+	Reference string          `json:"reference"`
+	Number    string          `json:"number"` // the ERP's journal number
+	Year      int             `json:"year,omitempty"`
+	Period    int             `json:"period,omitempty"`
+	Total     decimal.Decimal `json:"total"` // sum of the debits
+}
+
+// APInvoiceRef names an invoice of a supplier.
+type APInvoiceRef struct {
+	SupplierCode string `json:"supplierCode"`
+	Number       string `json:"number"`
+}
+
+// APInvoice is the ERP's answer to a supplier's invoice.
+type APInvoice struct {
+	SupplierCode string          `json:"supplierCode"`
+	Number       string          `json:"number"`
+	Journal      string          `json:"journal,omitempty"`
+	Total        decimal.Decimal `json:"total"`
+	Currency     string          `json:"currency"`
+}
+
+// JournalPort is what settlement asks of an ERP: entries in the general ledger and fees owed to the processor. The contract of Port's
+// mutations holds here too.
+type JournalPort interface {
+	FindJournal(ctx context.Context, reference string) (JournalPosting, error)
+	PostJournal(ctx context.Context, key string, entry canonical.JournalEntry) (JournalPosting, error)
+	FindAPInvoice(ctx context.Context, ref APInvoiceRef) (APInvoice, error)
+	PostAPInvoice(ctx context.Context, key string, doc Document) (APInvoice, error)
+}

@@ -1,0 +1,190 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// The ERPs that a channel may name.
+const ERPSyspro = "syspro"
+
+var knownERPs = []string{ERPSyspro}
+
+// Channel is what holds for the orders of one shop channel: its own settings over the environment's.
+type Channel struct {
+	Name           string
+	Erp            string            // name of the ERP: task queue and mappings
+	CallbackURL    string            // "": the shop is not told
+	CallbackSecret Secret            // Standard Webhooks signing secret
+	Site           map[string]string // branch, warehouse, bank, terms, ...: for the mappings
+	Policy         Policy
+}
+
+// channelText is a channel as it is written; what is left out comes from the environment.
+type channelText struct {
+	ERP               string            `yaml:"erp"`
+	CallbackURL       string            `yaml:"callbackUrl"`
+	CallbackSecretEnv string            `yaml:"callbackSecretEnv"` // name of the variable that holds the secret
+	Site              map[string]string `yaml:"site"`
+	Policy            yaml.Node         `yaml:"policy"`
+}
+
+// Channel gives the settings of a channel; false for one that is not configured. Where no channel is configured, or one is named
+// "*", every name is one.
+func (c Config) Channel(name string) (Channel, bool) {
+	if channel, found := c.channels[name]; found && name != AllChannels {
+		return channel, true
+	}
+	if channel, found := c.channels[AllChannels]; found {
+		channel.Name = name
+		return channel, true
+	}
+	if len(c.channels) > 0 {
+		return Channel{}, false
+	}
+	channel := c.defaults()
+	channel.Name = name
+	return channel, true
+}
+
+// Channels names the channels with settings of their own, sorted; "*" stands for every other one.
+func (c Config) Channels() []string { return slices.Sorted(maps.Keys(c.channels)) }
+
+// ERPs names every ERP that some channel books in, sorted.
+func (c Config) ERPs() []string {
+	names := map[string]bool{}
+	for _, channel := range c.channels {
+		names[channel.Erp] = true
+	}
+	if len(names) == 0 {
+		names[c.ERP] = true
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// WithChannels gives the settings with these channels instead of those that were read; for programs that make their settings
+// themselves, such as the embedded run.
+func (c Config) WithChannels(channels ...Channel) Config {
+	c.channels = make(map[string]Channel, len(channels))
+	for _, channel := range channels {
+		c.channels[channel.Name] = channel
+	}
+	return c
+}
+
+// defaults is a channel without settings of its own.
+func (c Config) defaults() Channel {
+	channel := Channel{Erp: c.ERP, CallbackURL: c.Callback.URL, CallbackSecret: c.Callback.Secret, Policy: c.Policy}
+	channel.Policy.SaleInOneCall = c.Policy.SaleInOneCall && c.Cybersource.Guard == GuardVerified
+	return channel
+}
+
+// readChannels reads the channels' own settings from the file or the text; JSON is read as the YAML that it is.
+func (c Config) readChannels(env Environment) (map[string]Channel, error) {
+	source, text := Prefix+"_CHANNELS", []byte(c.ChannelsText)
+	if c.ChannelsFile != "" {
+		source = Prefix + "_CHANNELS_FILE"
+		var err error
+		if text, err = readFile(c.ChannelsFile); err != nil {
+			return nil, fmt.Errorf("%s: %w", source, err)
+		}
+	}
+	if len(bytes.TrimSpace(text)) == 0 {
+		return nil, nil
+	}
+	var written map[string]channelText
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(&written); err != nil {
+		return nil, fmt.Errorf("%s: %w", source, err)
+	}
+	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s: must be one document", source)
+	}
+	channels := map[string]Channel{}
+	var problems []error
+	for _, name := range slices.Sorted(maps.Keys(written)) {
+		channel, err := c.readChannel(name, written[name], env)
+		if err != nil {
+			problems = append(problems, prefixed(source+": channel "+name, err))
+		}
+		channels[name] = channel
+	}
+	return channels, errors.Join(problems...)
+}
+
+// readChannel lays a channel's own settings over the environment's.
+func (c Config) readChannel(name string, written channelText, env Environment) (Channel, error) {
+	channel := c.defaults()
+	channel.Name, channel.Site = name, written.Site
+	var problems []error
+	if written.ERP != "" {
+		channel.Erp = written.ERP
+	}
+	if !slices.Contains(knownERPs, channel.Erp) {
+		problems = append(problems, errors.New("erp must be "+either(knownERPs)))
+	}
+	if written.CallbackURL != "" {
+		channel.CallbackURL = written.CallbackURL
+		if !webAddress(written.CallbackURL) {
+			problems = append(problems, errors.New("callbackUrl must be an address that starts with http:// or https://, without a user"))
+		}
+	}
+	if written.CallbackSecretEnv != "" {
+		secret, _ := env(written.CallbackSecretEnv)
+		if secret == "" {
+			problems = append(problems, fmt.Errorf("callbackSecretEnv names %s, which is not set", written.CallbackSecretEnv))
+		}
+		channel.CallbackSecret = Secret(secret)
+	}
+	if channel.CallbackURL != "" && channel.CallbackSecret == "" {
+		problems = append(problems, errors.New("has a callbackUrl, but no secret to sign with (callbackSecretEnv or "+Prefix+"_CALLBACK_SECRET)"))
+	}
+	if err := strictly(written.Policy, &channel.Policy); err != nil {
+		problems = append(problems, fmt.Errorf("policy: %w", err))
+	}
+	if channel.Policy.SaleInOneCall && c.Cybersource.Guard != GuardVerified {
+		problems = append(problems, errors.New("policy saleInOneCall needs "+Prefix+"_CYBERSOURCE_TRANSACTION_ID_GUARD=verified"))
+	}
+	problems = append(problems, channel.Policy.problems(func(field string) string { return "policy " + camel(field) })...)
+	return channel, errors.Join(problems...)
+}
+
+// strictly decodes a node over what is there already and refuses fields that nobody reads.
+func strictly(node yaml.Node, into any) error {
+	if node.IsZero() {
+		return nil
+	}
+	text, err := yaml.Marshal(&node)
+	if err != nil {
+		return err
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	decoder.KnownFields(true)
+	return decoder.Decode(into)
+}
+
+// camel turns ON_ERP_FAILURE into onErpFailure.
+func camel(field string) string {
+	words := strings.Split(strings.ToLower(field), "_")
+	for i := 1; i < len(words); i++ {
+		words[i] = strings.ToUpper(words[i][:1]) + words[i][1:]
+	}
+	return strings.Join(words, "")
+}
+
+// prefixed puts the place before each of joined errors.
+func prefixed(place string, err error) error {
+	var lines []error
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		lines = append(lines, fmt.Errorf("%s: %s", place, line))
+	}
+	return errors.Join(lines...)
+}

@@ -9,8 +9,8 @@ import (
 
 // Money is an amount in one currency. The zero value is nothing of no currency.
 type Money struct {
-	Amount   decimal.Decimal `json:"amount"`
-	Currency string          `json:"currency"` // ISO 4217 alpha-3, upper case
+	Amount   decimal.Decimal `json:"amount" expr:"amount"`
+	Currency string          `json:"currency" expr:"currency"` // ISO 4217 alpha-3, upper case
 }
 
 // NewMoney pairs an amount with its currency.

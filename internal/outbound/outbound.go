@@ -286,7 +286,7 @@ var identifier = regexp.MustCompile(`^(\d{6,}|[0-9A-Fa-f]{16,}|[0-9A-Fa-f]{8}(-[
 // RouteOf replaces the ids in a path by {id}: "/pts/v2/payments/{id}/captures". Tokens, which are longer than any name of a
 // resource, are replaced too.
 func RouteOf(path string) string {
-	const longestName = 40
+	const longestName = 32
 	segments := strings.Split(path, "/")
 	for i, segment := range segments {
 		if len(segment) > longestName || identifier.MatchString(segment) {

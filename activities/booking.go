@@ -1,0 +1,477 @@
+package activities
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/tenderline/tenderline/internal/canonical"
+	"github.com/tenderline/tenderline/internal/erp"
+	"github.com/tenderline/tenderline/internal/fault"
+	"github.com/tenderline/tenderline/internal/journal"
+	"github.com/tenderline/tenderline/mappings"
+)
+
+// Booking holds the steps at one ERP. It needs the ERP's own operations journal and nothing central, so that it can run beside an
+// ERP on premises.
+type Booking struct {
+	Name       string // the ERP: "syspro"; prefix of its mappings
+	Port       erp.Port
+	Operations *journal.Operations
+	Mappings   *mappings.Set
+	Settle     time.Duration // after a send, how long a document may still turn up
+	Clock      func() time.Time
+}
+
+// Kinds of ERP operations.
+const (
+	kindCustomer   = "customer"
+	kindSalesOrder = "sales_order"
+	kindRelease    = "release"
+	kindReady      = "ready"
+	kindInvoice    = "invoice"
+	kindReceipt    = "receipt"
+	kindTag        = "payment_status"
+	kindReversal   = "receipt_reversal"
+	kindCreditMemo = "credit_memo"
+	kindReopen     = "reopen"
+	kindCancel     = "cancel"
+)
+
+func (b *Booking) system() string { return "erp-" + b.Name }
+
+// CheckCustomerAndStock finds or creates the customer, and asks for credit and stock. Refused credit and short stock are answers;
+// unknown codes are faults.
+func (b *Booking) CheckCustomerAndStock(ctx context.Context, in CheckCustomerInput) (Bookable, error) {
+	answer, err := b.checkCustomerAndStock(ctx, in)
+	return answer, toTemporal(err)
+}
+
+func (b *Booking) checkCustomerAndStock(ctx context.Context, in CheckCustomerInput) (Bookable, error) {
+	customer, created, err := b.customer(ctx, in)
+	if err != nil {
+		return Bookable{}, err
+	}
+	if customer.Currency != "" && customer.Currency != in.Total.Currency {
+		return Bookable{}, &fault.Fault{
+			Kind: fault.Value, System: b.system(), Code: "CURRENCY_MISMATCH",
+			Message: fmt.Sprintf("customer %s is kept in %s, the order is in %s", customer.Code, customer.Currency, in.Total.Currency),
+		}
+	}
+	answer := Bookable{Customer: customer, Created: created}
+	if in.CheckCredit {
+		answer.CreditRefused = creditRefused(customer, in.Total.Amount)
+	}
+	answer.Shortages, err = b.shortages(ctx, in)
+	return answer, err
+}
+
+func creditRefused(c erp.Customer, total decimal.Decimal) string {
+	switch {
+	case c.OnHold:
+		return "customer " + c.Code + " is on hold"
+	case c.CreditLimited && c.AvailableCredit.LessThan(total):
+		return "the credit limit of customer " + c.Code + " is exceeded"
+	default:
+		return ""
+	}
+}
+
+// customer finds the order's customer, by the code the shop gave or by the shop's own id, and creates one only for the latter.
+func (b *Booking) customer(ctx context.Context, in CheckCustomerInput) (erp.Customer, bool, error) {
+	if in.CustomerCode != "" {
+		found, err := b.Port.FindCustomer(ctx, erp.CustomerRef{Code: in.CustomerCode})
+		if fault.Is(err, fault.NotFound) {
+			return found, false, &fault.Fault{
+				Kind: fault.MissingReference, System: b.system(), Code: "CUSTOMER_NOT_FOUND",
+				Message: "the ERP has no customer of the code the shop sent", Fields: []fault.Field{{Path: "customer.erpCode", Rule: "must exist in the ERP"}},
+			}
+		}
+		return found, false, err
+	}
+	byShopID := func(ctx context.Context) (erp.Customer, error) {
+		return b.Port.FindCustomer(ctx, erp.CustomerRef{ExternalID: in.ExternalID})
+	}
+	found, err := byShopID(ctx)
+	if !fault.Is(err, fault.NotFound) {
+		return found, false, err
+	}
+	key := orderKey(in.OrderID, kindCustomer, in.Attempt)
+	document := erpDocument(in.Document)
+	created, err := performErp(ctx, b.Operations, b.system(), erpOperation[erp.Customer]{
+		key: key, kind: kindCustomer, orderID: in.OrderID, reference: in.ExternalID, input: document, hashOf: []any{in.ExternalID},
+		find: byShopID,
+		send: func(ctx context.Context, stored []byte) (erp.Customer, error) {
+			return withDocument(ctx, key, stored, b.Port.PutCustomer)
+		},
+		id: func(c erp.Customer) string { return c.Code },
+	})
+	return created, true, err
+}
+
+// shortages asks for the stock of every code of the order.
+func (b *Booking) shortages(ctx context.Context, in CheckCustomerInput) ([]Shortage, error) {
+	query := erp.StockQuery{Warehouse: in.Warehouse}
+	for _, line := range in.Lines {
+		query.StockCodes = append(query.StockCodes, line.StockCode)
+	}
+	balances, err := b.Port.Stock(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	free := map[string]erp.StockBalance{}
+	for _, balance := range balances {
+		free[balance.StockCode] = balance
+	}
+	var short []Shortage
+	var unknown []fault.Field
+	for _, line := range in.Lines {
+		balance := free[line.StockCode]
+		switch {
+		case !balance.Known:
+			unknown = append(unknown, fault.Field{Path: "lines[].sku=" + line.StockCode, Rule: "must exist in the ERP"})
+		case balance.Available.LessThan(line.Quantity):
+			short = append(short, Shortage{StockCode: line.StockCode, Wanted: line.Quantity, Available: balance.Available})
+		}
+	}
+	if len(unknown) > 0 {
+		return nil, &fault.Fault{Kind: fault.MissingReference, System: b.system(), Code: "STOCK_NOT_FOUND", Message: "the ERP does not know every stock code", Fields: unknown}
+	}
+	return short, nil
+}
+
+// CreateSalesOrder creates the sales order, suspended where the payment is under review; called again without OnHold it releases it.
+func (b *Booking) CreateSalesOrder(ctx context.Context, in BookingInput) (canonical.SalesOrder, error) {
+	booked, err := b.createSalesOrder(ctx, in)
+	return booked, toTemporal(err)
+}
+
+func (b *Booking) createSalesOrder(ctx context.Context, in BookingInput) (canonical.SalesOrder, error) {
+	document, err := b.complete(in)
+	if err != nil {
+		return canonical.SalesOrder{}, err
+	}
+	key := orderKey(in.Order.OrderID, kindSalesOrder, in.Attempt)
+	booked, err := performErp(ctx, b.Operations, b.system(), erpOperation[canonical.SalesOrder]{
+		key: key, kind: kindSalesOrder, orderID: in.Order.OrderID, reference: in.Order.OrderID,
+		amount: in.Order.Money(in.Order.Total), input: document, hashOf: []any{in.CustomerCode},
+		find: func(ctx context.Context) (canonical.SalesOrder, error) {
+			return b.Port.FindSalesOrder(ctx, erp.SalesOrderRef{OrderNumber: in.Order.OrderID, CustomerCode: in.CustomerCode})
+		},
+		send: func(ctx context.Context, stored []byte) (canonical.SalesOrder, error) {
+			return withDocument(ctx, key, stored, b.Port.CreateSalesOrder)
+		},
+		id: func(o canonical.SalesOrder) string { return o.Number },
+	})
+	if err != nil || in.OnHold || !booked.OnHold {
+		return booked, err
+	}
+	released, err := b.change(ctx, in.Order.OrderID, kindRelease, in.Attempt, erp.SalesOrderChange{Number: booked.Number, State: erp.SalesOrderOpen})
+	if err != nil {
+		return booked, err
+	}
+	booked.Status, booked.OnHold = released.Status, released.OnHold
+	return booked, nil
+}
+
+// InvoiceSalesOrder sets the sales order ready and invoices it; stock leaves with it.
+func (b *Booking) InvoiceSalesOrder(ctx context.Context, in BookingInput) (canonical.Invoice, error) {
+	invoice, err := b.invoiceSalesOrder(ctx, in)
+	return invoice, toTemporal(err)
+}
+
+func (b *Booking) invoiceSalesOrder(ctx context.Context, in BookingInput) (canonical.Invoice, error) {
+	document, err := b.complete(in)
+	if err != nil {
+		return canonical.Invoice{}, err
+	}
+	if _, err := b.change(ctx, in.Order.OrderID, kindReady, in.Attempt, erp.SalesOrderChange{Number: in.SalesOrder, State: erp.SalesOrderReady}); err != nil {
+		return canonical.Invoice{}, err
+	}
+	key := orderKey(in.Order.OrderID, kindInvoice, in.Attempt)
+	return performErp(ctx, b.Operations, b.system(), erpOperation[canonical.Invoice]{
+		key: key, kind: kindInvoice, orderID: in.Order.OrderID, reference: in.SalesOrder,
+		amount: in.Order.Money(in.Order.Total), input: document, hashOf: []any{in.SalesOrder},
+		find: b.findInvoice(in.SalesOrder),
+		send: func(ctx context.Context, stored []byte) (canonical.Invoice, error) {
+			return withDocument(ctx, key, stored, b.Port.CreateInvoice)
+		},
+		id: func(i canonical.Invoice) string { return i.Number },
+	})
+}
+
+// PostReceipt posts the captured money as a receipt, or as a deposit, and tags order and invoice as captured.
+func (b *Booking) PostReceipt(ctx context.Context, in BookingInput) (canonical.Receipt, error) {
+	receipt, err := b.postReceipt(ctx, in)
+	return receipt, toTemporal(err)
+}
+
+func (b *Booking) postReceipt(ctx context.Context, in BookingInput) (canonical.Receipt, error) {
+	document, err := b.complete(in)
+	if err != nil {
+		return canonical.Receipt{}, err
+	}
+	key := orderKey(in.Order.OrderID, kindReceipt, in.Attempt)
+	receipt, err := performErp(ctx, b.Operations, b.system(), erpOperation[canonical.Receipt]{
+		key: key, kind: kindReceipt, orderID: in.Order.OrderID, reference: in.Payment.CaptureID,
+		amount: in.Order.Money(in.Payment.Captured), input: document, hashOf: []any{in.Payment.CaptureID, in.Invoice},
+		find: b.findReceipt(in.Payment.CaptureID),
+		send: func(ctx context.Context, stored []byte) (canonical.Receipt, error) {
+			return withDocument(ctx, key, stored, b.Port.PostReceipt)
+		},
+		id: func(r canonical.Receipt) string { return r.Reference },
+	})
+	if err != nil {
+		return receipt, err
+	}
+	return receipt, b.tag(ctx, in.Order.OrderID, in.Attempt, erp.PaymentStatusChange{
+		SalesOrder: in.SalesOrder, Invoice: in.Invoice, TransactionID: in.Payment.CaptureID, Status: erp.TagCaptured,
+		Amount: in.Payment.Captured, Currency: in.Payment.Currency, At: in.Payment.At,
+	})
+}
+
+// TagPayment tells the ERP what became of the money; it makes no accounting entry.
+func (b *Booking) TagPayment(ctx context.Context, in BookingRef) (BookingUndone, error) {
+	tag, tells := tagOf(in.PaymentStatus)
+	if !tells || in.SalesOrder == "" {
+		return BookingUndone{Result: UndoNothing}, nil
+	}
+	err := b.tag(ctx, in.OrderID, in.Attempt, erp.PaymentStatusChange{
+		SalesOrder: in.SalesOrder, Invoice: in.Invoice, TransactionID: in.Receipt, Status: tag,
+		Amount: in.Amount.Amount, Currency: in.Amount.Currency, At: b.Clock().UTC(),
+	})
+	return BookingUndone{Result: UndoDone}, toTemporal(err)
+}
+
+// tagOf is how the ERP names what became of a payment that was taken back.
+func tagOf(status canonical.PaymentStatus) (erp.PaymentTag, bool) {
+	switch status {
+	case canonical.PaymentVoided, canonical.PaymentReversed:
+		return erp.TagVoided, true
+	case canonical.PaymentRefunded:
+		return erp.TagRefunded, true
+	default:
+		return "", false
+	}
+}
+
+func (b *Booking) tag(ctx context.Context, orderID string, attempt int, change erp.PaymentStatusChange) error {
+	key := orderKey(orderID, kindTag+"-"+string(change.Status), attempt)
+	_, err := performErp(ctx, b.Operations, b.system(), erpOperation[struct{}]{
+		key: key, kind: kindTag, orderID: orderID, reference: change.TransactionID, input: change, hashOf: []any{change.Status, change.TransactionID},
+		send: func(ctx context.Context, stored []byte) (struct{}, error) {
+			sent, err := decoded[erp.PaymentStatusChange](stored)
+			if err != nil {
+				return struct{}{}, err
+			}
+			return struct{}{}, b.Port.SetPaymentStatus(ctx, key, sent)
+		},
+	})
+	return err
+}
+
+// ReverseReceipt takes the order's receipt back, if there is one.
+func (b *Booking) ReverseReceipt(ctx context.Context, in BookingRef) (BookingUndone, error) {
+	undone, err := b.reverseReceipt(ctx, in)
+	return undone, toTemporal(err)
+}
+
+func (b *Booking) reverseReceipt(ctx context.Context, in BookingRef) (BookingUndone, error) {
+	receipt, exists, err := resolveErp(ctx, b.Operations, in.OrderID, kindReceipt, b.Settle, b.Clock(), b.findReceipt(in.Receipt))
+	if err != nil || !exists {
+		return BookingUndone{Result: UndoNothing}, err
+	}
+	key := orderKey(in.OrderID, kindReversal, in.Attempt)
+	reversal := erp.ReceiptReversal{
+		Reference: receipt.Reference + "-R", Source: receipt.Reference, CustomerCode: in.CustomerCode, Date: in.Date,
+		Amount: in.Amount.Amount, Currency: in.Amount.Currency, BankCode: in.BankCode, Narration: in.OrderID,
+	}
+	reversed, err := performErp(ctx, b.Operations, b.system(), erpOperation[canonical.Receipt]{
+		key: key, kind: kindReversal, orderID: in.OrderID, reference: reversal.Reference, amount: in.Amount, input: reversal, hashOf: []any{reversal.Source},
+		find: b.findReceipt(reversal.Reference),
+		send: func(ctx context.Context, stored []byte) (canonical.Receipt, error) {
+			sent, err := decoded[erp.ReceiptReversal](stored)
+			if err != nil {
+				return canonical.Receipt{}, err
+			}
+			return b.Port.ReverseReceipt(ctx, key, sent)
+		},
+		id: func(r canonical.Receipt) string { return r.Reference },
+	})
+	return BookingUndone{Result: UndoDone, Document: reversed.Reference}, err
+}
+
+// CreditInvoice credits the order's invoice, if there is one, and restocks its lines. Done means that the sales order must not be
+// cancelled any more.
+func (b *Booking) CreditInvoice(ctx context.Context, in BookingRef) (BookingUndone, error) {
+	undone, err := b.creditInvoice(ctx, in)
+	return undone, toTemporal(err)
+}
+
+func (b *Booking) creditInvoice(ctx context.Context, in BookingRef) (BookingUndone, error) {
+	invoice, exists, err := resolveErp(ctx, b.Operations, in.OrderID, kindInvoice, b.Settle, b.Clock(), b.findInvoice(in.SalesOrder))
+	if err != nil || !exists {
+		return BookingUndone{Result: UndoNothing}, err
+	}
+	key := orderKey(in.OrderID, kindCreditMemo, in.Attempt)
+	document, err := b.mapped("credit_memo", mappings.Input{
+		Order: in.Order, Site: in.Site, Date: in.Date, Invoice: invoice, Customer: mappings.CustomerRef{Code: in.CustomerCode},
+		SalesOrder: canonical.SalesOrder{Number: in.SalesOrder},
+		Credit: mappings.Credit{
+			Reference: erp.Reference(key), Reason: "COMPENSATION", Amount: in.Order.Total, Tax: orderTax(in.Order), Restock: true,
+		},
+	})
+	if err != nil {
+		return BookingUndone{}, err
+	}
+	since := b.Clock().Add(-24 * time.Hour)
+	memo, err := performErp(ctx, b.Operations, b.system(), erpOperation[canonical.CreditMemo]{
+		key: key, kind: kindCreditMemo, orderID: in.OrderID, reference: erp.Reference(key), amount: in.Amount, input: erpDocument(document),
+		hashOf: []any{invoice.Number},
+		find: func(ctx context.Context) (canonical.CreditMemo, error) {
+			return b.Port.FindCreditMemo(ctx, erp.CreditMemoRef{Reference: erp.Reference(key), Invoice: invoice.Number, Since: since})
+		},
+		send: func(ctx context.Context, stored []byte) (canonical.CreditMemo, error) {
+			return withDocument(ctx, key, stored, b.Port.CreateCreditMemo)
+		},
+		id: func(m canonical.CreditMemo) string { return m.Number },
+	})
+	return BookingUndone{Result: UndoDone, Document: memo.Number}, err
+}
+
+// CancelSalesOrder cancels the order's sales order, if there is one; what was set ready is set back first. A suspended order stays
+// suspended until it is cancelled: goods of a rejected order are never released, not even for a moment.
+func (b *Booking) CancelSalesOrder(ctx context.Context, in BookingRef) (BookingUndone, error) {
+	undone, err := b.cancelSalesOrder(ctx, in)
+	return undone, toTemporal(err)
+}
+
+func (b *Booking) cancelSalesOrder(ctx context.Context, in BookingRef) (BookingUndone, error) {
+	find := func(ctx context.Context) (canonical.SalesOrder, error) {
+		return b.Port.FindSalesOrder(ctx, erp.SalesOrderRef{OrderNumber: in.OrderID, CustomerCode: in.CustomerCode})
+	}
+	order, exists, err := resolveErp(ctx, b.Operations, in.OrderID, kindSalesOrder, b.Settle, b.Clock(), find)
+	if err != nil || !exists {
+		return BookingUndone{Result: UndoNothing}, err
+	}
+	now, err := b.Port.FindSalesOrder(ctx, erp.SalesOrderRef{Number: order.Number})
+	if err != nil {
+		return BookingUndone{}, err
+	}
+	if !now.OnHold {
+		if _, err := b.change(ctx, in.OrderID, kindReopen, in.Attempt, erp.SalesOrderChange{Number: order.Number, State: erp.SalesOrderOpen}); err != nil {
+			return BookingUndone{}, err
+		}
+	}
+	key := orderKey(in.OrderID, kindCancel, in.Attempt)
+	cancelled, err := performErp(ctx, b.Operations, b.system(), erpOperation[canonical.SalesOrder]{
+		key: key, kind: kindCancel, orderID: in.OrderID, reference: order.Number,
+		input: erp.SalesOrderCancellation{Number: order.Number, Reason: in.Site["cancelReason"]}, hashOf: []any{order.Number},
+		send: func(ctx context.Context, stored []byte) (canonical.SalesOrder, error) {
+			sent, err := decoded[erp.SalesOrderCancellation](stored)
+			if err != nil {
+				return canonical.SalesOrder{}, err
+			}
+			return b.Port.CancelSalesOrder(ctx, key, sent)
+		},
+	})
+	return BookingUndone{Result: UndoDone, Document: cancelled.Number}, err
+}
+
+// change moves a sales order to a state; repeating it is harmless.
+func (b *Booking) change(ctx context.Context, orderID, kind string, attempt int, change erp.SalesOrderChange) (canonical.SalesOrder, error) {
+	key := orderKey(orderID, kind, attempt)
+	return performErp(ctx, b.Operations, b.system(), erpOperation[canonical.SalesOrder]{
+		key: key, kind: kind, orderID: orderID, reference: change.Number, input: change, hashOf: []any{change.Number, change.State},
+		send: func(ctx context.Context, stored []byte) (canonical.SalesOrder, error) {
+			sent, err := decoded[erp.SalesOrderChange](stored)
+			if err != nil {
+				return canonical.SalesOrder{}, err
+			}
+			return b.Port.ChangeSalesOrder(ctx, key, sent)
+		},
+	})
+}
+
+func (b *Booking) findInvoice(salesOrder string) func(context.Context) (canonical.Invoice, error) {
+	return func(ctx context.Context) (canonical.Invoice, error) {
+		return b.Port.FindInvoice(ctx, erp.InvoiceRef{SalesOrder: salesOrder})
+	}
+}
+
+func (b *Booking) findReceipt(reference string) func(context.Context) (canonical.Receipt, error) {
+	return func(ctx context.Context) (canonical.Receipt, error) { return b.Port.FindReceipt(ctx, reference) }
+}
+
+// complete puts what is known now into a document that was mapped before money moved.
+func (b *Booking) complete(in BookingInput) (erp.Document, error) {
+	mapping, err := b.Mappings.Mapping(in.Document.Mapping)
+	if err != nil {
+		return erp.Document{}, mappings.AsFault(err)
+	}
+	document, err := mapping.Complete(in.Document, bookingMapping(in))
+	if err != nil {
+		return erp.Document{}, mappings.AsFault(err)
+	}
+	return erpDocument(document), nil
+}
+
+// mapped applies one of this ERP's mappings.
+func (b *Booking) mapped(name string, in mappings.Input) (mappings.Document, error) {
+	mapping, err := b.Mappings.Mapping(b.Name + "/" + name)
+	if err != nil {
+		return mappings.Document{}, mappings.AsFault(err)
+	}
+	document, err := mapping.Apply(in)
+	if err != nil {
+		return mappings.Document{}, mappings.AsFault(err)
+	}
+	return document, nil
+}
+
+// bookingMapping is what mappings read at a booking step.
+func bookingMapping(in BookingInput) mappings.Input {
+	state := erp.SalesOrderOpen
+	if in.OnHold {
+		state = erp.SalesOrderHold
+	}
+	return mappings.Input{
+		Order: in.Order, Payment: in.Payment, Customer: mappings.CustomerRef{Code: in.CustomerCode},
+		SalesOrder:  canonical.SalesOrder{Number: in.SalesOrder, OrderNumber: in.Order.OrderID},
+		Invoice:     canonical.Invoice{Number: in.Invoice, SalesOrder: in.SalesOrder, Total: in.Order.Total, Currency: in.Order.Currency},
+		OrderStatus: string(state), Site: in.Site, Date: in.Date,
+	}
+}
+
+func orderTax(o canonical.Order) decimal.Decimal {
+	tax := decimal.Zero
+	for _, line := range o.Lines {
+		tax = tax.Add(line.Tax)
+	}
+	return tax
+}
+
+func erpDocument(d mappings.Document) erp.Document {
+	return erp.Document{Body: d.Body, Mapping: d.Mapping, Version: d.Version, Hash: d.Hash}
+}
+
+// withDocument sends the stored document: after a crash or a new mapping still the very same one.
+func withDocument[R any](ctx context.Context, key string, stored []byte, send func(context.Context, string, erp.Document) (R, error)) (R, error) {
+	document, err := decoded[erp.Document](stored)
+	if err != nil {
+		var none R
+		return none, err
+	}
+	return send(ctx, key, document)
+}
+
+func decoded[T any](stored []byte) (T, error) {
+	var value T
+	if err := json.Unmarshal(stored, &value); err != nil {
+		return value, fmt.Errorf("read stored request: %w", err)
+	}
+	return value, nil
+}

@@ -1,0 +1,321 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/tenderline/tenderline/internal/canonical"
+	"github.com/tenderline/tenderline/internal/cybersource"
+	"github.com/tenderline/tenderline/internal/fault"
+	"github.com/tenderline/tenderline/internal/journal"
+	"github.com/tenderline/tenderline/internal/outbound"
+)
+
+// AuthorizePayment authorizes an order's payment, or authorizes and captures it in one request. A decline is an answer. A refused or
+// expired token is an answer too: a new one may follow.
+func (p *Payments) AuthorizePayment(ctx context.Context, in AuthorizePaymentInput) (Authorization, error) {
+	auth, err := p.authorizePayment(ctx, in)
+	return auth, toTemporal(err)
+}
+
+func (p *Payments) authorizePayment(ctx context.Context, in AuthorizePaymentInput) (Authorization, error) {
+	key := orderKey(in.OrderID, "authorize", in.Attempt)
+	op := money{
+		key: key, kind: cybersource.KindAuthorization, orderID: in.OrderID, code: in.OrderID, guard: p.transactionID(key),
+		effect: journal.EffectAuthorize, amount: in.Amount, mark: in.Mark, hashOf: []any{in.Token.Type, inputHash(in.Token.Value), in.SkipReview},
+	}
+	if in.Capture {
+		op.kind, op.effect = cybersource.KindSale, journal.EffectSale
+	}
+	var err error
+	op.request, err = cybersource.PaymentRequest(in.Document.Body, cybersource.PaymentReference{
+		Code: op.code, TransactionID: op.guard, Capture: in.Capture, Amount: in.Amount, Token: in.Token, CreateToken: in.SaveCard,
+		SkipDecisionManager: in.SkipReview,
+	})
+	if err != nil {
+		return Authorization{}, &fault.Fault{Kind: fault.Value, System: system, Message: err.Error()}
+	}
+	outcome, err := p.perform(ctx, op)
+	if errors.Is(err, errAbsent) {
+		return Authorization{Result: Absent}, nil
+	}
+	if fault.Is(err, fault.MissingReference) {
+		payment, paymentErr := p.payment(ctx, in.OrderID)
+		return Authorization{Result: TokenRefused, Payment: payment, Retryable: true, ReasonText: "the card token is unknown or has expired"}, paymentErr
+	}
+	if err != nil {
+		return Authorization{}, err
+	}
+	return p.authorization(ctx, in.OrderID, outcome)
+}
+
+// results maps the gateway's outcomes to ours; what is not here is no answer.
+var results = map[cybersource.Result]AuthorizationResult{
+	cybersource.Authorized:             Authorized,
+	cybersource.Captured:               Captured,
+	cybersource.Declined:               Declined,
+	cybersource.Invalid:                Declined,
+	cybersource.PartiallyAuthorized:    PartiallyAuthorized,
+	cybersource.RiskDeclined:           RiskDeclined,
+	cybersource.Held:                   Held,
+	cybersource.HeldUnauthorized:       HeldUnauthorized,
+	cybersource.AuthenticationRequired: AuthenticationRequired,
+	cybersource.Reversed:               Declined, // found by a look-up, and taken back since
+	cybersource.Voided:                 Declined,
+}
+
+// authorization is a stored outcome as the process reads it.
+func (p *Payments) authorization(ctx context.Context, orderID string, outcome cybersource.Outcome) (Authorization, error) {
+	result, known := results[outcome.Result]
+	if !known {
+		return Authorization{}, bug("outcome %q of an authorization", outcome.Result)
+	}
+	payment, err := p.payment(ctx, orderID)
+	if err != nil {
+		return Authorization{}, err
+	}
+	auth := Authorization{
+		Result: result, Payment: payment, Retryable: outcome.RetryAdvice != "01", ReasonText: reasonText(result, outcome),
+		LiveHold: result == PartiallyAuthorized || result == RiskDeclined,
+	}
+	if outcome.Risk != nil {
+		auth.RiskScore = outcome.Risk.Score
+	}
+	return auth, nil
+}
+
+// reasonText is what the shop and people read.
+func reasonText(result AuthorizationResult, outcome cybersource.Outcome) string {
+	switch result {
+	case Authorized, Captured:
+		return ""
+	case PartiallyAuthorized:
+		return fmt.Sprintf("only %s was approved", outcome.Authorized)
+	case AuthenticationRequired:
+		return "the issuer asks for payer authentication"
+	default:
+		if outcome.Reason != "" {
+			return outcome.Reason
+		}
+		return outcome.Status
+	}
+}
+
+// payment is an order's money as the process needs it; zero where none was asked for.
+func (p *Payments) payment(ctx context.Context, orderID string) (canonical.Payment, error) {
+	payment, err := p.Journal.Payment(ctx, orderID)
+	if errors.Is(err, journal.ErrNotFound) {
+		return canonical.Payment{OrderID: orderID, Status: canonical.PaymentNone}, nil
+	}
+	return payment.Payment, err
+}
+
+// CapturePayment captures an authorization in full. What a reviewer has captured already is adopted.
+func (p *Payments) CapturePayment(ctx context.Context, in CapturePaymentInput) (Capture, error) {
+	capture, err := p.capturePayment(ctx, in)
+	return capture, toTemporal(err)
+}
+
+func (p *Payments) capturePayment(ctx context.Context, in CapturePaymentInput) (Capture, error) {
+	before, err := p.payment(ctx, in.OrderID)
+	if err != nil {
+		return Capture{}, err
+	}
+	if before.CaptureID != "" && before.Captured.Equal(in.Amount.Amount) {
+		return Capture{Payment: before, Adopted: true}, nil
+	}
+	key := orderKey(in.OrderID, "capture", in.Attempt)
+	op := money{
+		key: key, kind: cybersource.KindCapture, orderID: in.OrderID, code: followOnCode(in.OrderID, "C", key), guard: p.transactionID(key),
+		effect: journal.EffectCapture, amount: in.Amount, mark: in.Mark, hashOf: []any{in.AuthorizationID},
+		related: in.AuthorizationID, codes: []string{in.OrderID},
+	}
+	op.request, err = cybersource.CaptureRequest(in.AuthorizationID, op.code, op.guard, in.Amount, 1, 1)
+	if err != nil {
+		return Capture{}, &fault.Fault{Kind: fault.Value, System: system, Message: err.Error()}
+	}
+	outcome, err := p.perform(ctx, op)
+	if err != nil {
+		return Capture{}, err
+	}
+	after, err := p.payment(ctx, in.OrderID)
+	return Capture{Payment: after, Adopted: outcome.Adopted}, err
+}
+
+// VoidCapture voids what an order has captured, sale or capture. TooLate means that the batch has gone and a refund is the way.
+func (p *Payments) VoidCapture(ctx context.Context, in UndoPaymentInput) (Undone, error) {
+	undone, err := p.voidCapture(ctx, in)
+	return undone, toTemporal(err)
+}
+
+func (p *Payments) voidCapture(ctx context.Context, in UndoPaymentInput) (Undone, error) {
+	payment, err := p.settled(ctx, in.OrderID)
+	if err != nil || payment.Captured.IsZero() {
+		return Undone{Result: UndoNothing, Payment: payment.Payment}, err
+	}
+	if payment.Refunded.IsPositive() {
+		return Undone{Result: UndoTooLate, Payment: payment.Payment}, nil
+	}
+	key := orderKey(in.OrderID, "void", in.Attempt)
+	op := money{
+		key: key, kind: cybersource.KindVoid, orderID: in.OrderID, code: followOnCode(in.OrderID, "V", key),
+		effect: journal.EffectVoidCapture, amount: canonical.NewMoney(payment.Captured, payment.Currency), mark: in.Mark, hashOf: []any{payment.CaptureID},
+		related: payment.CaptureID,
+	}
+	op.request, err = cybersource.VoidRequest(captured(payment), payment.CaptureID, op.code)
+	if err != nil {
+		return Undone{}, bug("%v", err)
+	}
+	_, err = p.perform(ctx, op)
+	if fault.Is(err, fault.Conflict) {
+		return Undone{Result: UndoTooLate, Payment: payment.Payment}, nil
+	}
+	return p.undone(ctx, in.OrderID, err)
+}
+
+// captured is the resource that holds a payment's captured money: the sale itself, or its capture.
+func captured(payment journal.Payment) cybersource.Resource {
+	if payment.CaptureID == payment.AuthorizationID {
+		return cybersource.Payments
+	}
+	return cybersource.Captures
+}
+
+// RefundCapture pays back what is captured and not yet paid back.
+func (p *Payments) RefundCapture(ctx context.Context, in UndoPaymentInput) (Undone, error) {
+	undone, err := p.refundCapture(ctx, in)
+	return undone, toTemporal(err)
+}
+
+func (p *Payments) refundCapture(ctx context.Context, in UndoPaymentInput) (Undone, error) {
+	key := orderKey(in.OrderID, "refund", in.Attempt)
+	amount, payment, err := p.refundable(ctx, in.OrderID, key)
+	if err != nil || amount.IsZero() {
+		return Undone{Result: UndoNothing, Payment: payment.Payment}, err
+	}
+	op := money{
+		key: key, kind: cybersource.KindRefund, orderID: in.OrderID, code: followOnCode(in.OrderID, "F", key), guard: p.transactionID(key),
+		effect: journal.EffectRefund, amount: amount, mark: in.Mark, hashOf: []any{payment.CaptureID},
+	}
+	op.request, err = cybersource.RefundRequest(captured(payment), payment.CaptureID, op.code, op.guard, op.amount)
+	if err != nil {
+		return Undone{}, bug("%v", err)
+	}
+	_, err = p.perform(ctx, op)
+	return p.undone(ctx, in.OrderID, err)
+}
+
+// refundable is what is left to pay back; for an operation that was begun, what it is for.
+func (p *Payments) refundable(ctx context.Context, orderID, key string) (canonical.Money, journal.Payment, error) {
+	payment, err := p.Journal.Payment(ctx, orderID)
+	if errors.Is(err, journal.ErrNotFound) {
+		return canonical.Money{}, payment, nil
+	}
+	if err != nil {
+		return canonical.Money{}, payment, err
+	}
+	begun, err := p.Journal.Operations().Get(ctx, key)
+	if err == nil {
+		return begun.Amount, payment, nil
+	}
+	if !errors.Is(err, journal.ErrNotFound) {
+		return canonical.Money{}, payment, err
+	}
+	return canonical.NewMoney(payment.Refundable, payment.Currency), payment, nil
+}
+
+// ReverseAuthorization releases what the bank still holds of an order's authorization.
+func (p *Payments) ReverseAuthorization(ctx context.Context, in UndoPaymentInput) (Undone, error) {
+	undone, err := p.reverseAuthorization(ctx, in)
+	return undone, toTemporal(err)
+}
+
+func (p *Payments) reverseAuthorization(ctx context.Context, in UndoPaymentInput) (Undone, error) {
+	payment, err := p.settled(ctx, in.OrderID)
+	if err != nil {
+		return Undone{}, err
+	}
+	hold := payment.Authorized.Sub(payment.Captured).Sub(payment.Reversed)
+	if !hold.IsPositive() {
+		return Undone{Result: UndoNothing, Payment: payment.Payment}, nil
+	}
+	key := orderKey(in.OrderID, "reverse", in.Attempt)
+	op := money{
+		key: key, kind: cybersource.KindReversal, orderID: in.OrderID, code: followOnCode(in.OrderID, "R", key),
+		effect: journal.EffectReverse, amount: canonical.NewMoney(hold, payment.Currency), mark: in.Mark,
+		hashOf: []any{payment.AuthorizationID}, related: payment.AuthorizationID, codes: []string{in.OrderID},
+	}
+	op.request, err = cybersource.ReversalRequest(payment.AuthorizationID, op.code, op.amount, in.Reason)
+	if err != nil {
+		return Undone{}, bug("%v", err)
+	}
+	_, err = p.perform(ctx, op)
+	if f := fault.As(err); f != nil && f.Kind == fault.Conflict && f.Code == cybersource.ReasonAuthAlreadyReversed {
+		// The look-up has shown no reversal of ours: the bank or the gateway released the hold by itself.
+		err = p.Journal.ChangePayment(ctx, in.OrderID, journal.PaymentChange{HoldLapsed: true, Status: canonical.PaymentReversed}, nil)
+	}
+	return p.undone(ctx, in.OrderID, err)
+}
+
+// undone gives the payment after an undo, unless the undo failed.
+func (p *Payments) undone(ctx context.Context, orderID string, err error) (Undone, error) {
+	if err != nil {
+		return Undone{}, err
+	}
+	payment, err := p.payment(ctx, orderID)
+	return Undone{Result: UndoDone, Payment: payment}, err
+}
+
+// settled finds out what is unknown of an order's money, so that it can be undone: a lost authorization, sale or capture is adopted or
+// undone by its time-out form.
+func (p *Payments) settled(ctx context.Context, orderID string) (journal.Payment, error) {
+	operations, err := p.Journal.Operations().ByOrder(ctx, orderID)
+	if err != nil {
+		return journal.Payment{}, err
+	}
+	for _, stored := range operations {
+		if stored.State.Final() || !takesMoney(stored.Effect) {
+			continue
+		}
+		if err := p.settle(ctx, orderID, stored); err != nil {
+			return journal.Payment{}, err
+		}
+	}
+	payment, err := p.Journal.Payment(ctx, orderID)
+	if errors.Is(err, journal.ErrNotFound) {
+		return journal.Payment{Payment: canonical.Payment{OrderID: orderID, Status: canonical.PaymentNone}}, nil
+	}
+	return payment, err
+}
+
+func takesMoney(effect journal.Effect) bool {
+	return effect == journal.EffectAuthorize || effect == journal.EffectSale || effect == journal.EffectCapture
+}
+
+// settle ends one operation whose outcome is unknown.
+func (p *Payments) settle(ctx context.Context, orderID string, stored journal.Operation) error {
+	ctx = outbound.WithOperation(ctx, stored.Key)
+	if stored.Sends == 0 {
+		return journalFault(p.Journal.AbsentPayment(ctx, stored.Key, journal.PaymentChange{}, nil))
+	}
+	op := money{
+		key: stored.Key, kind: cybersource.Kind(stored.Kind), orderID: orderID, code: stored.Reference, guard: stored.Guard,
+		effect: stored.Effect, amount: stored.Amount,
+	}
+	if stored.Effect == journal.EffectCapture {
+		op.codes = []string{orderID}
+	}
+	_, lost, err := p.lookUp(ctx, op, stored)
+	if fault.Is(err, fault.Conflict) {
+		return nil // refused for good: nothing moved
+	}
+	if err != nil || !lost {
+		return err
+	}
+	_, err = p.undoLost(ctx, op, stored)
+	if errors.Is(err, errAbsent) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,173 @@
+package activities
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/tenderline/tenderline/internal/canonical"
+	"github.com/tenderline/tenderline/internal/cybersource"
+	"github.com/tenderline/tenderline/internal/fault"
+	"github.com/tenderline/tenderline/internal/journal"
+	"github.com/tenderline/tenderline/internal/outbound"
+)
+
+// CodeUnproven marks a decision said to come from the gateway that the webhook inbox does not hold.
+const CodeUnproven = "UNPROVEN"
+
+// DecideCase makes a verdict hold: it is taken at Decision Manager first (without an action list), since a held payment can be neither
+// captured nor reversed before; then what a reviewer may have captured or reversed there is looked up and adopted.
+func (p *Payments) DecideCase(ctx context.Context, in DecideCaseInput) (CaseDecision, error) {
+	held, err := p.decideCase(ctx, in)
+	return held, toTemporal(err)
+}
+
+func (p *Payments) decideCase(ctx context.Context, in DecideCaseInput) (CaseDecision, error) {
+	if in.EventID != "" {
+		if err := p.proven(ctx, in); err != nil {
+			return CaseDecision{}, err
+		}
+	} else if err := p.takeVerdict(ctx, in); err != nil {
+		return CaseDecision{}, err
+	}
+	return p.afterVerdict(ctx, in)
+}
+
+// proven checks that the verified webhook inbox holds the event by which the gateway is said to have decided.
+func (p *Payments) proven(ctx context.Context, in DecideCaseInput) error {
+	event, err := p.Journal.Event(ctx, in.EventID)
+	if err != nil && !errors.Is(err, journal.ErrNotFound) {
+		return err
+	}
+	if err != nil || event.Source != system || event.OrderID != in.OrderID || !strings.HasSuffix(event.EventType, ".decision."+string(in.Decision)) {
+		return &fault.Fault{Kind: fault.DeclinedByPolicy, System: "tenderline", Code: CodeUnproven, Message: "the inbox holds no such decision for this order"}
+	}
+	return nil
+}
+
+// takeVerdict takes the case action. It moves no money, and a second one changes nothing, so that a lost answer is simply asked again;
+// a case that is decided already refuses it, and the look-up afterwards tells what holds.
+func (p *Payments) takeVerdict(ctx context.Context, in DecideCaseInput) error {
+	key := OperationKey("fraud-review", in.OrderID, "case", in.Attempt)
+	ctx = outbound.WithOperation(ctx, key)
+	request, err := cybersource.CaseActionRequest(in.PaymentID, in.Decision, caseComment(in))
+	if err != nil {
+		return bug("%v", err)
+	}
+	bytes, err := json.Marshal(request)
+	if err != nil {
+		return err
+	}
+	operations := p.Journal.Operations()
+	stored, fresh, err := operations.Begin(ctx, journal.Operation{
+		Key: key, System: system, Kind: string(cybersource.KindCaseAction), OrderID: in.OrderID, Reference: in.PaymentID,
+		InputHash: inputHash(in.PaymentID, in.Decision), Request: bytes,
+	})
+	if err != nil {
+		return journalFault(err)
+	}
+	if stored.State.Final() {
+		return nil
+	}
+	if !fresh {
+		if err := operations.Resend(ctx, key); err != nil {
+			return journalFault(err)
+		}
+	}
+	outcome, err := p.Gateway.Send(ctx, request)
+	if err == nil {
+		answer, err := json.Marshal(outcome)
+		if err != nil {
+			return err
+		}
+		return journalFault(operations.Succeed(ctx, key, "", answer))
+	}
+	f := fault.As(err)
+	if f != nil && (f.Kind == fault.Conflict || f.Kind == fault.Value) {
+		refusal, err := encodeRefusal(f)
+		if err != nil {
+			return err
+		}
+		return journalFault(operations.Refuse(ctx, key, refusal))
+	}
+	return notedErp(ctx, operations, key, err)
+}
+
+// caseComment is what Decision Manager keeps of who decided.
+func caseComment(in DecideCaseInput) string {
+	if in.Comment == "" {
+		return "Decided by " + in.Actor
+	}
+	return in.Comment + " (" + in.Actor + ")"
+}
+
+// afterVerdict ends the review in the journal and adopts what a reviewer did with the money. The gateway's state wins over the verdict:
+// money that a reviewer has reversed can't be captured, and money that was captured is not reversed.
+func (p *Payments) afterVerdict(ctx context.Context, in DecideCaseInput) (CaseDecision, error) {
+	payment, err := p.Journal.Payment(ctx, in.OrderID)
+	if err != nil {
+		return CaseDecision{}, err
+	}
+	if payment.Status == canonical.PaymentHeld {
+		status := canonical.PaymentAuthorized
+		if payment.Authorized.IsZero() {
+			status = canonical.PaymentNone
+		}
+		progress := &journal.Progress{OrderID: in.OrderID, Events: []journal.Event{{
+			Key: "fraud-decision", Kind: "fraud.decision", Actor: in.Actor, Summary: fmt.Sprintf("Fraud review: %s by %s", in.Decision, in.Actor),
+			Detail: map[string]string{"transactionId": in.PaymentID},
+		}}}
+		if err := p.Journal.ChangePayment(ctx, in.OrderID, journal.PaymentChange{Status: status}, progress); err != nil {
+			return CaseDecision{}, err
+		}
+		action := journal.Action{OrderID: in.OrderID, Actor: in.Actor, Action: "fraud." + string(in.Decision), Reason: in.Comment, Detail: map[string]string{"source": in.Source}}
+		if err := p.Journal.RecordAction(ctx, action); err != nil {
+			return CaseDecision{}, err
+		}
+	}
+	held := CaseDecision{Decision: in.Decision}
+	for _, done := range []struct {
+		kind    cybersource.Kind
+		effect  journal.Effect
+		found   *bool
+		verdict canonical.FraudDecision
+	}{
+		{cybersource.KindCapture, journal.EffectCapture, &held.Captured, canonical.FraudAccept},
+		{cybersource.KindReversal, journal.EffectReverse, &held.Reversed, canonical.FraudReject},
+	} {
+		if *done.found, err = p.adopt(ctx, in, done.kind, done.effect); err != nil {
+			return CaseDecision{}, err
+		}
+		if *done.found {
+			held.Decision = done.verdict
+		}
+	}
+	held.Payment, err = p.payment(ctx, in.OrderID)
+	return held, err
+}
+
+// adopt looks for a reviewer's capture or reversal of the held payment and takes it into the journal as an operation.
+func (p *Payments) adopt(ctx context.Context, in DecideCaseInput, kind cybersource.Kind, effect journal.Effect) (bool, error) {
+	key := OperationKey("fraud-review", in.OrderID, "adopt-"+string(kind), 1)
+	if done, err := p.Journal.Operations().Get(ctx, key); err == nil && done.State == journal.OperationSucceeded {
+		return true, nil
+	}
+	op := money{key: key, kind: kind, orderID: in.OrderID, code: in.OrderID, effect: effect, amount: in.Amount, related: in.PaymentID}
+	outcome, found, err := p.find(ctx, op, p.Clock().AddDate(0, 0, -longestReview))
+	if err != nil || !found {
+		return false, err
+	}
+	if _, _, err := p.Journal.BeginPayment(ctx, journal.Operation{
+		Key: key, System: system, Kind: string(kind), OrderID: in.OrderID, Reference: in.OrderID, Amount: in.Amount,
+		InputHash: inputHash(outcome.ID), Request: []byte("{}"),
+	}, effect); err != nil {
+		return false, journalFault(err)
+	}
+	_, err = p.conclude(ctx, op, outcome)
+	return err == nil, err
+}
+
+// longestReview bounds the search for a reviewer's follow-ons, in days: authorizations live shorter.
+const longestReview = 60

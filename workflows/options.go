@@ -1,0 +1,74 @@
+package workflows
+
+import (
+	"context"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+)
+
+// httpBudget is the StartToClose of an activity around one outside call; the client's own deadline of 25 s is shorter, so that the
+// activity, not the server, says what became of the call.
+const httpBudget = 40 * time.Second
+
+// gateway is the profile of a step at Cybersource: short tries, bounded in total, since the shop and the buyer wait. The activity
+// itself asks the gateway what became of a lost answer, by retries with their own delay.
+func gateway(ctx workflow.Context, policy Policy, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              TaskQueueCybersource,
+		StartToCloseTimeout:    httpBudget,
+		ScheduleToCloseTimeout: policy.GatewayPatience,
+		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 30 * time.Second},
+		Summary:                summary,
+	})
+}
+
+// booking is the profile of a step at an ERP: patient, because an ERP may be down overnight. A step may be several calls.
+func booking(ctx workflow.Context, erp string, policy Policy, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              TaskQueueErp(erp),
+		StartToCloseTimeout:    2 * httpBudget,
+		ScheduleToCloseTimeout: policy.ErpPatience,
+		WaitForCancellation:    true,
+		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 5 * time.Minute},
+		Summary:                summary,
+	})
+}
+
+// ledger is the profile of work on our own database: a local activity, retried until the database is back.
+func ledger(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+		StartToCloseTimeout: 10 * time.Second,
+		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 200 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 30 * time.Second},
+		Summary:             summary,
+	})
+}
+
+// delivery is the profile of a callback to the shop: tried for days, ever more slowly.
+func delivery(ctx workflow.Context, policy Policy, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              TaskQueue,
+		StartToCloseTimeout:    httpBudget,
+		ScheduleToCloseTimeout: policy.CallbackFor,
+		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 2 * time.Second, BackoffCoefficient: 2, MaximumInterval: time.Hour},
+		Summary:                summary,
+	})
+}
+
+// run calls an activity by its method value and gives its typed answer.
+func run[I, O any](ctx workflow.Context, activity func(context.Context, I) (O, error), in I) (O, error) {
+	var out O
+	err := workflow.ExecuteActivity(ctx, activity, in).Get(ctx, &out)
+	return out, err
+}
+
+// do calls an activity that has no answer.
+func do[I any](ctx workflow.Context, activity func(context.Context, I) error, in I) error {
+	return workflow.ExecuteActivity(ctx, activity, in).Get(ctx, nil)
+}
+
+// note calls a local activity that has no answer.
+func note[I any](ctx workflow.Context, activity func(context.Context, I) error, in I) error {
+	return workflow.ExecuteLocalActivity(ctx, activity, in).Get(ctx, nil)
+}

@@ -80,6 +80,16 @@ func OpenOperations(ctx context.Context, dsn string, opts Options) (*Operations,
 	return &Operations{j}, nil
 }
 
+// Migrate brings the central journal's tables up to date, making an SQLite file where there is none. It needs no keys.
+func Migrate(ctx context.Context, dsn string, log *slog.Logger) error {
+	return migrate(ctx, dsn, log, operationTables, centralTables)
+}
+
+// MigrateOperations does what Migrate does for a journal of operations alone.
+func MigrateOperations(ctx context.Context, dsn string, log *slog.Logger) error {
+	return migrate(ctx, dsn, log, operationTables)
+}
+
 func open(ctx context.Context, dsn string, opts Options, sets ...tableSet) (journal, error) {
 	if opts.Keyring == nil {
 		return journal{}, errors.New("open journal: a key ring is required")

@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -24,6 +25,14 @@ var (
 	operationTables = tableSet{folder: "migrations/operations", history: "journal_operations_version"}
 	centralTables   = tableSet{folder: "migrations/central", history: "journal_central_version"}
 )
+
+func migrate(ctx context.Context, dsn string, log *slog.Logger, sets ...tableSet) error {
+	db, err := connect(dsn, true, 2)
+	if err != nil {
+		return err
+	}
+	return errors.Join(db.migrate(ctx, log, sets...), db.close())
+}
 
 // migrate brings the tables up to date. On PostgreSQL a lock lets several programs do so at once.
 func (d *database) migrate(ctx context.Context, log *slog.Logger, sets ...tableSet) error {

@@ -63,6 +63,8 @@ type PaymentChange struct {
 	ChargedBack *decimal.Decimal
 	// HoldLapsed: what is not captured of the authorization is gone (it expired): it counts as reversed.
 	HoldLapsed bool
+	// NotCaptured: a sale was authorized, but its capture did not run (partial approval, refused by risk rules).
+	NotCaptured bool
 
 	CardType, CardSuffix, ApprovalCode, Reconciliation, Reason, CustomerToken string
 }
@@ -341,7 +343,7 @@ func (row *operationPayment) apply(outsideID string, change PaymentChange) error
 		p.Authorized, p.Captured, p.Reversed = moved, decimal.Zero, decimal.Zero
 		p.AuthorizationID, p.CaptureID = outsideID, ""
 		p.Status = canonical.PaymentAuthorized
-		if row.Effect == EffectSale && change.Status != canonical.PaymentHeld {
+		if row.Effect == EffectSale && change.Status != canonical.PaymentHeld && !change.NotCaptured {
 			p.Captured, p.CaptureID, p.Status = moved, outsideID, canonical.PaymentCaptured
 		}
 	case EffectCapture:

@@ -61,6 +61,7 @@ type Fault struct {
 	RetryAfter time.Duration // 0: not told
 	HTTPStatus int           // 0: no answer
 	RequestID  string        // the other side's correlation id
+	Final      bool          // the budget for a retryable kind is spent: a person decides
 	Err        error         // cause, for logs
 }
 

@@ -1,0 +1,172 @@
+// Package worker registers workflows and activities with Temporal and runs them, by role: one process may carry all of them, or one
+// role each, scaled on its own. An ERP's role needs a way to Temporal and to its ERP alone.
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/tenderline/tenderline/activities"
+	"github.com/tenderline/tenderline/internal/journal"
+	"github.com/tenderline/tenderline/workflows"
+)
+
+// Role is a part of the work that a process carries.
+type Role string
+
+// The roles.
+const (
+	RoleWorkflows   Role = "workflows"   // workflows, own-database steps, callbacks
+	RoleCybersource Role = "cybersource" // steps at the gateway
+	RoleErp         Role = "erp"         // steps at the ERPs that this process has settings for
+)
+
+// Config says what a process runs. Parts that a role needs must be there; the others stay nil.
+type Config struct {
+	Client client.Client
+	Roles  []Role
+
+	Orders    *activities.Orders
+	Ledger    *activities.Ledger
+	Callbacks *activities.Callbacks
+	Payments  *activities.Payments
+	Booking   []*activities.Booking // one for each ERP
+
+	GatewayPerSecond float64 // steps at the gateway per second over all workers; 0: no limit
+	ErpPerSecond     float64 // steps at one ERP per second over all workers; 0: no limit
+	StopTimeout      time.Duration
+	Logger           *slog.Logger
+}
+
+// Workers are the running workers of one process.
+type Workers struct {
+	stopTimeout time.Duration
+	workers     []worker.Worker
+	fatal       chan error
+}
+
+// New builds the workers of the roles; it starts nothing.
+func New(config Config) (*Workers, error) {
+	w := &Workers{stopTimeout: config.StopTimeout, fatal: make(chan error, 1)}
+	if w.stopTimeout == 0 {
+		w.stopTimeout = time.Minute
+	}
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	var problems []error
+	for _, role := range config.Roles {
+		problems = append(problems, w.add(config, role))
+	}
+	if len(w.workers) == 0 {
+		problems = append(problems, errors.New("no role is set: workflows, cybersource or erp"))
+	}
+	return w, errors.Join(problems...)
+}
+
+func (w *Workers) add(config Config, role Role) error {
+	switch role {
+	case RoleWorkflows:
+		return w.addWorkflows(config)
+	case RoleCybersource:
+		return w.addGateway(config)
+	case RoleErp:
+		return w.addErps(config)
+	default:
+		return fmt.Errorf("role %q is unknown: workflows, cybersource or erp", role)
+	}
+}
+
+func (w *Workers) addWorkflows(config Config) error {
+	if config.Orders == nil || config.Ledger == nil || config.Callbacks == nil {
+		return errors.New("role workflows needs the central database and the shops' settings")
+	}
+	queue := w.queue(config, workflows.TaskQueue, worker.Options{}, config.Ledger.Journal.Operations())
+	Register(queue)
+	queue.RegisterActivity(config.Orders)
+	queue.RegisterActivity(config.Ledger)
+	queue.RegisterActivity(config.Callbacks)
+	return nil
+}
+
+// Register registers every workflow under the name of its function. Replay tests use it too.
+func Register(registry worker.WorkflowRegistry) {
+	for _, process := range []any{workflows.OrderToCash, workflows.FraudReview, workflows.Callback} {
+		registry.RegisterWorkflowWithOptions(process, workflow.RegisterOptions{})
+	}
+}
+
+func (w *Workers) addGateway(config Config) error {
+	if config.Payments == nil {
+		return errors.New("role cybersource needs the gateway's settings and the central database")
+	}
+	options := worker.Options{DisableWorkflowWorker: true, TaskQueueActivitiesPerSecond: config.GatewayPerSecond}
+	w.queue(config, workflows.TaskQueueCybersource, options, config.Payments.Journal.Operations()).RegisterActivity(config.Payments)
+	return nil
+}
+
+func (w *Workers) addErps(config Config) error {
+	if len(config.Booking) == 0 {
+		return errors.New("role erp needs the settings of at least one ERP")
+	}
+	for _, booking := range config.Booking {
+		options := worker.Options{DisableWorkflowWorker: true, TaskQueueActivitiesPerSecond: config.ErpPerSecond}
+		w.queue(config, workflows.TaskQueueErp(booking.Name), options, booking.Operations).RegisterActivity(booking)
+	}
+	return nil
+}
+
+// queue adds a worker of one task queue, whose outside calls are audited in the operations journal that belongs to it.
+func (w *Workers) queue(config Config, name string, options worker.Options, audit *journal.Operations) worker.Worker {
+	options.WorkerStopTimeout = w.stopTimeout
+	options.Interceptors = []interceptor.WorkerInterceptor{&auditor{operations: audit, log: config.Logger}}
+	options.OnFatalError = func(err error) {
+		select {
+		case w.fatal <- fmt.Errorf("worker of queue %q: %w", name, err):
+		default:
+		}
+	}
+	added := worker.New(config.Client, name, options)
+	w.workers = append(w.workers, added)
+	return added
+}
+
+// Run starts the workers and runs them until the context ends or one of them fails for good. It returns once running steps have ended or
+// the stop time-out is over.
+func (w *Workers) Run(ctx context.Context) error {
+	for i, started := range w.workers {
+		if err := started.Start(); err != nil {
+			w.stop(i)
+			return fmt.Errorf("start worker: %w", err)
+		}
+	}
+	defer w.stop(len(w.workers))
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-w.fatal:
+		return err
+	}
+}
+
+// stop stops the first n workers side by side: each may take the stop time-out.
+func (w *Workers) stop(n int) {
+	done := make(chan struct{})
+	for _, running := range w.workers[:n] {
+		go func() {
+			running.Stop()
+			done <- struct{}{}
+		}()
+	}
+	for range n {
+		<-done
+	}
+}

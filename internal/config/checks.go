@@ -126,8 +126,8 @@ func (c *checks) webhookKeys(name string, keys Secret) {
 }
 
 // parseKeys reads "id:base64,...".
-func parseKeys(text string) (map[string][]byte, error) {
-	keys := map[string][]byte{}
+func parseKeys(text string) (map[string]string, error) {
+	keys := map[string]string{}
 	for i, entry := range trimmed(strings.Split(text, ",")) {
 		id, encoded, found := strings.Cut(entry, ":")
 		if !found || id == "" {
@@ -140,7 +140,7 @@ func parseKeys(text string) (map[string][]byte, error) {
 		if _, twice := keys[id]; twice {
 			return nil, fmt.Errorf("entry %d repeats a key id", i+1)
 		}
-		keys[id] = key
+		keys[id] = encoded
 	}
 	return keys, nil
 }

@@ -241,8 +241,8 @@ func (s Syspro) check(v *checks) {
 	v.required("SYSPRO_CLIENT_SECRET", s.ClientSecret.Reveal())
 }
 
-// WebhookKeySet gives the webhook signature keys by id.
-func (g Cybersource) WebhookKeySet() (map[string][]byte, error) {
+// WebhookKeySet gives the webhook signature keys by id, base64 as the gateway shows them.
+func (g Cybersource) WebhookKeySet() (map[string]string, error) {
 	keys, err := parseKeys(g.WebhookKeys.Reveal())
 	if err != nil {
 		return nil, fmt.Errorf("%s_CYBERSOURCE_WEBHOOK_KEYS: %w", Prefix, err)

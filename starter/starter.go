@@ -1,0 +1,127 @@
+// Package starter is the one door to Temporal: everything that starts, signals, updates or queries a workflow from outside.
+//
+// What it does is safe to repeat. An order's row is committed before its workflow is started, and whatever a crash leaves between the
+// two the sweeper mends; updates carry an ID, so that a repeat gets the first outcome.
+package starter
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"go.temporal.io/sdk/client"
+
+	"github.com/tenderline/tenderline/internal/canonical"
+	"github.com/tenderline/tenderline/internal/config"
+	"github.com/tenderline/tenderline/internal/journal"
+	"github.com/tenderline/tenderline/workflows"
+)
+
+// Engine is what of a Temporal client is used here; client.Client has it.
+type Engine interface {
+	ExecuteWorkflow(ctx context.Context, options client.StartWorkflowOptions, workflow any, args ...any) (client.WorkflowRun, error)
+	UpdateWorkflow(ctx context.Context, options client.UpdateWorkflowOptions) (client.WorkflowUpdateHandle, error)
+	SignalWorkflow(ctx context.Context, workflowID, runID, name string, arg any) error
+	GetWorkflow(ctx context.Context, workflowID, runID string) client.WorkflowRun
+}
+
+// Store is what of the central journal is used here; *journal.Store has it.
+type Store interface {
+	TakeOrder(ctx context.Context, order journal.OrderRecord) (stored journal.OrderRecord, created bool, err error)
+	MarkStarted(ctx context.Context, orderID string) error
+	Unstarted(ctx context.Context, olderThan time.Duration, limit int) ([]journal.OrderRecord, error)
+	Order(ctx context.Context, orderID string) (journal.OrderRecord, error)
+	Attention(ctx context.Context, id string) (journal.Attention, error)
+	Pending(ctx context.Context, now time.Time, limit int) ([]journal.InboxItem, error)
+	Delivered(ctx context.Context, id string) error
+	Ignored(ctx context.Context, id, reason string) error
+	GiveUp(ctx context.Context, id, reason string) error
+	Postpone(ctx context.Context, id string, until time.Time, reason string) error
+}
+
+// Channels tells what a channel decided; config.Config has it.
+type Channels interface {
+	Channel(name string) (config.Channel, bool)
+}
+
+// Options of a Starter. Only the first three are needed.
+type Options struct {
+	Engine     Engine
+	Store      Store
+	Channels   Channels
+	OlderThan  time.Duration    // orders taken longer ago are swept; default 5 s
+	InboxTries int              // deliveries of an event before a person is asked; default 20
+	Clock      func() time.Time // default time.Now
+	Logger     *slog.Logger     // default: nothing is logged
+}
+
+// Starter is the door. It is safe for concurrent use.
+type Starter struct {
+	engine     Engine
+	store      Store
+	channels   Channels
+	olderThan  time.Duration
+	inboxTries int
+	clock      func() time.Time
+	log        *slog.Logger
+}
+
+// startTimeout bounds a start: it goes on when the caller has gone, since the order's row is committed.
+const startTimeout = 5 * time.Second
+
+// New makes a starter.
+func New(options Options) (*Starter, error) {
+	if options.Engine == nil || options.Store == nil || options.Channels == nil {
+		return nil, errors.New("make starter: engine, store and channels are required")
+	}
+	s := &Starter{
+		engine: options.Engine, store: options.Store, channels: options.Channels, olderThan: options.OlderThan,
+		inboxTries: options.InboxTries, clock: options.Clock, log: options.Logger,
+	}
+	if s.olderThan <= 0 {
+		s.olderThan = 5 * time.Second
+	}
+	if s.inboxTries <= 0 {
+		s.inboxTries = 20
+	}
+	if s.clock == nil {
+		s.clock = time.Now
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	return s, nil
+}
+
+// policy is a channel's policy as workflows read it; the two are written apart since configuration knows no workflows.
+func policy(p config.Policy) workflows.Policy {
+	return workflows.Policy{
+		Stock:           workflows.StockPolicy(p.Stock),
+		Credit:          workflows.CreditPolicy(p.Credit),
+		Invoice:         workflows.InvoicePolicy(p.Invoice),
+		OnErpFailure:    workflows.FailurePolicy(p.OnErpFailure),
+		SaleInOneCall:   p.SaleInOneCall,
+		PaymentWait:     p.PaymentWait,
+		PaymentTries:    p.PaymentTries,
+		PreparationFor:  p.PreparationFor,
+		TokenLife:       p.TokenLife,
+		ParkDeadline:    p.ParkDeadline,
+		ReviewDeadline:  p.ReviewDeadline,
+		ReviewDefault:   p.ReviewDefault,
+		UntrustedSignal: p.UntrustedSignal,
+		GatewayPatience: p.GatewayPatience,
+		ErpPatience:     p.ErpPatience,
+		CallbackFor:     p.CallbackFor,
+	}
+}
+
+// beforeReview tells that an order has not come to its payment's outcome, so that a review may still begin.
+func beforeReview(status canonical.OrderStatus) bool {
+	switch status {
+	case canonical.OrderReceived, canonical.OrderPreparing, canonical.OrderAuthorizing, canonical.OrderAwaitingPayment, canonical.OrderInReview:
+		return true
+	default:
+		return false
+	}
+}

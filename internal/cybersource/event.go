@@ -28,13 +28,13 @@ type Event struct {
 	ReversalID     string    `json:"reversalId,omitempty"`
 	Test           bool      `json:"test,omitempty"` // the gateway's test delivery: no business in it
 	At             time.Time `json:"at,omitzero"`    // eventDate, taken as UTC where it names no zone
-	digest         string    // stands for the resource where an event names none
+	Fingerprint    string    `json:"fingerprint"`    // of the payload; stands for the resource where an event names none
 }
 
 // Key is the same for every delivery of one event: type, resource and status. The gateway's trace id is new for each attempt and no
 // part of it.
 func (e Event) Key() string {
-	resource := firstOf(e.ResourceID, e.Reference, e.digest)
+	resource := firstOf(e.ResourceID, e.Reference, e.Fingerprint)
 	return e.Type + "|" + resource + "|" + e.Status
 }
 
@@ -51,7 +51,7 @@ func ParseEvent(body []byte, keys ...*rsa.PrivateKey) (Event, error) {
 		return Event{}, err
 	}
 	var envelope eventEnvelope
-	if !isObject(opened) || json.Unmarshal(opened, &envelope) != nil || envelope.Type == "" {
+	if !isObject(opened) || json.Unmarshal(opened, &envelope) != nil {
 		return Event{}, errNoEvent
 	}
 	event := Event{
@@ -62,10 +62,10 @@ func ParseEvent(body []byte, keys ...*rsa.PrivateKey) (Event, error) {
 		At:             instant(string(envelope.Date)),
 		Test:           isObject(envelope.Payloads["testPayload"]),
 	}
-	payload := envelope.Payload
-	if len(payload) == 0 && !event.Test {
-		payload, _ = json.Marshal(envelope.Payloads)
+	if event.Type == "" && !event.Test {
+		return Event{}, errNoEvent
 	}
+	payload := envelope.Payload
 	if payload, err = openIfEncrypted(payload, keys); err != nil {
 		return Event{}, err
 	}
@@ -75,13 +75,24 @@ func ParseEvent(body []byte, keys ...*rsa.PrivateKey) (Event, error) {
 
 // eventEnvelope is the outside of a delivery. Payload is kept as it is: its shape depends on the product.
 type eventEnvelope struct {
-	Type           text                       `json:"eventType"`
-	OrganizationID text                       `json:"organizationId"`
-	ProductID      text                       `json:"productId"`
-	WebhookID      text                       `json:"webhookId"`
-	Date           text                       `json:"eventDate"`
-	Payload        json.RawMessage            `json:"payload"`
-	Payloads       map[string]json.RawMessage `json:"payloads"`
+	Type           text            `json:"eventType"`
+	OrganizationID text            `json:"organizationId"`
+	ProductID      text            `json:"productId"`
+	WebhookID      text            `json:"webhookId"`
+	Date           text            `json:"eventDate"`
+	Payload        json.RawMessage `json:"payload"`
+	Payloads       payloads        `json:"payloads"`
+}
+
+// payloads holds the test delivery's message; another shape counts as absent.
+type payloads map[string]json.RawMessage
+
+func (p *payloads) UnmarshalJSON(data []byte) error {
+	var values map[string]json.RawMessage
+	if json.Unmarshal(data, &values) == nil {
+		*p = values
+	}
+	return nil
 }
 
 // eventData is what the known payloads have in common.
@@ -111,7 +122,7 @@ func (e *Event) read(payload json.RawMessage) {
 		}
 	}
 	sum := sha256.Sum256(payload)
-	e.digest = hex.EncodeToString(sum[:16])
+	e.Fingerprint = hex.EncodeToString(sum[:16])
 }
 
 // eventDataOf finds the data within payload.data, payload[0].data, payload.transactionResult.details, or the payload itself.

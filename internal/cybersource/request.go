@@ -118,7 +118,7 @@ func CaptureRequest(authorizationID, code, transactionID string, money canonical
 			return Request{}, errors.New("prepare capture: sequence number is not within 1 to count, or count beyond 99")
 		}
 		body["processingInformation"] = object{"captureOptions": object{
-			"captureSequenceNumber": fmt.Sprint(sequence), "totalCaptureCount": fmt.Sprint(count)}}
+			"captureSequenceNumber": sequence, "totalCaptureCount": count}}
 	}
 	return post(KindCapture, "/pts/v2/payments/"+url.PathEscape(authorizationID)+"/captures", body)
 }

@@ -100,11 +100,12 @@ func New(opts Options) *Control {
 // Wrap applies the faults to every route outside /_sandbox/, bounds request bodies and records method, path and status.
 func (c *Control) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, c.options.MaxBody)
 		if strings.HasPrefix(r.URL.Path, Prefix) {
+			r.Body = http.MaxBytesReader(w, r.Body, max(c.options.MaxBody, maxControlBody))
 			next.ServeHTTP(w, r)
 			return
 		}
+		r.Body = http.MaxBytesReader(w, r.Body, c.options.MaxBody)
 		entry := Request{At: c.options.Clock().UTC(), Method: r.Method, Path: r.URL.Path}
 		fault, found := c.take(r.Method, r.URL.Path)
 		if !found {

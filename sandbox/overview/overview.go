@@ -252,27 +252,28 @@ func total(transactions []transaction, byID map[string]transaction) []sums {
 	holds := map[string]decimal.Decimal{} // by payment
 	var payments []transaction
 	for _, t := range transactions {
-		if undone(t.Status) {
+		if undone(t) {
 			continue
 		}
 		s := of(t.Currency)
+		payment := root(byID, t).ID
 		switch t.Kind {
 		case "auth", "sale":
+			payments = append(payments, t)
 			if t.Kind == "sale" && !heldOnly(t.Status) {
 				s.Captured = s.Captured.Add(t.Amount)
 				continue
 			}
 			holds[t.ID] = holds[t.ID].Add(t.Amount)
-			payments = append(payments, t)
 		case "capture":
 			s.Captured = s.Captured.Add(t.Amount)
-			holds[root(byID, t).ID] = holds[root(byID, t).ID].Sub(t.Amount)
+			holds[payment] = holds[payment].Sub(t.Amount)
 		case "reversal":
-			holds[root(byID, t).ID] = holds[root(byID, t).ID].Sub(t.Amount)
+			holds[payment] = holds[payment].Sub(t.Amount)
 		case "refund", "credit":
 			s.Refunded = s.Refunded.Add(t.Amount)
 		case "void":
-			s.void(byID[t.RelatedID], t.Amount)
+			holds[payment] = holds[payment].Add(s.void(byID[t.RelatedID], t.Amount))
 		}
 	}
 	for _, t := range payments {
@@ -284,31 +285,42 @@ func total(transactions []transaction, byID map[string]transaction) []sums {
 	return all
 }
 
-// void takes back what it voids, unless that is marked as voided and wasn't counted.
-func (s *sums) void(of transaction, amount decimal.Decimal) {
-	if undone(of.Status) {
-		return
+// void takes back what it voids, unless that is marked as voided and wasn't counted. It returns what is on hold again:
+// voiding a capture gives the hold back, it doesn't release it.
+func (s *sums) void(of transaction, amount decimal.Decimal) decimal.Decimal {
+	if of.Status == "VOIDED" || undone(of) {
+		return decimal.Zero
 	}
 	switch of.Kind {
 	case "capture", "sale":
 		s.Captured = s.Captured.Sub(amount)
+		return amount
 	case "refund", "credit":
 		s.Refunded = s.Refunded.Sub(amount)
 	}
+	return decimal.Zero
 }
 
-// undone tells of a status that moved or holds nothing, or does no more.
-func undone(status string) bool {
-	switch status {
+// undone tells of a transaction that moves and holds nothing, or does no more.
+func undone(t transaction) bool {
+	switch t.Status {
 	case "DECLINED", "INVALID_REQUEST", "SERVER_ERROR", "FAILED", "PENDING_REVIEW", "PENDING_AUTHENTICATION", "AUTHENTICATION_FAILED":
 		return true
+	case "REVERSED":
+		return t.Kind == "auth" || t.Kind == "sale"
+	case "VOIDED":
+		return t.Kind == "capture" || t.Kind == "refund" || t.Kind == "credit"
 	}
 	return false
 }
 
-// heldOnly tells of a sale that is authorized, not captured.
+// heldOnly tells of a sale whose money is on hold, not captured.
 func heldOnly(status string) bool {
-	return status == "AUTHORIZED_PENDING_REVIEW" || status == "AUTHORIZED_RISK_DECLINED" || status == "PARTIAL_AUTHORIZED"
+	switch status {
+	case "AUTHORIZED_PENDING_REVIEW", "AUTHORIZED_RISK_DECLINED", "PARTIAL_AUTHORIZED", "VOIDED":
+		return true
+	}
+	return false
 }
 
 func addERP(r *rows, erp *erpLedger) {

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// output is a writer that can be read while it is written to.
+type output struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+func noEnv(string) string { return "" }
+
+func TestRunServesAllAndStops(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var printed output
+	ended := make(chan error, 1)
+	go func() {
+		ended <- run(ctx, []string{"-cybersource-addr", "127.0.0.1:0", "-syspro-addr", "127.0.0.1:0", "-shop-addr", "127.0.0.1:0", "-state-dir", t.TempDir()}, noEnv, &printed, io.Discard)
+	}()
+	require.Eventually(t, func() bool { return strings.Contains(printed.String(), "State ") }, 10*time.Second, time.Millisecond)
+
+	client := &http.Client{Timeout: 5 * time.Second}
+	get := func(url string) string {
+		response, err := client.Get(url)
+		require.NoError(t, err)
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		require.Equal(t, http.StatusOK, response.StatusCode, "%s: %s", url, body)
+		return string(body)
+	}
+	addresses := map[string]string{}
+	for line := range strings.SplitSeq(printed.String(), "\n") {
+		if name, rest, ok := strings.Cut(line, "http://"); ok {
+			addresses[strings.TrimSpace(name)] = "http://" + strings.SplitN(rest, "/", 2)[0]
+		}
+	}
+	require.Contains(t, get(addresses["Cybersource"]+"/_sandbox/ledger"), `"transactions"`)
+	require.Contains(t, get(addresses["SYSPRO"]+"/APIServices/HealthService/Ping"), "Success")
+	require.Contains(t, get(addresses["Shop"]+"/_sandbox/ledger"), `"callbacks"`)
+	page := get(addresses["Side by side"] + "/")
+	require.Contains(t, page, "Shop | gateway | ERP")
+	require.NotContains(t, page, `role="alert"`, "the page reads all three ledgers")
+
+	stop()
+	select {
+	case err := <-ended:
+		require.NoError(t, err)
+	case <-time.After(10 * time.Second):
+		t.Fatal("the sandboxes did not stop")
+	}
+}
+
+func TestRunNamesABusyPort(t *testing.T) {
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer busy.Close()
+	err = run(t.Context(), []string{"-cybersource-addr", "127.0.0.1:0", "-syspro-addr", busy.Addr().String(), "-shop-addr", "127.0.0.1:0"}, noEnv, io.Discard, io.Discard)
+	require.ErrorContains(t, err, busy.Addr().String())
+}
+
+func TestSettings(t *testing.T) {
+	env := func(name string) string {
+		if name == "SANDBOX_SHOP_ADDR" {
+			return "127.0.0.1:7777"
+		}
+		return ""
+	}
+	s, err := parse([]string{"-api-key", "k"}, env, io.Discard)
+	require.NoError(t, err)
+	require.Equal(t, "127.0.0.1:9101 127.0.0.1:7777 k", s.gatewayAddr+" "+s.shopAddr+" "+s.apiKey)
+	_, err = parse([]string{"stray"}, noEnv, io.Discard)
+	require.ErrorContains(t, err, "stray")
+	_, err = parse([]string{"-nonsense"}, noEnv, io.Discard)
+	require.Error(t, err)
+}
+
+func TestURLOfAnyAddress(t *testing.T) {
+	l, err := net.Listen("tcp", ":0")
+	require.NoError(t, err)
+	defer l.Close()
+	require.True(t, strings.HasPrefix(url(l), "http://127.0.0.1:"))
+}

@@ -16,13 +16,7 @@ const (
 // createDecision is POST /risk/v1/decisions: Decision Manager without a payment.
 func (s *Server) createDecision(c *call) reply {
 	return s.followOn(c, func(r *paymentRequest) (object, *refusal) {
-		if len([]rune(r.Reference.Code)) > 50 && len([]rune(r.Reference.Code)) <= 59 {
-			// screening takes longer references than payments do
-			long := r.Reference.Code
-			r.Reference.Code = long[:1]
-			defer func() { r.Reference.Code = long }()
-		}
-		paid, total, refused := s.checkPayment(c, r)
+		paid, total, refused := s.checkPayment(c, r, maxScreeningReference)
 		if refused != nil {
 			return nil, refused
 		}

@@ -304,9 +304,15 @@ var (
 	initiatorTypes = []string{"customer", "merchant"}
 )
 
+// Lengths of a reference: screening takes longer ones than payments do.
+const (
+	maxReference          = 50
+	maxScreeningReference = 59
+)
+
 // reference checks the fields that every call has.
-func (c *checks) reference(r referenceInfo) {
-	c.max("clientReferenceInformation.code", r.Code, 50)
+func (c *checks) reference(r referenceInfo, length int) {
+	c.max("clientReferenceInformation.code", r.Code, length)
 	c.max("clientReferenceInformation.transactionId", r.TransactionID, 30)
 }
 

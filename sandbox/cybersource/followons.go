@@ -222,7 +222,7 @@ func (s *Server) refund(c *call, kinds ...string) reply {
 
 func (s *Server) checkRefund(c *call, r *paymentRequest, kinds []string) (*transaction, decimal.Decimal, *refusal) {
 	var problems checks
-	problems.reference(r.Reference)
+	problems.reference(r.Reference, maxReference)
 	amount := problems.orderAmount(&r.Order)
 	if refused := problems.refusal(); refused != nil {
 		return nil, amount, refused
@@ -285,7 +285,7 @@ func refundReply(t *transaction) object {
 // createCredit is POST /pts/v2/credits: money to a card without a payment before.
 func (s *Server) createCredit(c *call) reply {
 	return s.followOn(c, func(r *paymentRequest) (object, *refusal) {
-		paid, amount, refused := s.checkPayment(c, r)
+		paid, amount, refused := s.checkPayment(c, r, maxReference)
 		if refused != nil {
 			return nil, refused
 		}
@@ -399,7 +399,7 @@ func (s *Server) byTransactionID(merchant, id string, kinds ...string) *transact
 // checkReversal validates a reversal. The amount can be read only once the currency, which may be left out, is known.
 func checkReversal(r *paymentRequest) (amountOf func(currencyCode string) (decimal.Decimal, bool), refused *refusal) {
 	var problems checks
-	problems.reference(r.Reference)
+	problems.reference(r.Reference, maxReference)
 	const at = "reversalInformation.amountDetails."
 	given := r.Reversal.Amount
 	if given.Total == "" {
@@ -539,7 +539,7 @@ func (s *Server) timeoutVoid(c *call) reply {
 
 func (s *Server) void(c *call, r *paymentRequest, original *transaction) (object, *refusal) {
 	var problems checks
-	problems.reference(r.Reference)
+	problems.reference(r.Reference, maxReference)
 	if refused := problems.refusal(); refused != nil {
 		return nil, refused
 	}

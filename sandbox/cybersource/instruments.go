@@ -161,7 +161,8 @@ func (s *Server) addToCustomer(c *call, r *paymentRequest, paid *instrument, pro
 
 // storedInstrument pays with credentials of the vault.
 func (s *Server) storedInstrument(c *call, r *paymentRequest, problems *checks) instrument {
-	paid := instrument{}
+	// Even an unknown instrument would have an address: only the id is wrong.
+	paid := instrument{hasAddress: r.Payment.Customer.customerID() != "" || r.Payment.PaymentInstrument.ID != ""}
 	s.addToCustomer(c, r, &paid, problems)
 	s.checkAddressToken(c, r, problems)
 	id := r.Payment.PaymentInstrument.ID
@@ -179,7 +180,7 @@ func (s *Server) storedInstrument(c *call, r *paymentRequest, problems *checks) 
 			problems.invalid("paymentInformation.paymentInstrument.id")
 			return paid
 		}
-		paid.card, paid.scenario, paid.billTo, paid.hasAddress = kept.Card, kept.Scenario, kept.Address, true
+		paid.card, paid.scenario, paid.billTo = kept.Card, kept.Scenario, kept.Address
 		paid.customerID, paid.paymentInstrumentID, paid.identifierID = kept.CustomerID, kept.ID, kept.IdentifierID
 	case r.Payment.InstrumentIdentifier.ID != "":
 		kept := s.books.stored(c.merchant, tokenIdentifier, r.Payment.InstrumentIdentifier.ID)

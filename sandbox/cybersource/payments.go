@@ -33,7 +33,7 @@ func (s *Server) createPayment(c *call) reply {
 }
 
 func (s *Server) pay(c *call, r *paymentRequest) (object, *refusal) {
-	paid, amount, refused := s.checkPayment(c, r)
+	paid, amount, refused := s.checkPayment(c, r, maxReference)
 	if refused != nil {
 		return nil, refused
 	}
@@ -65,9 +65,9 @@ func (s *Server) pay(c *call, r *paymentRequest) (object, *refusal) {
 }
 
 // checkPayment validates a request whole and resolves what it pays with.
-func (s *Server) checkPayment(c *call, r *paymentRequest) (instrument, decimal.Decimal, *refusal) {
+func (s *Server) checkPayment(c *call, r *paymentRequest, referenceLength int) (instrument, decimal.Decimal, *refusal) {
 	var problems checks
-	problems.reference(r.Reference)
+	problems.reference(r.Reference, referenceLength)
 	amount := problems.orderAmount(&r.Order)
 	paid, refused := s.resolveInstrument(c, r, &problems)
 	problems.billTo(r.Order.BillTo, !paid.hasAddress && !s.cfg.RelaxedAddress)
@@ -470,7 +470,7 @@ func (s *Server) incrementAuthorization(c *call) reply {
 
 func (s *Server) increment(c *call, r *paymentRequest) (object, *refusal) {
 	var problems checks
-	problems.reference(r.Reference)
+	problems.reference(r.Reference, maxReference)
 	if r.Order.Amount.Additional != "" {
 		r.Order.Amount.Total = r.Order.Amount.Additional
 	}

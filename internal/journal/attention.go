@@ -172,8 +172,11 @@ func (s *Store) Attentions(ctx context.Context, filter AttentionFilter) (page []
 		rows = rows[:limit]
 		next = cursor(rows[limit-1].Since, rows[limit-1].ID)
 	}
-	page, err = convert(rows, s.attention)
-	return page, next, err
+	page = make([]Attention, 0, len(rows))
+	for _, row := range rows {
+		page = append(page, s.listed(ctx, row))
+	}
+	return page, next, nil
 }
 
 func (f AttentionFilter) conditions() (conditions, error) {
@@ -227,15 +230,31 @@ func (s *Store) attention(row attentionRow) (Attention, error) {
 	if err != nil {
 		return Attention{}, err
 	}
-	var parked parkedDocument
-	item := Attention{
-		ID: row.ID, OrderID: row.OrderID, WorkflowID: row.WorkflowID, Step: row.Step, Class: row.Class, State: row.State,
-		Resolution: row.Resolution, Actor: row.Actor, Reason: string(reason), Since: row.Since.time(), Deadline: row.Deadline.time(),
-		ResolvedAt: row.ResolvedAt.time(),
-	}
+	item, parked := row.plain(), parkedDocument{}
 	if err := errors.Join(json.Unmarshal(document, &parked), json.Unmarshal([]byte(row.Actions), &item.Actions)); err != nil {
 		return Attention{}, failed(err, "read parked step", row.ID)
 	}
 	item.Summary, item.Suggestion, item.Sent, item.Answer = parked.Summary, parked.Suggestion, parked.Sent, parked.Answer
+	item.Reason = string(reason)
 	return item, nil
+}
+
+// listed is attention for lists: an item whose document can't be opened must not hide, nor hide the others.
+func (s *Store) listed(ctx context.Context, row attentionRow) Attention {
+	item, err := s.attention(row)
+	if err != nil {
+		s.log.ErrorContext(ctx, "journal row can't be opened", "error", err)
+		item = row.plain()
+		item.Summary = "The document of this item can't be opened: is its key missing in the key ring?"
+	}
+	return item
+}
+
+// plain is what of a parked step is not sealed.
+func (row attentionRow) plain() Attention {
+	return Attention{
+		ID: row.ID, OrderID: row.OrderID, WorkflowID: row.WorkflowID, Step: row.Step, Class: row.Class, State: row.State,
+		Resolution: row.Resolution, Actor: row.Actor, Since: row.Since.time(), Deadline: row.Deadline.time(),
+		ResolvedAt: row.ResolvedAt.time(),
+	}
 }

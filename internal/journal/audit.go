@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/tenderline/tenderline/internal/canonical"
 )
 
 // Call is one request to a system outside, as far as the audit may know it: no body, no header, no query.
@@ -98,7 +100,7 @@ func (o *Operations) recordAction(ctx context.Context, q queryer, action Action)
 	if err != nil {
 		return fmt.Errorf("make action id: %w", err)
 	}
-	document, err := json.Marshal(actionDocument{redact(action.Reason), action.Detail})
+	document, err := json.Marshal(actionDocument{redact(action.Reason), redactAll(action.Detail)})
 	if err != nil {
 		return fmt.Errorf("encode action: %w", err)
 	}
@@ -228,22 +230,38 @@ func (j journal) allowed(ctx context.Context, detail map[string]string) map[stri
 // longestText bounds what people and other systems may put into a text that is kept in the clear.
 const longestText = 500
 
-// cardLike finds 13 to 19 digits with separators between them; longer runs, as gateway ids are, are none.
-var cardLike = regexp.MustCompile(`\d(?:[ .-]?\d){12,}`)
+// masked stands where a card number may have been.
+const masked = "[masked]"
 
-// redact masks what could be a card number and cuts the rest to a bounded length, on a rune's boundary.
+// longDigits finds the usual shapes of a card number, so that the text around it can stay.
+var longDigits = regexp.MustCompile(`\d(?:[ .-]?\d){12,}`)
+
+// redact makes a text fit to be kept in the clear: valid UTF-8 without NUL, which PostgreSQL refuses, of bounded length and
+// without anything that could be a card number.
 func redact(text string) string {
-	text = cardLike.ReplaceAllStringFunc(text, func(run string) string {
-		digits := len(run) - strings.Count(run, " ") - strings.Count(run, ".") - strings.Count(run, "-")
-		if digits > 19 {
-			return run
+	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "")
+	text = longDigits.ReplaceAllStringFunc(text, func(run string) string {
+		if canonical.HoldsCardNumber(run) {
+			return masked
 		}
-		return "[masked]"
+		return run
 	})
-	if len(text) <= longestText {
-		return text
+	if len(text) > longestText {
+		text = strings.ToValidUTF8(text[:longestText], "") + "…"
 	}
-	return strings.ToValidUTF8(text[:longestText], "") + "…"
+	if canonical.HoldsCardNumber(text) { // in a shape of its own
+		return masked
+	}
+	return text
+}
+
+// redactAll is redact for the values of a detail.
+func redactAll(detail map[string]string) map[string]string {
+	clean := make(map[string]string, len(detail))
+	for name, value := range detail {
+		clean[redact(name)] = redact(value)
+	}
+	return clean
 }
 
 // sortBy sorts in place, keeping equals in their order.

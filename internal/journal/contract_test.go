@@ -29,7 +29,7 @@ func contract() []func(*testing.T, *fixture) {
 		beginStoresIntentOnce, beginRefusesOtherInput, sendsAreCounted, crashAfterBeginLeavesIntent, outcomesAreFinal,
 		outsideIDServesOneOperation, operationsAreFound, racingBeginsHaveOneWinner,
 
-		paymentGoesFromAuthorizationToRefund, saleIsCapturedAtOnce, limitsRefuse, secondAuthorizationIsRefused,
+		paymentGoesFromAuthorizationToRefund, saleIsCapturedAtOnce, saleWithoutCaptureHoldsOnly, limitsRefuse, secondAuthorizationIsRefused,
 		openOperationsKeepTheirReservation, refusalReleases, heldPaymentWaits, partialAuthorizationCountsWhatWasApproved,
 		timeoutFormsNeedSomethingUnknown, paymentConclusionIsAtomic, paymentConclusionRepeats, operationsCannotConcludePayments,
 		expiredHoldAndChargeback, tenRefundsRace, tenCapturesRace, anyInterleavingKeepsTheLimits,

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -118,6 +119,11 @@ func connectPostgres(dsn string, maxConnections int) (*database, error) {
 		return nil, errors.New("journal DSN: not a PostgreSQL URL") // the cause may repeat the password
 	}
 	config.BinaryParameters = true // one round-trip per statement, without prepared statements, which poolers do not like
+	// Whatever the server's default is, though not what the DSN says: an intent must be on the disk before its request is
+	// sent. A pooler between must let the parameter pass.
+	session := map[string]string{"synchronous_commit": "on"}
+	maps.Copy(session, config.Runtime)
+	config.Runtime = session
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = postgresConnectMax
 	}

@@ -51,13 +51,14 @@ func (s *Store) Receive(ctx context.Context, item InboxItem) (created bool, err 
 	}
 	set(&state, item.State)
 	inserted, err := s.db.write().exec(ctx, `INSERT INTO inbox (`+inboxColumns+`, updated_at) VALUES `+in(12)+`
-		ON CONFLICT (id) DO NOTHING`, item.ID, item.Source, item.EventType, item.ResourceID, item.OrderID, body, state, item.Tries,
-		next, redact(item.LastError), received, now)
+		ON CONFLICT (id) DO NOTHING`, item.ID, item.Source, redact(item.EventType), redact(item.ResourceID), redact(item.OrderID), body,
+		state, item.Tries, next, redact(item.LastError), received, now)
 	return inserted == 1, failed(err, "receive event", item.ID)
 }
 
 // Pending gives events that are due at a time, oldest first, and leases them: the next call, by whichever process, passes
-// them over for a minute. Follow each with Delivered, Ignored, Postpone or GiveUp; one that is not comes again.
+// them over for a minute. Follow each with Delivered, Ignored, Postpone or GiveUp; one that is not comes again. One whose body
+// can't be opened is logged and left out, so that it does not hold up the others.
 func (s *Store) Pending(ctx context.Context, now time.Time, limit int) ([]InboxItem, error) {
 	var rows []inboxRow
 	err := s.db.write().list(ctx, &rows, `WITH due AS (
@@ -67,9 +68,9 @@ func (s *Store) Pending(ctx context.Context, now time.Time, limit int) ([]InboxI
 	if err != nil {
 		return nil, fmt.Errorf("read inbox: %w", err)
 	}
-	items, err := convert(rows, s.inboxItem)
+	items := readable(ctx, s.journal, rows, s.inboxItem)
 	sortBy(items, func(a, b InboxItem) int { return byTime(a.ReceivedAt, b.ReceivedAt, a.ID, b.ID) })
-	return items, err
+	return items, nil
 }
 
 // Delivered ends an event that reached its process.

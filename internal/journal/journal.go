@@ -163,6 +163,33 @@ func required(text []byte) []byte {
 	return text
 }
 
+// convert turns rows into what callers see.
+func convert[R, T any](rows []R, one func(R) (T, error)) ([]T, error) {
+	list := make([]T, 0, len(rows))
+	for _, row := range rows {
+		item, err := one(row)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, item)
+	}
+	return list, nil
+}
+
+// readable is convert for queues: a row that can't be opened, for want of its key, is logged and left where it is.
+func readable[R, T any](ctx context.Context, j journal, rows []R, one func(R) (T, error)) []T {
+	list := make([]T, 0, len(rows))
+	for _, row := range rows {
+		item, err := one(row)
+		if err != nil {
+			j.log.ErrorContext(ctx, "journal row can't be opened", "error", err)
+			continue
+		}
+		list = append(list, item)
+	}
+	return list
+}
+
 // found gives the error of a look-up that names what was looked for.
 func found(err error, what, id string) error {
 	if errors.Is(err, sql.ErrNoRows) {

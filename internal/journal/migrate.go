@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"time"
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -34,20 +35,40 @@ func migrate(ctx context.Context, dsn string, log *slog.Logger, sets ...tableSet
 	return errors.Join(db.migrate(ctx, log, sets...), db.close())
 }
 
-// migrate brings the tables up to date. On PostgreSQL a lock lets several programs do so at once.
+// migrate brings the tables up to date, while others may do so at the same time. On PostgreSQL they wait for a lock. On SQLite,
+// where there is none, each migration is a transaction that only one of them can commit: who loses looks again.
 func (d *database) migrate(ctx context.Context, log *slog.Logger, sets ...tableSet) error {
 	for _, set := range sets {
-		provider, err := d.provider(set, log)
+		err := d.up(ctx, log, set)
+		for range migrationTries - 1 {
+			if err == nil || d.dialect != sqliteDialect {
+				break
+			}
+			err = d.up(ctx, log, set)
+		}
 		if err != nil {
 			return fmt.Errorf("migrate journal: %w", err)
 		}
-		results, err := provider.Up(ctx)
-		if err != nil {
-			return fmt.Errorf("migrate journal: %w", err)
-		}
-		for _, result := range results {
-			log.InfoContext(ctx, "journal migrated", "file", result.Source.Path, "duration", result.Duration)
-		}
+	}
+	return nil
+}
+
+const (
+	migrationTries = 10
+	migrationLock  = 5 * time.Minute // how long to wait for another program that migrates
+)
+
+func (d *database) up(ctx context.Context, log *slog.Logger, set tableSet) error {
+	provider, err := d.provider(set, log)
+	if err != nil {
+		return err
+	}
+	results, err := provider.Up(ctx)
+	if err != nil {
+		return err
+	}
+	for _, result := range results {
+		log.InfoContext(ctx, "journal migrated", "file", result.Source.Path, "duration", result.Duration)
 	}
 	return nil
 }
@@ -59,7 +80,7 @@ func (d *database) provider(set tableSet, log *slog.Logger) (*goose.Provider, er
 	}
 	options := []goose.ProviderOption{goose.WithTableName(set.history), goose.WithSlog(log), goose.WithDisableGlobalRegistry(true)}
 	if d.dialect == postgresDialect {
-		locker, err := lock.NewPostgresSessionLocker()
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, uint64(migrationLock.Seconds())))
 		if err != nil {
 			return nil, err
 		}

@@ -308,16 +308,3 @@ func (o *Operations) operation(row operationRow) (Operation, error) {
 		CreatedAt: row.CreatedAt.time(), UpdatedAt: row.UpdatedAt.time(),
 	}, nil
 }
-
-// convert turns rows into what callers see.
-func convert[R, T any](rows []R, one func(R) (T, error)) ([]T, error) {
-	list := make([]T, 0, len(rows))
-	for _, row := range rows {
-		item, err := one(row)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, item)
-	}
-	return list, nil
-}

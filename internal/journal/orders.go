@@ -97,7 +97,8 @@ func (s *Store) MarkStarted(ctx context.Context, orderID string) error {
 	return s.exists(changed, "order", orderID)
 }
 
-// Unstarted gives orders that were taken longer ago than a duration and whose workflow was not started, oldest first.
+// Unstarted gives orders that were taken longer ago than a duration and whose workflow was not started, oldest first. One whose
+// input can't be opened is logged and left out, so that it does not hold up the others.
 func (s *Store) Unstarted(ctx context.Context, olderThan time.Duration, limit int) ([]OrderRecord, error) {
 	var rows []orderRow
 	err := s.db.read().list(ctx, &rows, `SELECT `+orderColumns+`, input FROM orders WHERE started_at = 0 AND received_at <= ?
@@ -105,7 +106,7 @@ func (s *Store) Unstarted(ctx context.Context, olderThan time.Duration, limit in
 	if err != nil {
 		return nil, fmt.Errorf("read unstarted orders: %w", err)
 	}
-	return convert(rows, s.order)
+	return readable(ctx, s.journal, rows, s.order), nil
 }
 
 // Order gives an order with its input, ErrNotFound if there is none.
@@ -161,7 +162,7 @@ func (f OrderFilter) conditions() (conditions, error) {
 		where.add(`status = ?`, f.Status)
 	}
 	if f.NeedsAttention != nil {
-		where.add(`needs_attention = ?`, *f.NeedsAttention)
+		where.add(map[bool]string{true: `needs_attention`, false: `NOT needs_attention`}[*f.NeedsAttention]) // as its index says
 	}
 	if f.Cursor != "" {
 		at, id, err := parseCursor(f.Cursor)
@@ -243,13 +244,18 @@ func (s *Store) follow(ctx context.Context, q queryer, orderID string, status ca
 
 // advance writes the columns of a progress that does not come late.
 func (s *Store) advance(ctx context.Context, q queryer, p Progress) (int64, error) {
+	reason := p.Reason
+	if reason != nil {
+		clean := redact(*reason)
+		reason = &clean
+	}
 	changed, err := q.exec(ctx, `UPDATE orders SET progress_seq = ?, status = COALESCE(?, status),
 		payment_status = COALESCE(?, payment_status), reason = COALESCE(?, reason),
 		erp_order_number = COALESCE(?, erp_order_number), erp_invoice = COALESCE(?, erp_invoice),
 		customer_code = COALESCE(?, customer_code), gateway_id = COALESCE(?, gateway_id),
 		needs_attention = COALESCE(?, needs_attention), updated_at = ?
 		WHERE order_id = ? AND progress_seq <= ?`,
-		p.Seq, orNull(string(p.Status)), orNull(string(p.PaymentStatus)), p.Reason, p.ErpOrderNumber, p.ErpInvoice, p.CustomerCode,
+		p.Seq, orNull(string(p.Status)), orNull(string(p.PaymentStatus)), reason, p.ErpOrderNumber, p.ErpInvoice, p.CustomerCode,
 		p.GatewayID, p.NeedsAttention, s.now(), p.OrderID, p.Seq)
 	return changed, failed(err, "record progress of order", p.OrderID)
 }
@@ -275,7 +281,7 @@ func (s *Store) addEvents(ctx context.Context, q queryer, orderID string, events
 			at = toInstant(event.At)
 		}
 		values = append(values, in(8))
-		args = append(args, orderID, event.Key, id.String(), at, event.Kind, redact(event.Summary), event.Actor, string(detail))
+		args = append(args, orderID, event.Key, id.String(), at, event.Kind, redact(event.Summary), redact(event.Actor), string(detail))
 	}
 	_, err := q.exec(ctx, `INSERT INTO timeline (order_id, event_key, id, at, kind, summary, actor, detail)
 		VALUES `+strings.Join(values, ", ")+` ON CONFLICT (order_id, event_key) DO NOTHING`, args...)

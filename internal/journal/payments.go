@@ -392,7 +392,7 @@ func (p *paymentRow) describe(change PaymentChange, r reserved) error {
 	set(&p.CardSuffix, change.CardSuffix)
 	set(&p.ApprovalCode, change.ApprovalCode)
 	set(&p.Reconciliation, change.Reconciliation)
-	set(&p.Reason, change.Reason)
+	set(&p.Reason, redact(change.Reason))
 	set(&p.CustomerToken, change.CustomerToken)
 	return nil
 }

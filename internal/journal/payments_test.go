@@ -126,6 +126,17 @@ func saleIsCapturedAtOnce(t *testing.T, f *fixture) {
 	requireAmount(t, "48.19", p.Refundable)
 }
 
+func saleWithoutCaptureHoldsOnly(t *testing.T, f *fixture) {
+	approved := dec("30")
+	perform(t, f, journal.EffectSale, paymentOp("WEB-1", "sale", "48.19"), "tx-sale",
+		journal.PaymentChange{NotCaptured: true, Amount: &approved})
+	p := payment(t, f, "WEB-1")
+	require.Equal(t, canonical.PaymentAuthorized, p.Status)
+	require.Empty(t, p.CaptureID)
+	requireAmount(t, "30", p.Capturable)
+	requireAmount(t, "0", p.Captured)
+}
+
 func limitsRefuse(t *testing.T, f *fixture) {
 	requireRefused(t, f, journal.EffectCapture, paymentOp("WEB-1", "capture", "1"), journal.CodeNothingAuthorized)
 	requireRefused(t, f, journal.EffectRefund, paymentOp("WEB-1", "refund", "1"), journal.CodeNothingAuthorized)

@@ -128,6 +128,9 @@ func keysRotate(t *testing.T, f *fixture) {
 	require.NoError(t, err)
 	require.Equal(t, "k2", id)
 
+	receive(t, f, "e1")
+	take(t, f, "WEB-1")
+	require.NoError(t, f.Park(t.Context(), parked("a1", "WEB-1")))
 	lost, err := keyring.New("k3", map[string][]byte{"k3": bytes.Repeat([]byte{3}, keyring.KeySize)})
 	require.NoError(t, err)
 	stranger, err := journal.Open(t.Context(), f.dsn, journal.Options{Keyring: lost})
@@ -135,6 +138,23 @@ func keysRotate(t *testing.T, f *fixture) {
 	defer func() { require.NoError(t, stranger.Close()) }()
 	_, err = stranger.Operations().Get(t.Context(), "k")
 	require.ErrorIs(t, err, keyring.ErrUnknownKey)
+
+	// Queues and lists go on beside what can't be opened.
+	created, err := stranger.Receive(t.Context(), event("e2"))
+	require.NoError(t, err)
+	require.True(t, created)
+	items, err := stranger.Pending(t.Context(), time.Now(), 10)
+	require.NoError(t, err)
+	require.Len(t, items, 1)
+	require.Equal(t, "e2", items[0].ID)
+	unstarted, err := stranger.Unstarted(t.Context(), 0, 10)
+	require.NoError(t, err)
+	require.Empty(t, unstarted)
+	page, _, err := stranger.Attentions(t.Context(), journal.AttentionFilter{})
+	require.NoError(t, err)
+	require.Len(t, page, 1)
+	require.Contains(t, page[0].Summary, "key ring")
+	require.Empty(t, page[0].Sent)
 }
 
 func timesAndAmountsRoundTrip(t *testing.T, f *fixture) {
@@ -212,11 +232,20 @@ func TestOperationsOnPremises(t *testing.T) {
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 }
 
-func TestSQLiteIsDurable(t *testing.T) {
-	f := newFixture(t, sqliteDSN(t))
-	var mode string
-	require.NoError(t, raw(t, f.dsn).Get(&mode, `PRAGMA journal_mode`))
-	require.Equal(t, "wal", mode)
+// TestProgramsMigrateAtOnce starts programs together on an empty database, as a deployment does.
+func TestProgramsMigrateAtOnce(t *testing.T) {
+	for name, dsn := range map[string]func(t *testing.T) string{
+		"sqlite":   func(t *testing.T) string { return sqliteDSN(t) },
+		"postgres": func(t *testing.T) string { return pgtest.New(t, nil) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			at := dsn(t)
+			race(t, 4, func(int) error { return migrated(at) })
+			store, err := journal.Open(t.Context(), at, journal.Options{Keyring: testRing(t, "k1")})
+			require.NoError(t, err)
+			require.NoError(t, store.Close())
+		})
+	}
 }
 
 // TestSQLiteWritersNeverSeeBusy has two stores, as of two processes, write to one file at once.

@@ -1,0 +1,90 @@
+package journal
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tenderline/tenderline/internal/canonical"
+	"github.com/tenderline/tenderline/internal/pgtest"
+)
+
+func TestSQLiteConnections(t *testing.T) {
+	db, err := connect("sqlite:"+t.TempDir()+"/journal.db", true, 0)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.close()) }()
+	pragma := func(q queryer, name string) (value string) {
+		require.NoError(t, q.get(t.Context(), &value, `PRAGMA `+name))
+		return value
+	}
+	require.Equal(t, "wal", pragma(db.write(), "journal_mode"))
+	require.Equal(t, "2", pragma(db.write(), "synchronous"), "FULL: or a power cut takes back intents")
+	require.Equal(t, "1", pragma(db.write(), "foreign_keys"))
+	require.Equal(t, "30000", pragma(db.write(), "busy_timeout"))
+	require.Equal(t, "1", pragma(db.read(), "query_only"))
+	require.Equal(t, 1, db.writer.Stats().MaxOpenConnections)
+}
+
+func TestPostgresConnections(t *testing.T) {
+	dsn := pgtest.New(t, nil)
+	setting := func(dsn string) (value string) {
+		db, err := connect(dsn, false, 3)
+		require.NoError(t, err)
+		defer func() { require.NoError(t, db.close()) }()
+		require.Equal(t, 3, db.writer.Stats().MaxOpenConnections)
+		require.NoError(t, db.read().get(t.Context(), &value, `SELECT current_setting('synchronous_commit')`))
+		return value
+	}
+	require.Equal(t, "on", setting(dsn), "whatever the server's default is: this test server's is off")
+	separator := "?"
+	if strings.Contains(dsn, "?") {
+		separator = "&"
+	}
+	require.Equal(t, "remote_apply", setting(dsn+separator+"synchronous_commit=remote_apply"))
+}
+
+func TestRedact(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                        "",
+		"order WEB-10001 is paid": "order WEB-10001 is paid",
+		"card 4111111111111111":   "card [masked]",
+		"4111-1111 1111.1111 ok":  "[masked] ok",
+		"7000000000000000000022":  "7000000000000000000022", // a gateway transaction, too long for a card
+		"1234567890123456":        "1234567890123456",       // no card by its check digit
+		"4111/1111/1111/1111":     "[masked]",
+		"a\x00b\xff":              "ab\uFFFD",
+	} {
+		require.Equal(t, want, redact(text), text)
+	}
+	require.Equal(t, longestText+len("…"), len(redact(strings.Repeat("x", 10000))))
+}
+
+func FuzzRedact(f *testing.F) {
+	f.Add("card 4111 1111 1111 1111")
+	f.Add(strings.Repeat("9", 490) + "4111111111111111")
+	f.Add("4\u00a01\u00a01\u00a01 1111 1111 1111\x00")
+	f.Fuzz(func(t *testing.T, text string) {
+		clean := redact(text)
+		if canonical.HoldsCardNumber(clean) || !utf8.ValidString(clean) || strings.Contains(clean, "\x00") || len(clean) > longestText+3 {
+			t.Fatalf("%q became %q", text, clean)
+		}
+	})
+}
+
+func FuzzCursor(f *testing.F) {
+	f.Add(cursor(1700000000000000, "WEB-1"))
+	f.Add("")
+	f.Add("MTIzNA")
+	f.Fuzz(func(t *testing.T, text string) {
+		at, id, err := parseCursor(text)
+		if err != nil {
+			return
+		}
+		againAt, againID, err := parseCursor(cursor(instant(at), id))
+		if err != nil || againAt != at || againID != id {
+			t.Fatalf("%q does not round-trip: %d %q, %v", text, againAt, againID, err)
+		}
+	})
+}

@@ -50,6 +50,7 @@ func newGateway(t *testing.T, answer http.HandlerFunc) *gateway {
 		g.mutex.Lock()
 		g.requests = append(g.requests, received{r.Method, r.URL.RequestURI(), r.Header.Clone(), string(body)})
 		g.mutex.Unlock()
+		r.Body = io.NopCloser(bytes.NewReader(body))
 		answer(w, r)
 	}))
 	t.Cleanup(g.Close)

@@ -124,8 +124,9 @@ var (
 // instant reads a time with zone, with or without fractions, or without zone, which is UTC; unreadable ones are zero.
 func instant(value string) time.Time {
 	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999Z0700", "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999"} {
-		if at, err := time.Parse(layout, value); err == nil {
-			return at.UTC()
+		at, err := time.Parse(layout, value)
+		if at = at.UTC(); err == nil && at.Year() > 0 && at.Year() < 10000 { // beyond, it can't be stored as JSON
+			return at
 		}
 	}
 	return time.Time{}

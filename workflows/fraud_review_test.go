@@ -115,9 +115,9 @@ func TestDecisionsTwiceAndLateAreAnswered(t *testing.T) {
 	env.RegisterDelayedCallback(func() {
 		wrong = decide(env, workflows.Decision{Decision: "maybe", Actor: "anna"})
 		first = decide(env, workflows.Decision{Decision: canonical.FraudAccept, Actor: "anna"})
-		second = decide(env, workflows.Decision{Decision: canonical.FraudReject, Actor: "otto"})
 	}, time.Hour)
 	env.RegisterDelayedCallback(func() {
+		second = decide(env, workflows.Decision{Decision: canonical.FraudReject, Actor: "otto"})
 		_ = env.SignalWorkflowByID(reviewID, workflows.SignalFraudDecision, map[string]string{"decision": "reject"})
 	}, time.Hour+500*time.Millisecond)
 	view := play(t, env, input())

@@ -42,7 +42,8 @@ type Explanation struct {
 	Omitted string `json:"omitted,omitempty"` // why nothing did: "when", "empty"
 }
 
-// Apply makes the document. The error is Errors: everything about the input that does not fit, at once.
+// Apply makes the document. Late roots may hold anticipated values or nothing: a required target that reads one may stay empty
+// until Complete. The error is Errors: everything about the input that does not fit, at once.
 func (m *Mapping) Apply(in Input) (Document, error) {
 	doc, _, err := m.apply(in, false)
 	return doc, err
@@ -56,6 +57,7 @@ func (m *Mapping) Explain(in Input) (Document, []Explanation, error) {
 func (m *Mapping) apply(in Input, explain bool) (Document, []Explanation, error) {
 	doc := Document{Mapping: m.name, Version: m.version, Hash: m.hash}
 	e := m.evaluation(&in, explain)
+	e.anticipating = true
 	if !e.wanted() {
 		doc.Skipped = true
 		return doc, e.explanations, errorsOf(e.errs)
@@ -111,6 +113,7 @@ type evaluation struct {
 	env          map[string]any
 	format       formatter
 	errs         Errors
+	anticipating bool // late roots may not be known yet: what they leave empty is not missed before completion
 	explaining   bool
 	explanations []Explanation
 }
@@ -214,7 +217,7 @@ func (e *evaluation) value(r *rule, env map[string]any, target string) (any, boo
 		return nil, false
 	}
 	if empty(raw) {
-		if r.required {
+		if r.required && !(r.late && e.anticipating) {
 			e.fail(r.source.file, r.source.line, "required", target, errors.New("is required, but the source gives nothing"))
 		}
 		x.Omitted = "empty"
@@ -297,7 +300,7 @@ func (e *evaluation) list(r *rule, env map[string]any, target string) (any, bool
 		x.Read += ", " + strconv.Itoa(len(kept)) + " groups"
 	}
 	if len(kept) == 0 {
-		if r.required {
+		if r.required && !(r.late && e.anticipating) {
 			e.fail(r.source.file, r.source.line, "required", target, errors.New("is required, but the list is empty"))
 		}
 		x.Omitted = "empty"

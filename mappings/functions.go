@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	_ "time/tzdata" // days must not depend on the machine's time zone files
 
 	"github.com/expr-lang/expr"
 	"github.com/shopspring/decimal"

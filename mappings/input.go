@@ -19,7 +19,7 @@ type Input struct {
 	Invoice     canonical.Invoice    `json:"invoice"`
 	Credit      Credit               `json:"credit"`
 	Settlement  canonical.Settlement `json:"settlement"`
-	OrderStatus string               `json:"orderStatus"` // status the ERP's sales order shall get, in the ERP's code
+	OrderStatus string               `json:"orderStatus"` // state the sales order shall get: "open", "ready", "hold", or the ERP's own code
 	Site        map[string]string    `json:"site"`        // settings of the channel: branch, warehouse, terms, bank, accounts ...
 	Date        string               `json:"date"`        // business date of the posting, YYYY-MM-DD
 }

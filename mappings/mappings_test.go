@@ -32,7 +32,7 @@ func TestReceipt(t *testing.T) {
 	in := mappings.Input{
 		Order:    canonical.Order{OrderID: "WEB-10001", Currency: "USD"},
 		Payment:  canonical.Payment{Captured: decimal.RequireFromString("48.19"), Currency: "USD", CaptureID: "7031234567890123456789", CardType: "001"},
-		Customer: mappings.CustomerRef{Code: "CUST0042"}, Invoice: canonical.Invoice{Number: "200069", Balance: decimal.RequireFromString("48.19")},
+		Customer: mappings.CustomerRef{Code: "CUST0042"}, Invoice: canonical.Invoice{Number: "200069", Total: decimal.RequireFromString("48.19")},
 		Date: "2026-11-20",
 	}
 	doc, err := m.Apply(in)

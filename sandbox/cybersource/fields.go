@@ -86,6 +86,8 @@ type paymentInfo struct {
 type tokenRef struct {
 	ID         string `json:"id"`
 	CustomerID string `json:"customerId"` // legacy name of customer.id
+	// Default makes the new instrument or address that of the customer.
+	Default flexBool `json:"default"`
 }
 
 // customerID is the customer's id under either name.

@@ -309,7 +309,7 @@ func (s *Server) createTokens(c *call, r *paymentRequest, paid instrument, t *tr
 		kept.Card, kept.Address, kept.IdentifierID, kept.NetworkTransactionID = paid.card, r.Order.BillTo, identifier.ID, t.NetworkTransactionID
 		if customer != nil {
 			kept.CustomerID = customer.ID
-			customer.DefaultInstrument = orElse(customer.DefaultInstrument, kept.ID)
+			customer.DefaultInstrument = defaultToken(customer.DefaultInstrument, kept.ID, r.Payment.PaymentInstrument)
 		}
 		changed = append(changed, kept)
 		answer["paymentInstrument"] = object{"id": kept.ID}
@@ -317,7 +317,7 @@ func (s *Server) createTokens(c *call, r *paymentRequest, paid instrument, t *tr
 	if customer != nil && slices.Contains(wanted, tokenAddress) && r.Order.ShipTo != (address{}) {
 		kept := s.newStored(c, tokenAddress)
 		kept.Address, kept.CustomerID = r.Order.ShipTo, customer.ID
-		customer.DefaultAddress = orElse(customer.DefaultAddress, kept.ID)
+		customer.DefaultAddress = defaultToken(customer.DefaultAddress, kept.ID, r.Payment.ShippingAddress)
 		changed = append(changed, kept)
 		answer["shippingAddress"] = object{"id": kept.ID}
 	}
@@ -329,6 +329,14 @@ func (s *Server) createTokens(c *call, r *paymentRequest, paid instrument, t *tr
 	s.books.noteTokens(t, answer)
 	s.store(t)
 	return answer
+}
+
+// defaultToken: the first one of a customer is the default, a later one where it is asked for.
+func defaultToken(current, added string, asked tokenRef) string {
+	if bool(asked.Default) {
+		return added
+	}
+	return orElse(current, added)
 }
 
 // noteTokens writes on the payment which credentials it made.

@@ -12,9 +12,6 @@ const maxAmountLength = 19
 // amountLimit is the first amount that is too large.
 var amountLimit = decimal.New(1, 11)
 
-// amount is shorter where only the type matters.
-type amount = decimal.Decimal
-
 // knownCurrency says whether code is an ISO 4217 code in upper case.
 func knownCurrency(code string) bool {
 	if len(code) != 3 || strings.ToUpper(code) != code {

@@ -439,6 +439,11 @@ func TestStoredCredentials(t *testing.T) {
 	mixed := recurring(map[string]any{"customer": ref(other.text("tokenInformation.customer.id")), "paymentInstrument": ref(instrumentID)})
 	require.Equal(t, []string{"paymentInformation.paymentInstrument.id"}, mixed.fields())
 
+	added := g.pay(map[string]any{"processingInformation.actionList": []any{"TOKEN_CREATE"}, "paymentInformation.card.number": "5555555555554444",
+		"paymentInformation.card.type": "002", "paymentInformation.customer": ref(customer), "paymentInformation.paymentInstrument": map[string]any{"default": "true"}})
+	require.Equal(t, customer, added.text("tokenInformation.customer.id"), "a second card of the same customer")
+	require.Equal(t, added.text("tokenInformation.paymentInstrument.id"), recurring(map[string]any{"customer": ref(customer)}).text("paymentInformation.paymentInstrument.id"))
+
 	declined := g.pay(map[string]any{"processingInformation.actionList": []any{"TOKEN_CREATE"}, "orderInformation.amountDetails.totalAmount": "9204.00"})
 	require.Nil(t, declined.at("tokenInformation"), "not on a decline")
 	require.Equal(t, 400, g.post("/pts/v2/payments", payment(map[string]any{"paymentInformation": map[string]any{"instrumentIdentifier": ref(identifier)}})).status,

@@ -214,12 +214,12 @@ func parseQuery(text string, now time.Time, zone *time.Location) (query, error) 
 
 // word is "(", ")", AND, OR or a whole term.
 type word struct {
-	text           string
-	field          string
-	value          string
-	quoted         bool
-	left, right    byte // brackets of a range
-	isTerm, range_ bool
+	text            string
+	field           string
+	value           string
+	quoted          bool
+	left, right     byte // brackets of a range
+	isTerm, isRange bool
 }
 
 func tokenize(text string) ([]word, error) {
@@ -274,7 +274,7 @@ func readTerm(field, text string) (word, string, error) {
 		if end < 0 {
 			return found, "", errors.New("open range")
 		}
-		found.range_, found.left, found.right, found.value = true, text[0], text[end], text[1:end]
+		found.isRange, found.left, found.right, found.value = true, text[0], text[end], text[1:end]
 		return found, text[end+1:], nil
 	}
 	end := strings.IndexAny(text, " \t\r\n()")
@@ -366,8 +366,8 @@ func (p *queryParser) term(w word) (query, error) {
 	if !known {
 		return nil, fmt.Errorf("field %q can't be searched", w.field)
 	}
-	made := term{field: field, isRange: w.range_, exact: w.value}
-	if !w.range_ {
+	made := term{field: field, isRange: w.isRange, exact: w.value}
+	if !w.isRange {
 		if field.kind == textField {
 			return made, nil
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/shopspring/decimal"
 
 	"github.com/tenderline/tenderline/sandbox/control"
 )
@@ -349,7 +350,7 @@ func detailedProcessor(t *transaction) object {
 }
 
 // refundedOf is what of one capture or sale went back.
-func (s *Server) refundedOf(t *transaction) (total amount) {
+func (s *Server) refundedOf(t *transaction) (total decimal.Decimal) {
 	for _, other := range s.books.families[t.RootID] {
 		if other.Kind == kindRefund && other.live() && other.RelatedID == t.ID {
 			total = total.Add(other.Amount)

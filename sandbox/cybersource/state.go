@@ -29,7 +29,7 @@ const (
 type transaction struct {
 	ID            string          `json:"id"`
 	Kind          string          `json:"kind"`
-	Status        string          `json:"status"` // current; "" never
+	Status        string          `json:"status"` // the current one
 	MerchantID    string          `json:"merchantId"`
 	Amount        decimal.Decimal `json:"amount"`
 	Currency      string          `json:"currency"`
@@ -200,7 +200,7 @@ func (b *books) find(merchant, id string, kinds ...string) *transaction {
 	return t
 }
 
-// captured is what of a payment is captured and neither voided: live captures, and the sale's own part.
+// captured is what of a payment is captured and not voided: its live captures, and itself where it is a sale.
 func (b *books) captured(payment *transaction) decimal.Decimal {
 	return b.sum(payment, func(t *transaction) bool {
 		return (t.Kind == kindCapture || t.Kind == kindSale) && t.live()

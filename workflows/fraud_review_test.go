@@ -18,7 +18,7 @@ const reviewID = "fraud-review/WEB-10001"
 // decide sends an update to the running review.
 func decide(env *testsuite.TestWorkflowEnvironment, d workflows.Decision) *answer {
 	a := &answer{}
-	err := env.UpdateWorkflowByID(reviewID, workflows.UpdateDecide, "", &testsuite.TestUpdateCallback{
+	err := env.UpdateWorkflowByID(reviewID, workflows.UpdateDecide, string(d.Decision)+d.Actor, &testsuite.TestUpdateCallback{
 		OnAccept:   func() {},
 		OnReject:   func(err error) { a.err, a.done = err, true },
 		OnComplete: func(_ any, err error) { a.err, a.done = err, true },

@@ -1,0 +1,178 @@
+package erptest
+
+import (
+	"context"
+	"testing"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/tenderline/tenderline/internal/erp"
+)
+
+// mutation is one operation as the suite repeats, races and cuts it.
+type mutation struct {
+	operation Operation
+	ledger    Ledger
+	left      int  // documents under the name once it is done, however often it was sent
+	unnamed   bool // the ERP keeps no natural key for it
+	prepare   func(t *testing.T) document
+}
+
+// send sends a prepared document under a key and gives what names the outcome.
+type send func(ctx context.Context, key string) (id string, err error)
+
+// document is a mutation ready to be sent.
+type document struct {
+	name      string
+	send      send
+	sendOther send // the same name with another amount, where there is such a thing
+}
+
+func (s *stage) mutations() []mutation {
+	all := []mutation{
+		{operation: PutCustomer, ledger: Customers, left: 1, prepare: s.preparePutCustomer},
+		{operation: CreateSalesOrder, ledger: SalesOrders, left: 1, prepare: s.prepareCreateSalesOrder},
+		{operation: ChangeSalesOrder, ledger: SalesOrders, left: 1, prepare: s.prepareChangeSalesOrder},
+		{operation: CancelSalesOrder, ledger: SalesOrders, left: 1, prepare: s.prepareCancelSalesOrder},
+		{operation: CreateInvoice, ledger: Invoices, left: 1, prepare: s.prepareCreateInvoice},
+		{operation: PostReceipt, ledger: Payments, left: 1, prepare: s.preparePostReceipt},
+		{operation: ReverseReceipt, ledger: Payments, left: 1, prepare: s.prepareReverseReceipt},
+		{operation: CreateCreditMemo, ledger: CreditMemos, left: 1, unnamed: true, prepare: s.prepareCreateCreditMemo},
+		{operation: SetPaymentStatus, ledger: SalesOrders, left: 1, prepare: s.prepareSetPaymentStatus},
+	}
+	if s.Journals != nil {
+		all = append(all,
+			mutation{operation: PostJournal, ledger: Journals, left: 1, prepare: s.preparePostJournal},
+			mutation{operation: PostAPInvoice, ledger: APInvoices, left: 1, prepare: s.preparePostAPInvoice})
+	}
+	return all
+}
+
+// another amount than the given one.
+func another(amount decimal.Decimal) decimal.Decimal { return amount.Sub(decimal.NewFromInt(1)) }
+
+func (s *stage) preparePutCustomer(*testing.T) document {
+	wanted := Customer{Code: s.name("C"), ExternalID: s.name("X"), Name: "Ada Park", Currency: s.Company.Currency}
+	doc := s.Documents.Customer(wanted)
+	return document{name: wanted.Code, send: func(ctx context.Context, key string) (string, error) {
+		made, err := s.Port.PutCustomer(ctx, key, doc)
+		return made.Code, err
+	}}
+}
+
+func (s *stage) prepareCreateSalesOrder(*testing.T) document {
+	wanted := s.salesOrder()
+	create := func(order SalesOrder) send {
+		return func(ctx context.Context, key string) (string, error) {
+			made, err := s.Port.CreateSalesOrder(ctx, key, s.Documents.SalesOrder(order))
+			return made.Number, err
+		}
+	}
+	other := wanted
+	other.UnitPrice = another(wanted.UnitPrice)
+	return document{name: wanted.OrderNumber, send: create(wanted), sendOther: create(other)}
+}
+
+func (s *stage) prepareChangeSalesOrder(t *testing.T) document {
+	order := s.makeOrder(t)
+	return document{name: order.OrderNumber, send: func(ctx context.Context, key string) (string, error) {
+		changed, err := s.Port.ChangeSalesOrder(ctx, key, erp.SalesOrderChange{Number: order.Number, State: erp.SalesOrderHold})
+		return changed.Number + changed.Status, err
+	}}
+}
+
+func (s *stage) prepareCancelSalesOrder(t *testing.T) document {
+	order := s.makeOrder(t)
+	return document{name: order.OrderNumber, send: func(ctx context.Context, key string) (string, error) {
+		cancelled, err := s.Port.CancelSalesOrder(ctx, key, s.cancellation(order.Number))
+		return cancelled.Number + cancelled.Status, err
+	}}
+}
+
+func (s *stage) prepareCreateInvoice(t *testing.T) document {
+	order := s.makeReady(t)
+	return document{name: order.Number, send: func(ctx context.Context, key string) (string, error) {
+		invoice, err := s.Port.CreateInvoice(ctx, key, s.Documents.Invoice(order.Number))
+		return invoice.Number, err
+	}}
+}
+
+func (s *stage) preparePostReceipt(t *testing.T) document {
+	_, invoice := s.makeInvoice(t)
+	wanted := s.receipt(invoice.Number)
+	post := func(receipt Receipt) send {
+		return func(ctx context.Context, key string) (string, error) {
+			posted, err := s.Port.PostReceipt(ctx, key, s.Documents.Receipt(receipt))
+			return posted.Reference + posted.Journal, err
+		}
+	}
+	other := wanted
+	other.Amount = another(wanted.Amount)
+	return document{name: wanted.Reference, send: post(wanted), sendOther: post(other)}
+}
+
+func (s *stage) prepareReverseReceipt(t *testing.T) document {
+	_, receipt := s.makeReceipt(t)
+	wanted := s.reversal(receipt)
+	reverse := func(reversal erp.ReceiptReversal) send {
+		return func(ctx context.Context, key string) (string, error) {
+			posted, err := s.Port.ReverseReceipt(ctx, key, reversal)
+			return posted.Reference + posted.Journal, err
+		}
+	}
+	other := wanted
+	other.Amount = another(wanted.Amount)
+	return document{name: wanted.Reference, send: reverse(wanted), sendOther: reverse(other)}
+}
+
+func (s *stage) prepareCreateCreditMemo(t *testing.T) document {
+	_, invoice := s.makeInvoice(t)
+	wanted := s.creditMemo(invoice.Number)
+	create := func(memo CreditMemo) send {
+		return func(ctx context.Context, key string) (string, error) {
+			made, err := s.Port.CreateCreditMemo(ctx, key, s.Documents.CreditMemo(memo))
+			return made.Number, err
+		}
+	}
+	other := wanted
+	other.Amount = another(wanted.Amount)
+	return document{name: wanted.Reference, send: create(wanted), sendOther: create(other)}
+}
+
+func (s *stage) prepareSetPaymentStatus(t *testing.T) document {
+	order := s.makeOrder(t)
+	change := s.paymentStatus(order.Number, erp.TagCaptured)
+	return document{name: order.OrderNumber, send: func(ctx context.Context, key string) (string, error) {
+		return "", s.Port.SetPaymentStatus(ctx, key, change)
+	}}
+}
+
+func (s *stage) preparePostJournal(*testing.T) document {
+	wanted, other := s.journal(), s.journal()
+	other.Reference = wanted.Reference
+	other.Lines[0].Debit, other.Lines[1].Credit = another(other.Lines[0].Debit), another(other.Lines[1].Credit)
+	return document{
+		name: wanted.Reference,
+		send: func(ctx context.Context, key string) (string, error) {
+			posted, err := s.Journals.PostJournal(ctx, key, wanted)
+			return posted.Number, err
+		},
+		sendOther: func(ctx context.Context, key string) (string, error) {
+			posted, err := s.Journals.PostJournal(ctx, key, other)
+			return posted.Number, err
+		},
+	}
+}
+
+func (s *stage) preparePostAPInvoice(*testing.T) document {
+	wanted := s.apInvoice()
+	post := func(invoice APInvoice) send {
+		return func(ctx context.Context, key string) (string, error) {
+			posted, err := s.Journals.PostAPInvoice(ctx, key, s.Documents.APInvoice(invoice))
+			return posted.Number, err
+		}
+	}
+	other := wanted
+	other.Amount = another(wanted.Amount)
+	return document{name: wanted.Number, send: post(wanted), sendOther: post(other)}
+}

@@ -360,6 +360,17 @@ func TestShipments(t *testing.T) {
 	c.balanced()
 }
 
+func TestNothingLeavesThatIsNotThere(t *testing.T) {
+	c := newCompany(t)
+	salesOrder := c.ok(addOrder, strings.NewReplacer("115.39", "65.44", `"Quantity":2`, `"Quantity":1`).Replace(orderOf("CNT", "LOW3", `,"OrderStatus":"8"`))).text("SalesOrder")
+	require.Equal(t, 200, c.admin("stock", `{"StockCode":"LOW3","QtyOnHand":0}`).status, "a count may find less than is allocated")
+	require.Equal(t, codeInsufficient, c.post(addInvoice, `{"SalesOrder":"`+salesOrder+`","InvoiceDate":"2026-07-28"}`).code())
+	require.Equal(t, codeInsufficient, c.post("/ShipmentService/AddShipment", `{"SalesOrder":"`+salesOrder+`"}`).code())
+	require.Equal(t, 200, c.admin("stock", `{"StockCode":"LOW3","QtyOnHand":1}`).status)
+	require.Equal(t, 201, c.post(addInvoice, `{"SalesOrder":"`+salesOrder+`","InvoiceDate":"2026-07-28"}`).status)
+	c.balanced()
+}
+
 func TestListsWithCursors(t *testing.T) {
 	c := newCompany(t)
 	for i := range 5 {

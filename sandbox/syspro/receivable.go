@@ -151,7 +151,28 @@ func (s *Server) mayInvoice(o *order, in *invoiceInput) (glPeriod, *problem) {
 		return glPeriod{}, unprocessable(codeInsufficient, "sales order '%s' has quantities on back order", o.SalesOrder).
 			at("SalesOrder", o.SalesOrder).by("SORTIC", "")
 	}
+	quantities := make([]decimal.Decimal, len(o.LineItems))
+	for i, l := range o.LineItems {
+		quantities[i] = l.QuantityAllocated.Decimal
+	}
+	if p := s.onHand(o, quantities); p != nil {
+		return glPeriod{}, p
+	}
 	return s.postingPeriod("AR", in.InvoiceDate, "SORTIC")
+}
+
+// onHand refuses to send what isn't there: a count may have found less than is allocated.
+func (s *Server) onHand(o *order, quantities []decimal.Decimal) *problem {
+	wanted := map[string]decimal.Decimal{}
+	for i, l := range o.LineItems {
+		k := l.stockKey()
+		wanted[k] = wanted[k].Add(quantities[i])
+		if item := s.state.stock.get(k); quantities[i].IsPositive() && wanted[k].GreaterThan(item.QtyOnHand.Decimal) {
+			return unprocessable(codeInsufficient, "%s of '%s' on hand", item.QtyOnHand, l.StockCode).
+				at(indexed("LineItems", i, "Quantity"), quantities[i].String()).by("SORTDN", "")
+		}
+	}
+	return nil
 }
 
 // ship takes a quantity of a line out of stock and returns its cost, rounded to cents.

@@ -81,6 +81,9 @@ func (s *Server) addShipment(c *change, in *shipmentInput) (int, any, *problem) 
 	if p != nil {
 		return 0, nil, p
 	}
+	if p := s.onHand(o, take); p != nil {
+		return 0, nil, p
+	}
 	date := in.ShippedDate
 	if date == "" {
 		date = c.now.Format(time.DateOnly)

@@ -312,7 +312,7 @@ func resultOfCodes(kind Kind, evidence Transaction, approved, partly bool) Resul
 }
 
 func adoptedFollowOn(kind Kind, evidence Transaction, status string) Result {
-	if !evidence.moved() {
+	if !evidence.did(kind) {
 		return refusedFollowOn(evidence, status)
 	}
 	switch kind {
@@ -329,9 +329,25 @@ func adoptedFollowOn(kind Kind, evidence Transaction, status string) Result {
 	}
 }
 
+// did tells whether the service of a follow-on ended well; what else ran in the request proves nothing.
+func (t Transaction) did(kind Kind) bool {
+	switch kind {
+	case KindCapture:
+		return t.Succeeded("ics_bill")
+	case KindRefund:
+		return t.Succeeded("ics_credit")
+	case KindVoid:
+		return t.Succeeded("ics_void")
+	case KindCaseAction:
+		return t.Succeeded("ics_cm_action")
+	default:
+		return slices.ContainsFunc(t.Applications, func(ran Application) bool { return reverses(ran.Name) && ran.succeeded() })
+	}
+}
+
 func refusedFollowOn(evidence Transaction, status string) Result {
 	refused := status == "" || status == "DECLINED" || status == "INVALID_REQUEST" || status == "FAILED"
-	if refused && evidence.conclusive() {
+	if refused && !evidence.moved() && evidence.conclusive() {
 		return Declined
 	}
 	return Unrecognized

@@ -332,6 +332,9 @@ func TestAnAdoptedTransactionTellsWhatBecameOfIt(t *testing.T) {
 		{"time-out reversal", []cybersource.Application{app("ics_timeout_auth_reversal", "100")}, "", cybersource.Reversed, cybersource.KindTimeoutReversal},
 		{"void", []cybersource.Application{app("ics_void", "100")}, "VOIDED", cybersource.Voided, cybersource.KindVoid},
 		{"void refused", []cybersource.Application{app("ics_void", "246")}, "FAILED", cybersource.Declined, cybersource.KindVoid},
+		{"case action", []cybersource.Application{app("ics_cm_action", "100")}, "ACCEPTED", cybersource.Decided, cybersource.KindCaseAction},
+		{"void that did another thing", []cybersource.Application{app("ics_void", "246"), app("ics_auth_reversal", "100")}, "", cybersource.Unrecognized, cybersource.KindVoid},
+		{"automatic reversal", []cybersource.Application{app("ics_auto_full_auth_reversal", "100")}, "", cybersource.Reversed, cybersource.KindReversal},
 		{"nothing known", nil, "AUTHORIZED", cybersource.Unrecognized, ""},
 	}
 	for _, test := range tests {

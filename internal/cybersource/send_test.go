@@ -336,7 +336,7 @@ func TestTheClientsOwnTimeoutIsAnUnknownOutcome(t *testing.T) {
 		<-r.Context().Done()
 	}))
 	defer server.Close()
-	client, err := cybersource.New(cybersource.Config{BaseURL: server.URL, MerchantID: "demo_mid", KeyID: "k", SharedSecret: secret, Timeout: 100 * time.Millisecond})
+	client, err := cybersource.New(cybersource.Config{BaseURL: server.URL, MerchantID: "demo_mid", KeyID: "k", SharedSecret: secret, Timeout: time.Second})
 	require.NoError(t, err)
 	_, err = client.Send(t.Context(), payment(t, false))
 	require.True(t, fault.Is(err, fault.UnknownOutcome))

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/expr-lang/expr"
-
 	"github.com/tenderline/tenderline/internal/fault"
 )
 
@@ -138,11 +136,7 @@ func (b *builder) mapping() *Mapping {
 
 // expression compiles a source whose result has to be of a kind; Invalid takes any.
 func (b *builder) expression(src *source, file, target string, s scope, want reflect.Kind) *program {
-	var options []expr.Option
-	if want == reflect.Bool {
-		options = append(options, expr.AsBool())
-	}
-	p, err := b.compiler.compile(src.text, s, options...)
+	p, err := b.compiler.compile(src.text, s)
 	if err != nil {
 		b.fail(file, src.line, "expression", target, "%s", err)
 		return nil

@@ -10,7 +10,11 @@ import (
 
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/checker"
+	engine "github.com/expr-lang/expr/compiler"
+	"github.com/expr-lang/expr/conf"
 	"github.com/expr-lang/expr/file"
+	"github.com/expr-lang/expr/optimizer"
 	"github.com/expr-lang/expr/parser"
 	"github.com/expr-lang/expr/vm"
 	"github.com/shopspring/decimal"
@@ -67,19 +71,39 @@ var (
 	stringType  = reflect.TypeFor[string]()
 )
 
-// compiler turns sources into programs; tables are the lookups that expressions may name.
+// compiler turns sources into programs; tables are the lookups that expressions may name. It is for one goroutine.
 type compiler struct {
 	tables  map[string]*table
-	options []expr.Option
+	configs map[reflect.Type]*conf.Config // by the type of the item in scope; making one takes longer than a compilation
 }
 
 func newCompiler(tables map[string]*table) *compiler {
-	return &compiler{tables: tables, options: functions(tables)}
+	return &compiler{tables: tables, configs: map[reflect.Type]*conf.Config{}}
+}
+
+// config gives the language for a scope.
+func (c *compiler) config(s scope) *conf.Config {
+	item := reflect.TypeOf(s["item"])
+	if known, there := c.configs[item]; there {
+		return known
+	}
+	config := conf.CreateNew()
+	for _, option := range append([]expr.Option{expr.Env(map[string]any(s))}, functions(c.tables)...) {
+		option(config)
+	}
+	for name := range config.Disabled {
+		delete(config.Builtins, name)
+	}
+	config.Visitors = append(config.Visitors, plainText{}, &decimalOperators{})
+	config.Check()
+	c.configs[item] = config
+	return config
 }
 
 // compile parses and type-checks; errors are one sentence, with the place inside the source.
-func (c *compiler) compile(source string, s scope, more ...expr.Option) (*program, error) {
-	tree, err := parser.Parse(source)
+func (c *compiler) compile(source string, s scope) (*program, error) {
+	config := c.config(s)
+	tree, err := parser.ParseWithConfig(source, config)
 	if err != nil {
 		return nil, compileError(err)
 	}
@@ -88,14 +112,16 @@ func (c *compiler) compile(source string, s scope, more ...expr.Option) (*progra
 	if len(read.problems) > 0 {
 		return nil, errors.New(strings.Join(read.problems, "; "))
 	}
-	options := append([]expr.Option{expr.Env(map[string]any(s))}, c.options...)
-	compiled, err := expr.Compile(source, append(options, more...)...)
+	result, err := new(checker.Checker).PatchAndCheck(tree, config)
 	if err != nil {
 		return nil, compileError(err)
 	}
-	result := compiled.Node().Type()
-	if result == nil {
-		result = reflect.TypeFor[any]()
+	if err := optimizer.Optimize(&tree.Node, config); err != nil {
+		return nil, compileError(err)
+	}
+	compiled, err := engine.Compile(tree, config)
+	if err != nil {
+		return nil, compileError(err)
 	}
 	return &program{source: source, vm: compiled, result: result, roots: read.roots}, nil
 }
@@ -177,3 +203,37 @@ func (plainText) Visit(node *ast.Node) {
 	call.SetType(stringType)
 	ast.Patch(node, call)
 }
+
+// decimalOperators replaces operators with functions where a decimal takes part. It does in one visitor what the language's own
+// overloading does in one per operator, each of which checks the types of the whole tree again.
+type decimalOperators struct{ applied bool }
+
+// Reset implements the protocol of visitors that run until nothing changes.
+func (d *decimalOperators) Reset() { d.applied = false }
+
+// ShouldRepeat asks for another run: a replaced operator may have been the operand of another one.
+func (d *decimalOperators) ShouldRepeat() bool { return d.applied }
+
+// Visit implements ast.Visitor.
+func (d *decimalOperators) Visit(node *ast.Node) {
+	binary, isBinary := (*node).(*ast.BinaryNode)
+	if !isBinary {
+		return
+	}
+	name, overloaded := operatorNames[binary.Operator]
+	left, right := binary.Left.Type(), binary.Right.Type()
+	if !overloaded || !calculable(left) || !calculable(right) || left != decimalType && right != decimalType {
+		return
+	}
+	result := decimalType
+	if _, calculates := calculations[binary.Operator]; !calculates {
+		result = reflect.TypeFor[bool]()
+	}
+	call := &ast.CallNode{Callee: &ast.IdentifierNode{Value: name}, Arguments: []ast.Node{binary.Left, binary.Right}}
+	call.SetType(result)
+	ast.Patch(node, call)
+	d.applied = true
+}
+
+// calculable tells which types go together with decimals: no floats.
+func calculable(t reflect.Type) bool { return t == decimalType || t == reflect.TypeFor[int]() }

@@ -17,7 +17,7 @@ import (
 
 // functions are what expressions can call beside the language's own. All are pure: no clock, no environment, no floats.
 func functions(tables map[string]*table) []expr.Option {
-	options := []expr.Option{expr.Patch(plainText{})}
+	var options []expr.Option
 	// Out go the clock, floats, and everything whose result has no type that a target could be checked against.
 	for _, name := range []string{"now", "date", "duration", "timezone", "float", "mean", "median", "toJSON", "fromJSON", "toBase64",
 		"fromBase64", "abs", "ceil", "floor", "round", "int", "string", "min", "max", "sum", "type", "get"} {
@@ -81,66 +81,50 @@ func function2(name string, f func(string, string) (string, error)) expr.Option 
 	return expr.Function(name, func(p ...any) (any, error) { return f(p[0].(string), p[1].(string)) }, new(func(string, string) string))
 }
 
+// operatorNames are the functions that stand for the operators where decimals take part.
+var operatorNames = map[string]string{
+	"+": "decimalAdd", "-": "decimalSub", "*": "decimalMul", "/": "decimalDiv",
+	"==": "decimalEq", "!=": "decimalNe", "<": "decimalLt", "<=": "decimalLe", ">": "decimalGt", ">=": "decimalGe",
+}
+
+var calculations = map[string]func(a, b decimal.Decimal) (decimal.Decimal, error){
+	"+": func(a, b decimal.Decimal) (decimal.Decimal, error) { return a.Add(b), nil },
+	"-": func(a, b decimal.Decimal) (decimal.Decimal, error) { return a.Sub(b), nil },
+	"*": func(a, b decimal.Decimal) (decimal.Decimal, error) { return a.Mul(b), nil },
+	"/": func(a, b decimal.Decimal) (decimal.Decimal, error) {
+		if b.IsZero() {
+			return decimal.Zero, errors.New("division by zero")
+		}
+		return a.DivRound(b, 12), nil
+	},
+}
+
+var comparisons = map[string]func(order int) bool{
+	"==": func(order int) bool { return order == 0 }, "!=": func(order int) bool { return order != 0 },
+	"<": func(order int) bool { return order < 0 }, "<=": func(order int) bool { return order <= 0 },
+	">": func(order int) bool { return order > 0 }, ">=": func(order int) bool { return order >= 0 },
+}
+
 // operators lets expressions calculate with decimals, and with whole numbers among them.
 func operators() []expr.Option {
 	type d = decimal.Decimal
-	arithmetic := []any{new(func(d, d) d), new(func(d, int) d), new(func(int, d) d)}
-	comparison := []any{new(func(d, d) bool), new(func(d, int) bool), new(func(int, d) bool)}
 	var options []expr.Option
-	for symbol, name := range map[string]string{"+": "decimalAdd", "-": "decimalSub", "*": "decimalMul", "/": "decimalDiv"} {
-		options = append(options, expr.Operator(symbol, name), expr.Function(name, calculation(symbol), arithmetic...))
+	for symbol, calculate := range calculations {
+		options = append(options, expr.Function(operatorNames[symbol], func(p ...any) (any, error) {
+			a, b, err := operands(p)
+			if err != nil {
+				return nil, err
+			}
+			return calculate(a, b)
+		}, new(func(d, d) d), new(func(d, int) d), new(func(int, d) d)))
 	}
-	for symbol, name := range map[string]string{"==": "decimalEq", "!=": "decimalNe", "<": "decimalLt", "<=": "decimalLe",
-		">": "decimalGt", ">=": "decimalGe"} {
-		options = append(options, expr.Operator(symbol, name), expr.Function(name, comparing(symbol), comparison...))
+	for symbol, holds := range comparisons {
+		options = append(options, expr.Function(operatorNames[symbol], func(p ...any) (any, error) {
+			a, b, err := operands(p)
+			return err == nil && holds(a.Cmp(b)), err
+		}, new(func(d, d) bool), new(func(d, int) bool), new(func(int, d) bool)))
 	}
 	return options
-}
-
-func calculation(symbol string) func(...any) (any, error) {
-	return func(p ...any) (any, error) {
-		a, b, err := operands(p)
-		if err != nil {
-			return nil, err
-		}
-		switch symbol {
-		case "+":
-			return a.Add(b), nil
-		case "-":
-			return a.Sub(b), nil
-		case "*":
-			return a.Mul(b), nil
-		default:
-			if b.IsZero() {
-				return nil, errors.New("division by zero")
-			}
-			return a.DivRound(b, 12), nil
-		}
-	}
-}
-
-func comparing(symbol string) func(...any) (any, error) {
-	return func(p ...any) (any, error) {
-		a, b, err := operands(p)
-		if err != nil {
-			return nil, err
-		}
-		order := a.Cmp(b)
-		switch symbol {
-		case "==":
-			return order == 0, nil
-		case "!=":
-			return order != 0, nil
-		case "<":
-			return order < 0, nil
-		case "<=":
-			return order <= 0, nil
-		case ">":
-			return order > 0, nil
-		default:
-			return order >= 0, nil
-		}
-	}
 }
 
 func operands(p []any) (a, b decimal.Decimal, err error) {

@@ -1,6 +1,7 @@
 package mappings_test
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/shopspring/decimal"
@@ -40,4 +41,20 @@ func TestReceipt(t *testing.T) {
 	require.Equal(t, `{"PaymentReference":"7031234567890123456789","CustomerCode":"CUST0042","PaymentDate":"2026-11-20","Amount":48.19,"Currency":"USD",`+
 		`"BankCode":"CYBCLR","PaymentMethodCode":"VISA","PaymentType":"Receipt","Allocations":[{"InvoiceNumber":"200069","Amount":48.19,"DiscountAmount":0.00}],`+
 		`"UnappliedAmount":0.00,"BankChargeAmount":0.00,"Narration":"WEB-10001","TransactionId":"7031234567890123456789"}`, string(doc.Body))
+}
+
+// requireBalanced holds a journal to its debits and credits.
+func requireBalanced(t require.TestingT, body []byte) {
+	var journal struct {
+		Lines []struct{ Debit, Credit decimal.Decimal }
+	}
+	require.NoError(t, json.Unmarshal(body, &journal))
+	sum := decimal.Zero
+	for _, line := range journal.Lines {
+		require.False(t, line.Debit.IsNegative() || line.Credit.IsNegative())
+		require.True(t, line.Debit.IsZero() != line.Credit.IsZero(), "a line has one side")
+		sum = sum.Add(line.Debit).Sub(line.Credit)
+	}
+	require.GreaterOrEqual(t, len(journal.Lines), 2)
+	require.True(t, sum.IsZero())
 }

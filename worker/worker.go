@@ -44,6 +44,9 @@ type Config struct {
 	ErpPerSecond     float64 // steps at one ERP per second over all workers; 0: no limit
 	StopTimeout      time.Duration
 	Logger           *slog.Logger
+
+	MaxConcurrentActivities int // per task queue; 0: the SDK's default
+	MaxConcurrentWorkflows  int
 }
 
 // Workers are the running workers of one process.
@@ -127,6 +130,9 @@ func (w *Workers) addErps(config Config) error {
 // queue adds a worker of one task queue, whose outside calls are audited in the operations journal that belongs to it.
 func (w *Workers) queue(config Config, name string, options worker.Options, audit *journal.Operations) worker.Worker {
 	options.WorkerStopTimeout = w.stopTimeout
+	options.MaxConcurrentActivityExecutionSize = config.MaxConcurrentActivities
+	options.MaxConcurrentLocalActivityExecutionSize = config.MaxConcurrentActivities
+	options.MaxConcurrentWorkflowTaskExecutionSize = config.MaxConcurrentWorkflows
 	options.Interceptors = []interceptor.WorkerInterceptor{&auditor{operations: audit, log: config.Logger}}
 	options.OnFatalError = func(err error) {
 		select {

@@ -1,0 +1,132 @@
+package wiring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/tenderline/tenderline/activities"
+	"github.com/tenderline/tenderline/internal/config"
+	"github.com/tenderline/tenderline/worker"
+)
+
+// Workers are the workers of the roles that the settings name.
+func (a *App) Workers(ctx context.Context) (*worker.Workers, error) {
+	connection, err := a.Temporal(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.Ready(ctx); err != nil {
+		return nil, err
+	}
+	w := a.Config.Worker
+	settings := worker.Config{
+		Client: connection, StopTimeout: w.StopTimeout, Logger: a.Log,
+		MaxConcurrentActivities: w.MaxConcurrentActivities, MaxConcurrentWorkflows: w.MaxConcurrentWorkflows,
+		GatewayPerSecond: a.Config.Cybersource.Outbound.ActivitiesPerSecond, ErpPerSecond: a.Config.Syspro.Outbound.ActivitiesPerSecond,
+	}
+	for _, role := range w.Roles {
+		settings.Roles = append(settings.Roles, worker.Role(role))
+	}
+	parts := map[string]func(context.Context, *worker.Config) error{
+		config.RoleWorkflows: a.workflowParts, config.RoleCybersource: a.gatewayParts, config.RoleErp: a.erpParts,
+	}
+	for _, role := range w.Roles {
+		build, known := parts[role]
+		if !known {
+			return nil, fmt.Errorf("TENDERLINE_WORKER_ROLES: role %q is unknown", role)
+		}
+		if err := build(ctx, &settings); err != nil {
+			return nil, fmt.Errorf("role %s: %w", role, err)
+		}
+	}
+	return worker.New(settings)
+}
+
+// workflowParts are what workflows, own-database steps and callbacks need.
+func (a *App) workflowParts(ctx context.Context, settings *worker.Config) error {
+	store, err := a.Store(ctx)
+	if err != nil {
+		return err
+	}
+	set, err := a.Mappings()
+	if err != nil {
+		return err
+	}
+	settings.Orders = &activities.Orders{Mappings: set, Journal: store, Clock: time.Now}
+	settings.Ledger = &activities.Ledger{Journal: store}
+	settings.Callbacks = &activities.Callbacks{Client: a.shopClient(), Shop: a.shop, Journal: store, Clock: time.Now}
+	return nil
+}
+
+// gatewayParts are what steps at Cybersource need.
+func (a *App) gatewayParts(ctx context.Context, settings *worker.Config) error {
+	if err := a.Config.Check(config.UseJournal, config.UseGateway); err != nil {
+		return err
+	}
+	store, err := a.Store(ctx)
+	if err != nil {
+		return err
+	}
+	gateway, err := a.Gateway()
+	if err != nil {
+		return err
+	}
+	g := a.Config.Cybersource
+	settings.Payments = &activities.Payments{
+		Gateway: gateway, Journal: store, Deployment: a.Config.Deployment, Merchant: g.MerchantID, GuardVerified: g.Guard == config.GuardVerified,
+		Timing: activities.GatewayTiming{Settle: g.SettleWait, Budget: g.ResolveBudget, Lag: g.IndexLag}, Clock: time.Now,
+	}
+	return nil
+}
+
+// erpParts are what steps at the ERPs need: no central database where the ERP operations have a journal of their own.
+func (a *App) erpParts(ctx context.Context, settings *worker.Config) error {
+	if err := a.Config.Check(config.UseErp); err != nil {
+		return err
+	}
+	operations, err := a.ErpOperations(ctx)
+	if err != nil {
+		return err
+	}
+	set, err := a.Mappings()
+	if err != nil {
+		return err
+	}
+	for _, name := range a.Config.ERPs() {
+		port, err := a.Erp(name)
+		if err != nil {
+			return err
+		}
+		settings.Booking = append(settings.Booking, &activities.Booking{
+			Name: name, Port: port, Operations: operations, Mappings: set, Settle: a.Config.Cybersource.SettleWait, Clock: time.Now,
+		})
+	}
+	return nil
+}
+
+// shop is where a channel's callbacks go.
+func (a *App) shop(name string) (activities.Shop, error) {
+	channel, known := a.Config.Channel(name)
+	if !known {
+		return activities.Shop{}, errors.New("the channel is not configured any more")
+	}
+	return activities.Shop{URL: channel.CallbackURL, Secret: channel.CallbackSecret.Reveal()}, nil
+}
+
+// shopClient is the way to the shops. It follows no redirect, which could lead a signed message elsewhere, and reaches no private
+// address unless that is allowed.
+func (a *App) shopClient() *http.Client {
+	base := outboundBase(a.Config.Callback.Private)
+	return &http.Client{
+		Transport:     a.transport("shop", config.Outbound{}, a.Config.Callback.Timeout, base),
+		Timeout:       a.Config.Callback.Timeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// Serves tells whether this process carries a role.
+func (a *App) Serves(role string) bool { return slices.Contains(a.Config.Worker.Roles, role) }

@@ -55,10 +55,10 @@ func (s *Starter) Deliver(ctx context.Context, item journal.InboxItem) error {
 
 // caseDecision reads the decision from an event's type.
 func caseDecision(eventType string) (canonical.FraudDecision, bool) {
-	switch strings.TrimPrefix(eventType, "risk.casemanagement.decision.") {
-	case "accept":
+	switch eventType {
+	case "risk.casemanagement.decision.accept":
 		return canonical.FraudAccept, true
-	case "reject":
+	case "risk.casemanagement.decision.reject":
 		return canonical.FraudReject, true
 	default:
 		return "", false

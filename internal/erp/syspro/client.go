@@ -69,7 +69,8 @@ func New(config Config) (*Client, error) {
 		return nil, err
 	}
 	withToken := config.ClientID != "" && config.ClientSecret != ""
-	if withToken == (config.APIKey != "") {
+	halfToken := !withToken && config.ClientID+config.ClientSecret != ""
+	if halfToken || withToken == (config.APIKey != "") {
 		return nil, errors.New("configure syspro: either client id with secret, or an API key")
 	}
 	config = config.withDefaults()

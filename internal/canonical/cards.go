@@ -31,13 +31,19 @@ var ErrNotJSON = errors.New("body is not valid JSON")
 func FindCardNumbers(body []byte) ([]Finding, error) {
 	s := &cardScan{}
 	if err := s.json(body); err != nil {
-		if holdsCard(unescape(string(body))) || holdsCard(string(body)) {
+		if text := string(body); holdsCard(text) || holdsCard(unescape(text)) {
 			return []Finding{{}}, ErrNotJSON
 		}
 		return nil, ErrNotJSON
 	}
 	return s.findings(), nil
 }
+
+// Bounds that keep hostile bodies cheap: pointers grow with depth, and a hundred findings say what the thousandth would.
+const (
+	maxScanDepth = 100
+	maxFindings  = 100
+)
 
 type cardScan struct {
 	found []Finding
@@ -70,7 +76,9 @@ func (s *cardScan) json(body []byte) error {
 		if err != nil {
 			return err
 		}
-		s.read(token)
+		if s.read(token); len(s.path) > maxScanDepth {
+			return errTooDeep
+		}
 	}
 }
 
@@ -111,6 +119,13 @@ func (s *cardScan) top() *cardStep {
 func (s *cardScan) name(top *cardStep, name string) {
 	top.name, top.named = pointerToken(name), true
 	if holdsCard(name) {
+		s.find()
+	}
+}
+
+// find notes the place that is being read.
+func (s *cardScan) find() {
+	if len(s.found) < maxFindings {
 		s.found = append(s.found, Finding{Pointer: s.pointer()})
 	}
 }
@@ -124,28 +139,35 @@ func (s *cardScan) next() {
 }
 
 func (s *cardScan) text(value string) {
-	pointer := s.pointer()
 	switch {
-	case pointer == "/payment/token/type":
+	case s.isAt("payment", "token", "type"):
 		s.token.Type = TokenType(value)
-	case pointer == "/payment/token/value":
+	case s.isAt("payment", "token", "value"):
 		// The type may follow: judged when the body was read. A member given twice is judged each time.
 		if s.token.suspicious && !s.token.opaque() {
-			s.found = append(s.found, Finding{Pointer: pointer})
+			s.find()
 		}
 		s.token.Value, s.token.suspicious = value, holdsCard(value)
 		return
-	case s.isSKU() && validGTIN(value):
+	case s.isAt("lines", "", "sku") && validGTIN(value):
 		return
 	}
 	if holdsCard(value) {
-		s.found = append(s.found, Finding{Pointer: pointer})
+		s.find()
 	}
 }
 
-func (s *cardScan) isSKU() bool {
-	return len(s.path) == 3 && !s.path[0].array && s.path[0].name == "lines" && s.path[1].array &&
-		!s.path[2].array && s.path[2].name == "sku"
+// isAt tells whether the value that is being read stands at a path; "" is any index of an array.
+func (s *cardScan) isAt(path ...string) bool {
+	if len(s.path) != len(path) {
+		return false
+	}
+	for i, step := range s.path {
+		if step.array != (path[i] == "") || !step.array && step.name != path[i] {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *cardScan) findings() []Finding {
@@ -168,6 +190,8 @@ func (s *cardScan) pointer() string {
 	return b.String()
 }
 
+var pointerEscape = strings.NewReplacer("~", "~0", "/", "~1")
+
 // pointerToken writes a field name that came from outside as part of a pointer: bounded, and "*" where it holds a card number.
 func pointerToken(name string) string {
 	const most = 64
@@ -177,13 +201,7 @@ func pointerToken(name string) string {
 	if utf8.RuneCountInString(name) > most {
 		name = string([]rune(name)[:most]) + "…"
 	}
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
-}
-
-// group is an unbroken run of digits.
-type group struct {
-	digits string // ASCII
-	plus   bool   // a plus sign stands before it
+	return pointerEscape.Replace(name)
 }
 
 // HoldsCardNumber tells whether a text holds a card number by the rules of FindCardNumbers.
@@ -194,26 +212,39 @@ func holdsCard(text string) bool {
 		return false
 	}
 	for _, run := range digitRuns(text) {
-		if runHoldsCard(run) {
+		if run.holdsCard() {
 			return true
 		}
 	}
 	return false
 }
 
-// runHoldsCard tries every sequence of whole neighbouring groups.
-func runHoldsCard(run []group) bool {
-	for first := range run {
-		number := ""
-		for _, g := range run[first:] {
-			number += g.digits
+// digitRun is a sequence of digit groups that only separators stand between.
+type digitRun struct {
+	digits []byte // of all groups, in ASCII
+	groups []digitGroup
+}
+
+// digitGroup is an unbroken run of digits: those of the run from start up to the next group's.
+type digitGroup struct {
+	start int
+	plus  bool // a plus sign stands before it
+}
+
+// holdsCard tries every sequence of whole neighbouring groups.
+func (r *digitRun) holdsCard() bool {
+	for first, from := range r.groups {
+		for next := first + 1; next <= len(r.groups); next++ {
+			end := len(r.digits)
+			if next < len(r.groups) {
+				end = r.groups[next].start
+			}
+			number := r.digits[from.start:end]
 			if len(number) > 19 {
 				break
 			}
-			if run[first].plus && len(number) <= 14 {
-				continue // telephone number
-			}
-			if issued(number) && luhn(number) {
+			telephone := from.plus && len(number) <= 14
+			if len(number) >= 13 && !telephone && issued(string(number)) && luhn(number) {
 				return true
 			}
 		}
@@ -221,33 +252,29 @@ func runHoldsCard(run []group) bool {
 	return false
 }
 
-// digitRuns cuts a text into runs of digit groups that only separators stand between.
-func digitRuns(text string) [][]group {
+// digitRuns cuts a text into its runs and gives those long enough for a card number.
+func digitRuns(text string) []digitRun {
 	const mostSeparators = 3
-	var runs [][]group
-	var run []group
-	var digits []byte
-	separators, plus := 0, false
-	closeGroup := func() {
-		if len(digits) > 0 {
-			run = append(run, group{digits: string(digits), plus: plus})
-			digits, plus = digits[:0], false
-		}
-	}
+	var runs []digitRun
+	var run digitRun
+	inGroup, separators, plus := false, 0, false
 	closeRun := func() {
-		closeGroup()
-		if len(run) > 0 {
+		if len(run.digits) >= 13 {
 			runs = append(runs, run)
-			run = nil
+			run = digitRun{}
 		}
+		run.digits, run.groups, inGroup = run.digits[:0], run.groups[:0], false
 	}
 	for _, r := range text {
 		switch digit := digitOf(r); {
 		case digit >= 0:
-			digits = append(digits, byte('0'+digit))
-			separators = 0
+			if !inGroup {
+				run.groups = append(run.groups, digitGroup{start: len(run.digits), plus: plus})
+			}
+			run.digits = append(run.digits, byte('0'+digit))
+			inGroup, separators, plus = true, 0, false
 		case isSeparator(r):
-			closeGroup()
+			inGroup = false
 			if separators++; separators > mostSeparators {
 				closeRun()
 			}
@@ -284,7 +311,14 @@ func digitOf(r rune) int {
 
 func isSeparator(r rune) bool {
 	switch r {
-	case ' ', '-', '.', '/', '_', ',', '|', '\\', '*', '·', '•', '‧', '−', '⁄', '∕', '⁃', '．', '／', '＿', '，', '・', '。', '､':
+	case ' ', '-', '.', '/', '_', ',', '|', '\\', '*':
+		return true
+	}
+	if r <= unicode.MaxASCII {
+		return r < ' ' || r == 0x7f
+	}
+	switch r {
+	case '·', '•', '‧', '−', '⁄', '∕', '⁃', '．', '／', '＿', '，', '・', '。', '､':
 		return true
 	}
 	return unicode.In(r, unicode.Zs, unicode.Zl, unicode.Zp, unicode.Pd, unicode.Cf, unicode.Cc, unicode.Mn)
@@ -328,9 +362,6 @@ var issuers = []issuer{
 
 func issued(number string) bool {
 	for _, i := range issuers {
-		if len(number) < 13 {
-			return false
-		}
 		if prefix := number[:len(i.low)]; prefix < i.low || prefix > i.high {
 			continue
 		}
@@ -343,7 +374,7 @@ func issued(number string) bool {
 	return false
 }
 
-func luhn(number string) bool {
+func luhn(number []byte) bool {
 	sum := 0
 	for i := range len(number) {
 		digit := int(number[len(number)-1-i] - '0')

@@ -149,6 +149,32 @@ func TestBodiesThatAreNotJSON(t *testing.T) {
 	require.Empty(t, findings)
 }
 
+func TestHostileBodiesStayCheap(t *testing.T) {
+	deep := strings.Repeat("[", 100_000) + "4111111111111111"
+	findings, err := canonical.FindCardNumbers([]byte(deep))
+	require.ErrorIs(t, err, canonical.ErrNotJSON)
+	require.Len(t, findings, 1)
+
+	wide := "[" + strings.Repeat(`"4111111111111111",`, 20_000) + "1]"
+	findings, err = canonical.FindCardNumbers([]byte(wide))
+	require.NoError(t, err)
+	require.Len(t, findings, 100)
+
+	findings, err = canonical.FindCardNumbers([]byte(`"` + strings.Repeat("1 ", 100_000) + `"`))
+	require.NoError(t, err)
+	require.Empty(t, findings)
+}
+
+func BenchmarkFindCardNumbers(b *testing.B) {
+	body := []byte(orderJSON())
+	b.SetBytes(int64(len(body)))
+	for b.Loop() {
+		if _, err := canonical.FindCardNumbers(body); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func TestAnyCardIsFoundWhereverItStands(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		card := rapid.SampledFrom(testCards).Draw(t, "card")

@@ -96,6 +96,10 @@ func statusOf(state erp.SalesOrderState) OrderStatus {
 // sameKey compares keys as SYSPRO does: blanks around them and case do not count, nor do leading zeros where all are digits.
 func sameKey(a, b string) bool { return foldKey(a) == foldKey(b) }
 
+// sameReference compares what we named ourselves (order number, payment and journal reference): "1" and "001", "a" and "A" are different
+// orders of ours, whatever the ERP thinks of them.
+func sameReference(a, b string) bool { return strings.TrimSpace(a) == strings.TrimSpace(b) }
+
 func foldKey(key string) string {
 	key = strings.ToUpper(strings.TrimSpace(key))
 	if key != "" && strings.Trim(key, "0123456789") == "" {

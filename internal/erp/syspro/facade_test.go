@@ -498,6 +498,7 @@ func TestDuplicates(t *testing.T) {
 		{"a currency nobody tells", held("48.19", "", "1"), fault.Conflict},
 		{"a total nobody tells", held("null", "USD", "1"), fault.Conflict},
 		{"cancelled", held("48.19", "USD", `\\`), fault.Conflict},
+		{"another order of ours", ok(`{"SalesOrder":"015562","OrderNumber":"web-1","OrderTotal":48.19,"Currency":"USD","OrderStatus":"1"}`), fault.Conflict},
 		{"not to be seen yet", []reply{refused(404, "ORDER_NOT_FOUND")}, fault.Busy},
 		{"look-up fails", []reply{refused(503, "ERP_UNAVAILABLE")}, fault.Connection},
 	}

@@ -68,7 +68,7 @@ func (c *Client) PostJournal(ctx context.Context, key string, entry canonical.Jo
 		return erp.JournalPosting{}, err
 	}
 	if !exists {
-		if !sameKey(got.Reference, entry.Reference) {
+		if !sameReference(got.Reference, entry.Reference) {
 			return erp.JournalPosting{}, c.mismatched(pathAddJournal)
 		}
 		return got.posting(), nil
@@ -77,7 +77,7 @@ func (c *Client) PostJournal(ctx context.Context, key string, entry canonical.Jo
 	if err != nil {
 		return erp.JournalPosting{}, c.unseen(err)
 	}
-	if !held.is(entry) {
+	if !sameReference(held.Reference, entry.Reference) || !held.is(entry) {
 		return erp.JournalPosting{}, c.different("a journal entry of this reference exists with other lines")
 	}
 	return held.posting(), nil

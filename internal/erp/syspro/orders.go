@@ -53,7 +53,7 @@ func (c *Client) CreateSalesOrder(ctx context.Context, key string, doc erp.Docum
 		return canonical.SalesOrder{}, err
 	}
 	if !exists {
-		if !sameKey(got.OrderNumber, wanted.OrderNumber) {
+		if !sameReference(got.OrderNumber, wanted.OrderNumber) {
 			return canonical.SalesOrder{}, c.mismatched(pathAddSalesOrder)
 		}
 		order := got.canonical()
@@ -67,7 +67,7 @@ func (c *Client) CreateSalesOrder(ctx context.Context, key string, doc erp.Docum
 		return canonical.SalesOrder{}, c.unseen(err)
 	case held.OrderStatus.Cancelled():
 		return canonical.SalesOrder{}, c.different("the order number was used by a sales order that is cancelled")
-	case !sameKey(held.OrderNumber, wanted.OrderNumber) || !same(held.OrderTotal, wanted.OrderTotal, held.Currency, wanted.Currency):
+	case !sameReference(held.OrderNumber, wanted.OrderNumber) || !same(held.OrderTotal, wanted.OrderTotal, held.Currency, wanted.Currency):
 		return canonical.SalesOrder{}, c.different("a sales order of this number exists with another total or currency")
 	}
 	return held.canonical(), nil

@@ -132,7 +132,7 @@ func (c *Client) postPayment(ctx context.Context, key string, wanted payment, bo
 		return canonical.Receipt{}, err
 	}
 	if !exists {
-		if !sameKey(got.PaymentReference, wanted.PaymentReference) {
+		if !sameReference(got.PaymentReference, wanted.PaymentReference) {
 			return canonical.Receipt{}, c.mismatched(pathAddPayment)
 		}
 		receipt := got.canonical()
@@ -143,7 +143,7 @@ func (c *Client) postPayment(ctx context.Context, key string, wanted payment, bo
 	if err != nil {
 		return canonical.Receipt{}, c.unseen(err)
 	}
-	if !held.is(wanted) {
+	if !sameReference(held.PaymentReference, wanted.PaymentReference) || !held.is(wanted) {
 		return canonical.Receipt{}, c.different("a payment of this reference exists with another amount, currency, kind or customer")
 	}
 	return held.canonical(), nil
@@ -154,7 +154,7 @@ func (c *Client) postPayment(ctx context.Context, key string, wanted payment, bo
 func (w *wirePayment) is(wanted payment) bool {
 	return same(w.Amount, wanted.Amount, w.Currency, wanted.Currency) &&
 		(w.PaymentType == "" || wanted.PaymentType == "" || w.PaymentType == wanted.PaymentType) &&
-		(w.SourceReference == "" || sameKey(w.SourceReference, wanted.SourceReference)) &&
+		(w.SourceReference == "" || sameReference(w.SourceReference, wanted.SourceReference)) &&
 		(w.CustomerCode == "" || wanted.CustomerCode == "" || sameKey(w.CustomerCode, wanted.CustomerCode))
 }
 

@@ -277,6 +277,14 @@ func timeoutFormsNeedSomethingUnknown(t *testing.T, f *fixture) {
 	require.NoError(t, f.AbsentPayment(t.Context(), auth.Key, journal.PaymentChange{Status: canonical.PaymentReversed}, nil))
 	authorize(t, f, "WEB-1", "auth-2", "100", "tx-2")
 
+	lost := paymentOp("WEB-2", "auth", "100")
+	_, _, err = f.BeginPayment(t.Context(), lost, journal.EffectAuthorize)
+	require.NoError(t, err)
+	_, _, err = f.BeginPayment(t.Context(), paymentOp("WEB-2", "timeout", "100"), journal.EffectTimeoutReverse)
+	require.NoError(t, err)
+	require.NoError(t, f.AbsentPayment(t.Context(), lost.Key, journal.PaymentChange{}, nil))
+	requireRefused(t, f, journal.EffectAuthorize, paymentOp("WEB-2", "auth-2", "100"), journal.CodeAuthorizationLive)
+
 	requireRefused(t, f, journal.EffectTimeoutVoid, paymentOp("WEB-1", "timeout-void", "100"), journal.CodeNothingUnknown)
 	_, _, err = f.BeginPayment(t.Context(), paymentOp("WEB-1", "capture", "100"), journal.EffectCapture)
 	require.NoError(t, err)

@@ -136,7 +136,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add(sealed[:len(sealed)-1])
 	f.Fuzz(func(t *testing.T, data []byte) {
 		opened, err := r.Open(data, []byte("place"))
-		if err == nil && !bytes.Equal(data, sealed) {
+		if err == nil && string(opened) != "text" { // each fuzzing process has sealed it under a nonce of its own
 			t.Fatalf("opened %q out of bytes that were never sealed", opened)
 		}
 	})

@@ -2,6 +2,7 @@ package mappings
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tenderline/tenderline/internal/fault"
@@ -39,19 +40,10 @@ func knownTable(tables map[string]*table, reference string) error {
 	if column == "" && len(t.columns) > 0 {
 		return fmt.Errorf("lookup %q has columns, name one: %s", name, strings.Join(t.columns, ", "))
 	}
-	if column != "" && !contains(t.columns, column) {
+	if column != "" && !slices.Contains(t.columns, column) {
 		return fmt.Errorf("lookup %q has no column %q", name, column)
 	}
 	return nil
-}
-
-func contains(list []string, s string) bool {
-	for _, item := range list {
-		if item == s {
-			return true
-		}
-	}
-	return false
 }
 
 // lookup gives the value of a key: the key itself, else the longest pattern, else the table's default.

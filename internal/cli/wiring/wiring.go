@@ -24,7 +24,6 @@ import (
 	"github.com/tenderline/tenderline/internal/telemetry"
 	"github.com/tenderline/tenderline/mappings"
 	"github.com/tenderline/tenderline/starter"
-	"github.com/tenderline/tenderline/worker"
 	"github.com/tenderline/tenderline/workflows"
 )
 

@@ -24,7 +24,7 @@ func (a *App) Workers(ctx context.Context) (*worker.Workers, error) {
 	}
 	w := a.Config.Worker
 	settings := worker.Config{
-		Client: connection, StopTimeout: w.StopTimeout, Logger: a.Log,
+		Client: connection.Client, StopTimeout: w.StopTimeout, Logger: a.Log,
 		MaxConcurrentActivities: w.MaxConcurrentActivities, MaxConcurrentWorkflows: w.MaxConcurrentWorkflows,
 		GatewayPerSecond: a.Config.Cybersource.Outbound.ActivitiesPerSecond, ErpPerSecond: a.Config.Syspro.Outbound.ActivitiesPerSecond,
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -79,6 +80,23 @@ func (t *table) section(title string) {
 		_, t.err = fmt.Fprintf(t.w, "\n%s\n", title)
 	}
 	t.err = t.flush()
+}
+
+// document prints a JSON document below a title, or nothing where there is none.
+func (t *table) document(title string, document json.RawMessage) {
+	if len(document) == 0 || string(document) == "null" {
+		return
+	}
+	t.section(title)
+	var indented bytes.Buffer
+	if t.err == nil {
+		t.err = json.Indent(&indented, document, "", "  ")
+	}
+	for line := range strings.SplitSeq(indented.String(), "\n") {
+		if t.err == nil {
+			_, t.err = fmt.Fprintln(t.w, strings.TrimRight(line[:len(line)-len(strings.TrimLeft(line, " "))]+printable(strings.TrimLeft(line, " ")), " "))
+		}
+	}
 }
 
 func (t *table) flush() error {

@@ -1,0 +1,374 @@
+// Package world drives a running stack from outside, as a shop, an analyst and an operator would: it posts orders, makes browser tokens,
+// breaks the sandboxes, and reads their ledgers.
+package world
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/shopspring/decimal"
+)
+
+// World is what stands around Tenderline, by address.
+type World struct {
+	API, Gateway, ERP, Shop string
+	Client                  *http.Client
+}
+
+// Keys of the embedded run.
+const (
+	Shop     = "dev-shop"
+	Analyst  = "dev-analyst"
+	Operator = "dev-operator"
+)
+
+// Answer is an HTTP answer.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// Decode reads the body as JSON.
+func (a Answer) Decode(into any) error { return json.Unmarshal(a.Body, into) }
+
+// Call sends a request; body may be nil, bytes as they are, or a value to encode.
+func (w *World) Call(ctx context.Context, method, address, key string, body any, headers ...string) (Answer, error) {
+	content, err := encoded(body)
+	if err != nil {
+		return Answer{}, err
+	}
+	request, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(content))
+	if err != nil {
+		return Answer{}, err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	if key != "" {
+		request.Header.Set("Authorization", "Bearer "+key)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
+	}
+	response, err := w.Client.Do(request)
+	if err != nil {
+		return Answer{}, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	answer, err := io.ReadAll(io.LimitReader(response.Body, 64<<20))
+	return Answer{Status: response.StatusCode, Header: response.Header, Body: answer}, err
+}
+
+func encoded(body any) ([]byte, error) {
+	switch content := body.(type) {
+	case nil:
+		return nil, nil
+	case []byte:
+		return content, nil
+	default:
+		return json.Marshal(content)
+	}
+}
+
+// want calls and expects one of the statuses.
+func (w *World) want(ctx context.Context, method, address, key string, body, into any, statuses ...int) error {
+	answer, err := w.Call(ctx, method, address, key, body)
+	if err != nil {
+		return err
+	}
+	for _, status := range statuses {
+		if answer.Status == status {
+			if into == nil {
+				return nil
+			}
+			return answer.Decode(into)
+		}
+	}
+	return fmt.Errorf("%s %s: %d %s", method, address, answer.Status, bytes.TrimSpace(answer.Body))
+}
+
+// Token makes a browser token that leads to the scenario.
+func (w *World) Token(ctx context.Context, scenario string) (string, error) {
+	var token struct {
+		Token string `json:"transientTokenJwt"`
+	}
+	err := w.want(ctx, http.MethodPost, w.Gateway+"/_sandbox/tokens", "", map[string]any{"scenario": scenario}, &token, http.StatusOK, http.StatusCreated)
+	return token.Token, err
+}
+
+// Fault breaks a route of a sandbox.
+type Fault struct {
+	Route   string  `json:"route"`
+	Mode    string  `json:"mode"`
+	Status  int     `json:"status,omitempty"`
+	Reason  string  `json:"reason,omitempty"`
+	DelayMs int     `json:"delayMs,omitempty"`
+	Rate    float64 `json:"rate,omitempty"`
+	Times   int     `json:"times,omitempty"`
+}
+
+// Break sets a fault at a sandbox (w.Gateway, w.ERP or w.Shop).
+func (w *World) Break(ctx context.Context, sandbox string, fault Fault) error {
+	return w.want(ctx, http.MethodPost, sandbox+"/_sandbox/faults", "", fault, nil, http.StatusOK, http.StatusCreated, http.StatusNoContent)
+}
+
+// Mend ends every fault of a sandbox.
+func (w *World) Mend(ctx context.Context, sandbox string) error {
+	return w.want(ctx, http.MethodDelete, sandbox+"/_sandbox/faults", "", nil, nil, http.StatusOK, http.StatusNoContent)
+}
+
+// OrderView is an order as the API shows it.
+type OrderView struct {
+	OrderID        string `json:"orderId"`
+	Status         string `json:"status"`
+	PaymentStatus  string `json:"paymentStatus"`
+	NeedsAttention bool   `json:"needsAttention"`
+	Reason         string `json:"reason"`
+	ErpOrderNumber string `json:"erpOrderNumber"`
+	ErpInvoice     string `json:"erpInvoice"`
+	Timeline       []struct {
+		Kind    string `json:"kind"`
+		Summary string `json:"summary"`
+	} `json:"timeline"`
+}
+
+// Final tells whether the order has ended.
+func (v OrderView) Final() bool {
+	switch v.Status {
+	case "confirmed", "declined", "rejected", "cancelled", "compensated":
+		return true
+	default:
+		return false
+	}
+}
+
+// Order reads an order.
+func (w *World) Order(ctx context.Context, id string) (OrderView, error) {
+	var view OrderView
+	err := w.want(ctx, http.MethodGet, w.API+"/v1/orders/"+url.PathEscape(id), Shop, nil, &view, http.StatusOK)
+	return view, err
+}
+
+// Submit posts an order and gives the answer whatever it is.
+func (w *World) Submit(ctx context.Context, order map[string]any, headers ...string) (Answer, error) {
+	return w.Call(ctx, http.MethodPost, w.API+"/v1/orders", Shop, order, headers...)
+}
+
+// Await reads an order until the condition holds.
+func (w *World) Await(ctx context.Context, id string, within time.Duration, condition func(OrderView) bool) (OrderView, error) {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	var last OrderView
+	for {
+		view, err := w.Order(ctx, id)
+		if err == nil {
+			last = view
+			if condition(view) {
+				return view, nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return last, fmt.Errorf("order %s is %s (payment %s, attention %t) after %s", id, last.Status, last.PaymentStatus, last.NeedsAttention, within)
+		case <-ticker.C:
+		}
+	}
+}
+
+// AwaitEnd reads an order until it has ended.
+func (w *World) AwaitEnd(ctx context.Context, id string, within time.Duration) (OrderView, error) {
+	return w.Await(ctx, id, within, OrderView.Final)
+}
+
+// Decide decides a held order as an analyst.
+func (w *World) Decide(ctx context.Context, id, decision string) error {
+	return w.want(ctx, http.MethodPost, w.API+"/v1/fraud-reviews/"+url.PathEscape(id)+"/decision", Analyst,
+		map[string]string{"decision": decision, "comment": "looked at it"}, nil, http.StatusOK)
+}
+
+// Cancel wishes an order cancelled.
+func (w *World) Cancel(ctx context.Context, id string) error {
+	return w.want(ctx, http.MethodPost, w.API+"/v1/orders/"+url.PathEscape(id)+"/cancel", Shop, map[string]string{"reason": "changed my mind"}, nil,
+		http.StatusOK, http.StatusAccepted)
+}
+
+// Pay gives a declined order another token.
+func (w *World) Pay(ctx context.Context, id, token string) error {
+	body := map[string]any{"token": map[string]string{"type": "transient", "value": token}}
+	return w.want(ctx, http.MethodPost, w.API+"/v1/orders/"+url.PathEscape(id)+"/payment", Shop, body, nil, http.StatusOK, http.StatusAccepted)
+}
+
+// Parked are the open parked items of an order.
+func (w *World) Parked(ctx context.Context, id string) ([]ParkedItem, error) {
+	var list struct {
+		Items []ParkedItem `json:"items"`
+	}
+	if err := w.want(ctx, http.MethodGet, w.API+"/v1/attention?state=open&orderId="+url.QueryEscape(id), Operator, nil, &list, http.StatusOK); err != nil {
+		return nil, err
+	}
+	return list.Items, nil
+}
+
+// ParkedItem is a step that waits for an operator.
+type ParkedItem struct {
+	ID      string   `json:"id"`
+	OrderID string   `json:"orderId"`
+	Step    string   `json:"step"`
+	Class   string   `json:"class"`
+	Actions []string `json:"actions"`
+}
+
+// Resolve answers a parked item as an operator.
+func (w *World) Resolve(ctx context.Context, item, with string) error {
+	return w.want(ctx, http.MethodPost, w.API+"/v1/attention/"+url.PathEscape(item)+"/resolve", Operator,
+		map[string]string{"resolution": with, "reason": "seen to"}, nil, http.StatusOK)
+}
+
+// Transaction is a line of the gateway's ledger.
+type Transaction struct {
+	ID        string          `json:"id"`
+	Kind      string          `json:"kind"`
+	Status    string          `json:"status"`
+	Amount    decimal.Decimal `json:"amount"`
+	Currency  string          `json:"currency"`
+	Reference string          `json:"reference"`
+	RelatedID string          `json:"relatedId"`
+	Held      decimal.Decimal `json:"held"`
+}
+
+// Of tells whether a transaction belongs to an order: its own reference, or a follow-on's.
+func (t Transaction) Of(order string) bool {
+	return t.Reference == order || strings.HasPrefix(t.Reference, order+"-")
+}
+
+// Money is what the gateway's ledger says of an order's money.
+type Money struct {
+	Captured decimal.Decimal // captured, and neither voided nor refunded
+	Held     decimal.Decimal // open holds
+	Live     int             // authorizations or captures that hold or have taken money
+	Lines    []Transaction
+}
+
+// Money reads an order's money from the gateway's ledger.
+func (w *World) Money(ctx context.Context, order string) (Money, error) {
+	var ledger struct {
+		Transactions []Transaction `json:"transactions"`
+	}
+	if err := w.want(ctx, http.MethodGet, w.Gateway+"/_sandbox/ledger", "", nil, &ledger, http.StatusOK); err != nil {
+		return Money{}, err
+	}
+	var m Money
+	for _, t := range ledger.Transactions {
+		if !t.Of(order) {
+			continue
+		}
+		m.Lines = append(m.Lines, t)
+		m.Held = m.Held.Add(t.Held)
+		switch {
+		case (t.Kind == "capture" || t.Kind == "sale") && moved(t.Status):
+			m.Captured = m.Captured.Add(t.Amount)
+			m.Live++
+		case (t.Kind == "refund" || t.Kind == "credit") && moved(t.Status):
+			m.Captured = m.Captured.Sub(t.Amount)
+		case t.Held.IsPositive():
+			m.Live++
+		}
+	}
+	return m, nil
+}
+
+// moved tells that a capture, sale or refund of this status moved money.
+func moved(status string) bool {
+	switch status {
+	case "PENDING", "TRANSMITTED", "BATCHED", "AUTHORIZED":
+		return true
+	default:
+		return false
+	}
+}
+
+// Books is what the ERP's ledger says of an order.
+type Books struct {
+	SalesOrders []map[string]any
+	Invoices    []map[string]any
+	Payments    []map[string]any
+	CreditMemos []map[string]any
+}
+
+// Books reads an order's documents from the ERP's ledger.
+func (w *World) Books(ctx context.Context, order string) (Books, error) {
+	var ledger map[string][]map[string]any
+	if err := w.want(ctx, http.MethodGet, w.ERP+"/_sandbox/ledger", "", nil, &ledger, http.StatusOK); err != nil {
+		return Books{}, err
+	}
+	var b Books
+	numbers := map[any]bool{}
+	for _, document := range ledger["salesOrders"] {
+		if document["OrderNumber"] == order {
+			b.SalesOrders = append(b.SalesOrders, document)
+			numbers[document["SalesOrder"]] = true
+		}
+	}
+	invoices := map[any]bool{}
+	for _, document := range ledger["invoices"] {
+		if numbers[document["SalesOrder"]] {
+			b.Invoices = append(b.Invoices, document)
+			invoices[document["InvoiceNumber"]] = true
+		}
+	}
+	for _, document := range ledger["payments"] {
+		if document["Narration"] == order || document["OrderNumber"] == order {
+			b.Payments = append(b.Payments, document)
+		}
+	}
+	for _, document := range ledger["creditMemos"] {
+		if invoices[document["OriginalInvoice"]] {
+			b.CreditMemos = append(b.CreditMemos, document)
+		}
+	}
+	return b, nil
+}
+
+// Told are the events that the shop was told of an order, in order.
+func (w *World) Told(ctx context.Context, order string) ([]string, error) {
+	var ledger struct {
+		Callbacks []struct {
+			Event    string `json:"event"`
+			OrderID  string `json:"orderId"`
+			Verified bool   `json:"verified"`
+		} `json:"callbacks"`
+	}
+	if err := w.want(ctx, http.MethodGet, w.Shop+"/_sandbox/ledger", "", nil, &ledger, http.StatusOK); err != nil {
+		return nil, err
+	}
+	events := []string{}
+	for _, callback := range ledger.Callbacks {
+		if callback.OrderID == order && callback.Verified {
+			events = append(events, callback.Event)
+		}
+	}
+	return events, nil
+}
+
+// NewOrder is an order of two widgets for 48.19 USD; change what a sample is about.
+func NewOrder(id, token string) map[string]any {
+	address := map[string]any{"name": "Ada Park", "line1": "1 Market St", "city": "San Francisco", "region": "CA", "postalCode": "94105", "country": "US"}
+	return map[string]any{
+		"orderId": id, "channel": "web-us", "placedAt": time.Now().UTC().Format(time.RFC3339), "currency": "USD", "customerPoNumber": "",
+		"customer": map[string]any{"id": "C-2001", "erpCode": "", "company": "", "email": "ada@example.com", "firstName": "Ada", "lastName": "Park", "phone": "+1 415 555 0100"},
+		"billTo":   address, "shipTo": address,
+		"lines":    []any{map[string]any{"sku": "A100", "description": "Widget", "quantity": "2", "unitPrice": "19.95", "discount": "0.00", "tax": "3.29"}},
+		"shipping": "5.00", "discount": "0.00", "total": "48.19",
+		"payment":             map[string]any{"token": map[string]any{"type": "transient", "value": token}, "capture": "immediate", "saveCard": false},
+		"device":              map[string]any{"ipAddress": "203.0.113.7", "fingerprintSessionId": "", "userAgent": ""},
+		"merchantDefinedData": map[string]any{"1": "web", "2": "gold"}, "custom": map[string]any{"crmAccount": "0015"},
+	}
+}

@@ -399,9 +399,23 @@ func (p *Payments) progress(op money, outcome cybersource.Outcome) *journal.Prog
 		}}},
 	}
 	if outcome.ID != "" && (op.effect == journal.EffectAuthorize || op.effect == journal.EffectSale) {
-		progress.GatewayID = &outcome.ID
+		progress.GatewayID, progress.Status = &outcome.ID, statusAfter(outcome.Result)
 	}
 	return progress
+}
+
+// statusAfter is what an order does next after its authorization; "" where the process decides.
+func statusAfter(result cybersource.Result) canonical.OrderStatus {
+	switch result {
+	case cybersource.Authorized:
+		return canonical.OrderCapturing
+	case cybersource.Captured:
+		return canonical.OrderBooking
+	case cybersource.Held, cybersource.HeldUnauthorized:
+		return canonical.OrderInReview
+	default:
+		return ""
+	}
 }
 
 // label names a kind for people.

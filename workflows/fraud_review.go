@@ -92,21 +92,18 @@ func (r *review) setup(ctx workflow.Context) error {
 	return nil
 }
 
-// update takes a person's decision, or answers with the one that holds.
+// update takes a person's decision, or answers with the one that holds. The gateway's word is checked against the inbox before it
+// counts: a person waits for that.
 func (r *review) update(ctx workflow.Context, d Decision) (DecisionAnswer, error) {
+	if err := workflow.Await(ctx, func() bool { return r.verdict == nil || r.verdict.eventID == "" || r.settled }); err != nil {
+		return DecisionAnswer{}, err
+	}
 	late := r.verdict != nil
 	if !late {
 		if d.Source == "" {
 			d.Source = SourceAPI
 		}
 		r.take(verdict{Decision: d})
-	}
-	// An unproven word of the gateway may be dropped again: the caller is answered with what came to hold.
-	if err := workflow.Await(ctx, func() bool { return r.settled || r.verdict == nil || !late }); err != nil {
-		return DecisionAnswer{}, err
-	}
-	if r.verdict == nil {
-		return r.update(ctx, d)
 	}
 	return DecisionAnswer{Decision: r.verdict.Decision.Decision, Actor: r.verdict.Actor, Late: late}, nil
 }

@@ -73,6 +73,14 @@ func (o *order) cancelWish() *undoWish {
 	return &undoWish{Step: "cancel", By: o.cancel.Actor, Reason: reason, Cancel: true}
 }
 
+// cancelled is the wish as an error, nil where there is none.
+func (o *order) cancelled() error {
+	if wish := o.cancelWish(); wish != nil {
+		return wish
+	}
+	return nil
+}
+
 // early is a step before the authorization: it never waits past the life of a browser token, since the order could not be paid
 // afterwards.
 func (o *order) early(ctx workflow.Context, name string) step {

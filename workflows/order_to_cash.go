@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -166,11 +167,8 @@ func (o *order) check(ctx workflow.Context, s step, patience time.Duration) *end
 		if o.checking == nil {
 			o.checking = o.startCheck(ctx, attempt)
 		}
-		if patience > 0 {
-			options := workflow.AwaitOptions{Timeout: patience, TimerOptions: workflow.TimerOptions{Summary: "A browser token does not wait longer"}}
-			if ready, _ := workflow.AwaitWithOptions(ctx, options, func() bool { return o.checking.IsReady() || o.cancel != nil }); !ready || !o.checking.IsReady() {
-				return nil
-			}
+		if ready := o.awaitCheck(ctx, patience); !ready {
+			return o.cancelled()
 		}
 		pending := o.checking
 		o.checking = nil
@@ -187,6 +185,18 @@ func (o *order) check(ctx workflow.Context, s step, patience time.Duration) *end
 		return o.givenUpBeforePayment(err)
 	}
 	return o.undone(ctx, err)
+}
+
+// awaitCheck waits for the ERP's word, no longer than patience (0: as long as it takes) and not past a cancel wish.
+func (o *order) awaitCheck(ctx workflow.Context, patience time.Duration) (ready bool) {
+	answered := func() bool { return o.checking.IsReady() || o.cancel != nil }
+	if patience == 0 {
+		_ = workflow.Await(ctx, answered)
+		return o.checking.IsReady()
+	}
+	options := workflow.AwaitOptions{Timeout: patience, TimerOptions: workflow.TimerOptions{Summary: "A browser token does not wait longer"}}
+	_, _ = workflow.AwaitWithOptions(ctx, options, answered)
+	return o.checking.IsReady()
 }
 
 func (o *order) startCheck(ctx workflow.Context, attempt int) workflow.Future {
@@ -442,7 +452,7 @@ func (o *order) bookSalesOrder(ctx workflow.Context) error {
 	o.held.wait(ctx)
 	o.books.add(undoOrder, o.cancelSalesOrder)
 	err := o.desk.try(ctx, o.booked(stepOrder), func(ctx workflow.Context, attempt int) error {
-		booked, err := run(booking(ctx, o.in.Erp, o.in.Policy, "Create the sales order"), erpWork.CreateSalesOrder, o.bookingInput(ctx, o.documents.SalesOrder, attempt))
+		booked, err := atErp(ctx, o, "Create the sales order", erpWork.CreateSalesOrder, o.bookingInput(ctx, o.documents.SalesOrder, attempt))
 		if err != nil {
 			return err
 		}
@@ -487,7 +497,7 @@ func (o *order) bookInvoice(ctx workflow.Context) error {
 	}
 	o.books.add(undoInvoice, o.creditInvoice)
 	return o.desk.try(ctx, o.booked(stepInvoice), func(ctx workflow.Context, attempt int) error {
-		invoice, err := run(booking(ctx, o.in.Erp, o.in.Policy, "Invoice the sales order"), erpWork.InvoiceSalesOrder, o.bookingInput(ctx, o.documents.Invoice, attempt))
+		invoice, err := atErp(ctx, o, "Invoice the sales order", erpWork.InvoiceSalesOrder, o.bookingInput(ctx, o.documents.Invoice, attempt))
 		if err == nil {
 			o.view.Invoice = invoice.Number
 			o.tell(ctx, "invoice", "Invoice "+invoice.Number+" in the ERP", nil)
@@ -500,13 +510,32 @@ func (o *order) bookInvoice(ctx workflow.Context) error {
 func (o *order) bookReceipt(ctx workflow.Context) error {
 	o.books.add(undoReceipt, o.reverseReceipt)
 	return o.desk.try(ctx, o.booked(stepReceipt), func(ctx workflow.Context, attempt int) error {
-		receipt, err := run(booking(ctx, o.in.Erp, o.in.Policy, "Post the receipt"), erpWork.PostReceipt, o.bookingInput(ctx, o.documents.Receipt, attempt))
+		receipt, err := atErp(ctx, o, "Post the receipt", erpWork.PostReceipt, o.bookingInput(ctx, o.documents.Receipt, attempt))
 		if err == nil {
 			o.view.Receipt = receipt.Reference
 			o.tell(ctx, "receipt", "Receipt "+receipt.Reference+" in the ERP", nil)
 		}
 		return err
 	})
+}
+
+// atErp runs a booking step. A cancel wish ends its retries, since an ERP may be down for hours; what is being sent ends by itself, and
+// the undo looks at what became of it.
+func atErp[I, O any](ctx workflow.Context, o *order, summary string, activity func(context.Context, I) (O, error), in I) (O, error) {
+	ctx, stop := workflow.WithCancel(booking(ctx, o.in.Erp, o.in.Policy, summary))
+	done := false
+	workflow.GoNamed(ctx, "stop-retries-for-a-cancel", func(ctx workflow.Context) {
+		_ = workflow.Await(ctx, func() bool { return done || o.cancel != nil })
+		if !done {
+			stop()
+		}
+	})
+	out, err := run(ctx, activity, in)
+	done = true
+	if wish := o.cancelled(); err != nil && wish != nil {
+		return out, wish
+	}
+	return out, err
 }
 
 // moneyMayHaveMoved tells that an authorization was sent.

@@ -416,6 +416,26 @@ func TestCancelAtEachStep(t *testing.T) {
 	}
 }
 
+func TestCancelDoesNotWaitForAnErpThatIsDown(t *testing.T) {
+	for _, step := range []string{"CheckCustomerAndStock", "CreateSalesOrder", "InvoiceSalesOrder", "PostReceipt"} {
+		t.Run(step, func(t *testing.T) {
+			w := newWorld()
+			for range 100 {
+				w.fail[step] = append(w.fail[step], passing())
+			}
+			env := environment(t, w)
+			start := env.Now()
+			env.RegisterDelayedCallback(func() { update(env, workflows.UpdateCancel, workflows.CancelRequest{Actor: "shop"}) }, 10*time.Minute)
+			in := input()
+			in.Order.Payment.Token.Type = canonical.TokenCustomer
+			view := play(t, env, in)
+			require.Equal(t, canonical.OrderCancelled, view.Status)
+			require.Less(t, env.Now().Sub(start), time.Hour)
+			w.requireNothingLeft(t)
+		})
+	}
+}
+
 func TestCancelWhileWaitingForAnotherCard(t *testing.T) {
 	w := newWorld()
 	w.auth = []activities.AuthorizationResult{activities.Declined}

@@ -27,7 +27,6 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/tenderline/tenderline/internal/config"
-	"github.com/tenderline/tenderline/internal/cybersource"
 	"github.com/tenderline/tenderline/internal/engine"
 	"github.com/tenderline/tenderline/internal/journal"
 	"github.com/tenderline/tenderline/internal/keyring"
@@ -76,9 +75,11 @@ func newAPI(t *testing.T, settings ...setting) *api {
 	t.Cleanup(func() { require.NoError(t, a.store.Close()) })
 
 	settingsOf, err := config.Load(config.Map(map[string]string{
-		"TENDERLINE_HTTP_ADDRESS": "127.0.0.1:0",
-		"TENDERLINE_HTTP_RATE":    "0",
-		"TENDERLINE_CHANNELS":     `{"web-us":{},"web-eu":{}}`,
+		"TENDERLINE_HTTP_ADDRESS":             "127.0.0.1:0",
+		"TENDERLINE_HTTP_RATE":                "0",
+		"TENDERLINE_METRICS_ADDRESS":          "127.0.0.1:0",
+		"TENDERLINE_CHANNELS":                 `{"web-us":{},"web-eu":{}}`,
+		"TENDERLINE_CYBERSOURCE_WEBHOOK_KEYS": "key-0:b2xkIGtleQ==,key-1:" + webhookKey,
 		"TENDERLINE_API_KEYS": strings.Join([]string{
 			shopUS + "|shop|web-us|" + config.HashKey(shopUS), shopEU + "|shop|web-eu|" + config.HashKey(shopEU),
 			analyst + "|analyst||" + config.HashKey(analyst), operator + "|operator||" + config.HashKey(operator),
@@ -88,11 +89,11 @@ func newAPI(t *testing.T, settings ...setting) *api {
 	require.NoError(t, err)
 	door, err := starter.New(starter.Options{Engine: a.engine, Store: a.store, Channels: settingsOf, Clock: a.clock.Now, Logger: log})
 	require.NoError(t, err)
-	deps := webhook.Deps{
-		Starter: door, Store: a.store, Keys: settingsOf.API.Keys, Codec: engine.Codec(ring),
-		Verifier: cybersource.Verifier{Keys: map[string]string{"key-1": webhookKey}, Clock: a.clock.Now},
-		Checks:   []webhook.Check{{Name: "journal", Do: a.store.Check}}, Logger: log, Clock: a.clock.Now,
-	}
+	deps, err := webhook.Configured(settingsOf)
+	require.NoError(t, err)
+	deps.Starter, deps.Store, deps.Codec, deps.Logger, deps.Clock = door, a.store, engine.Codec(ring), log, a.clock.Now
+	deps.Verifier.Clock = a.clock.Now
+	deps.Checks = []webhook.Check{{Name: "journal", Do: a.store.Check}}
 	for _, set := range settings {
 		set(&deps, &settingsOf)
 	}

@@ -206,7 +206,7 @@ func TestPanicIsOneFailedRequest(t *testing.T) {
 }
 
 func TestRunServesUntilItIsStopped(t *testing.T) {
-	a := newAPI(t, func(d *webhook.Deps, _ *config.Config) { d.Listen.Address = "127.0.0.1:0" })
+	a := newAPI(t)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- a.server.Run(ctx) }()

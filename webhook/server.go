@@ -78,6 +78,23 @@ type Deps struct {
 	Clock    func() time.Time
 }
 
+// Configured is what of a server's dependencies the settings give: callers, limits, addresses and the gateway's webhook keys. Starter,
+// Store, Codec and Checks remain to be set.
+func Configured(c config.Config) (Deps, error) {
+	keys, err := c.Cybersource.WebhookKeySet()
+	if err != nil {
+		return Deps{}, err
+	}
+	mle, err := c.Cybersource.MLEKeys()
+	if err != nil {
+		return Deps{}, err
+	}
+	return Deps{
+		Keys: c.API.Keys, HTTP: c.HTTP, Listen: c.Metrics, CodecUse: c.Codec, MLEKeys: mle,
+		Verifier: cybersource.Verifier{Keys: keys, MaxAge: c.Cybersource.WebhookMaxAge},
+	}, nil
+}
+
 // Server is the API. Handler serves it within a test or another program, Run as a process.
 type Server struct {
 	deps       Deps

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -138,11 +139,11 @@ func (c Config) readChannel(name string, written channelText, env Environment) (
 		}
 	}
 	if written.CallbackSecretEnv != "" {
-		secret, _ := env(written.CallbackSecretEnv)
-		if secret == "" {
-			problems = append(problems, fmt.Errorf("callbackSecretEnv names %s, which is not set", written.CallbackSecretEnv))
+		secret, err := secretOf(written.CallbackSecretEnv, env)
+		if err != nil {
+			problems = append(problems, err)
 		}
-		channel.CallbackSecret = Secret(secret)
+		channel.CallbackSecret = secret
 	}
 	if channel.CallbackURL != "" && channel.CallbackSecret == "" {
 		problems = append(problems, errors.New("has a callbackUrl, but no secret to sign with (callbackSecretEnv or "+Prefix+"_CALLBACK_SECRET)"))
@@ -155,6 +156,20 @@ func (c Config) readChannel(name string, written channelText, env Environment) (
 	}
 	problems = append(problems, channel.Policy.problems(func(field string) string { return "policy " + camel(field) })...)
 	return channel, errors.Join(problems...)
+}
+
+var variableName = regexp.MustCompile(`^[A-Z_][A-Z0-9_]*$`)
+
+// secretOf reads a secret by the name of its variable. What is no name is not repeated: it may be the secret itself.
+func secretOf(name string, env Environment) (Secret, error) {
+	if !variableName.MatchString(name) {
+		return "", errors.New("callbackSecretEnv must be the name of a variable (A-Z 0-9 _), not the secret")
+	}
+	secret, _ := env(name)
+	if secret == "" {
+		return "", fmt.Errorf("callbackSecretEnv names %s, which is not set", name)
+	}
+	return Secret(secret), nil
 }
 
 // strictly decodes a node over what is there already and refuses fields that nobody reads.

@@ -50,6 +50,11 @@ func Dial(ctx context.Context, options Options) (*Connection, error) {
 	return &Connection{Client: c, Namespace: settings.Namespace}, nil
 }
 
+// Check tells whether the server answers and knows the search attributes: what readiness asks.
+func (c *Connection) Check(ctx context.Context, want []temporal.SearchAttributeKey) error {
+	return CheckSearchAttributes(ctx, c.Client, c.Namespace, want)
+}
+
 // clientOptions joins the SDK's settings and ours.
 func clientOptions(options Options) (client.Options, error) {
 	if options.Keyring == nil {

@@ -110,6 +110,7 @@ func policy(p config.Policy) workflows.Policy {
 		ReviewDeadline:  p.ReviewDeadline,
 		ReviewDefault:   p.ReviewDefault,
 		UntrustedSignal: p.UntrustedSignal,
+		StepTimeout:     p.StepTimeout,
 		GatewayPatience: p.GatewayPatience,
 		ErpPatience:     p.ErpPatience,
 		CallbackFor:     p.CallbackFor,

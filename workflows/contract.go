@@ -136,6 +136,7 @@ type Policy struct {
 	ReviewDefault   canonical.FraudDecision `json:"reviewDefault"`
 	UntrustedSignal bool                    `json:"untrustedSignal"` // decisions typed into the Temporal UI count
 
+	StepTimeout     time.Duration `json:"stepTimeout"`     // of one try around one outside call; longer than the call's own time-out
 	GatewayPatience time.Duration `json:"gatewayPatience"` // total limit of one gateway step
 	ErpPatience     time.Duration `json:"erpPatience"`     // total limit of one ERP step; an ERP may be down overnight
 	CallbackFor     time.Duration `json:"callbackFor"`     // how long a callback is tried

@@ -8,16 +8,13 @@ import (
 	"go.temporal.io/sdk/workflow"
 )
 
-// httpBudget is the StartToClose of an activity around one outside call; the client's own deadline of 25 s is shorter, so that the
-// activity, not the server, says what became of the call.
-const httpBudget = 40 * time.Second
-
-// gateway is the profile of a step at Cybersource: short tries, bounded in total, since the shop and the buyer wait. The activity
+// gateway is the profile of a step at Cybersource: short tries (longer than the client's own deadline, so that the activity, not the
+// server, says what became of the call), bounded in total, since the shop and the buyer wait. The activity
 // itself asks the gateway what became of a lost answer, by retries with their own delay.
 func gateway(ctx workflow.Context, policy Policy, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              TaskQueueCybersource,
-		StartToCloseTimeout:    httpBudget,
+		StartToCloseTimeout:    policy.StepTimeout,
 		ScheduleToCloseTimeout: policy.GatewayPatience,
 		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 30 * time.Second},
 		Summary:                summary,
@@ -28,7 +25,7 @@ func gateway(ctx workflow.Context, policy Policy, summary string) workflow.Conte
 func booking(ctx workflow.Context, erp string, policy Policy, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              TaskQueueErp(erp),
-		StartToCloseTimeout:    2 * httpBudget,
+		StartToCloseTimeout:    2 * policy.StepTimeout,
 		ScheduleToCloseTimeout: policy.ErpPatience,
 		WaitForCancellation:    true,
 		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 5 * time.Minute},
@@ -49,7 +46,7 @@ func ledger(ctx workflow.Context, summary string) workflow.Context {
 func delivery(ctx workflow.Context, policy Policy, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              TaskQueue,
-		StartToCloseTimeout:    httpBudget,
+		StartToCloseTimeout:    policy.StepTimeout,
 		ScheduleToCloseTimeout: policy.CallbackFor,
 		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 2 * time.Second, BackoffCoefficient: 2, MaximumInterval: time.Hour},
 		Summary:                summary,

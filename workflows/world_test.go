@@ -345,7 +345,7 @@ func input() workflows.OrderInput {
 			Stock: workflows.StockReject, Credit: workflows.CreditIgnore, Invoice: workflows.InvoiceAtOrder, OnErpFailure: workflows.FailurePark,
 			SaleInOneCall: true, PaymentWait: 30 * time.Minute, PaymentTries: 3, PreparationFor: time.Minute, TokenLife: 15 * time.Minute,
 			ParkDeadline: 4 * time.Hour, ReviewDeadline: 48 * time.Hour, ReviewDefault: canonical.FraudReject, UntrustedSignal: true,
-			GatewayPatience: 20 * time.Minute, ErpPatience: 12 * time.Hour, CallbackFor: 72 * time.Hour,
+			StepTimeout: 40 * time.Second, GatewayPatience: 20 * time.Minute, ErpPatience: 12 * time.Hour, CallbackFor: 72 * time.Hour,
 		},
 	}
 }

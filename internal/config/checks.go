@@ -191,6 +191,7 @@ func (p Policy) problems(name func(field string) string) []error {
 		{"TOKEN_LIFE", p.TokenLife},
 		{"PARK_DEADLINE", p.ParkDeadline},
 		{"REVIEW_DEADLINE", p.ReviewDeadline},
+		{"STEP_TIMEOUT", p.StepTimeout},
 		{"GATEWAY_PATIENCE", p.GatewayPatience},
 		{"ERP_PATIENCE", p.ErpPatience},
 		{"CALLBACK_FOR", p.CallbackFor},

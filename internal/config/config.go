@@ -77,7 +77,7 @@ type Cybersource struct {
 	P12File           string        `envconfig:"P12_FILE" desc:"P12 key file, for auth jwt_p12"`
 	P12Password       Secret        `envconfig:"P12_PASSWORD" desc:"password of the P12 file"`
 	Guard             Guard         `envconfig:"TRANSACTION_ID_GUARD" default:"unverified" desc:"verified where the gateway is known to refuse a repeated transactionId for this merchant, else unverified"`
-	Timeout           time.Duration `envconfig:"TIMEOUT" default:"25s" desc:"one HTTP call; must stay below the activity's 40s"`
+	Timeout           time.Duration `envconfig:"TIMEOUT" default:"25s" desc:"one HTTP call; must stay below TENDERLINE_POLICY_STEP_TIMEOUT"`
 	SettleWait        time.Duration `envconfig:"SETTLE_WAIT" default:"60s" desc:"after a send whose answer was lost, before anything is sent again or reversed"`
 	ResolveBudget     time.Duration `envconfig:"RESOLVE_BUDGET" default:"15m" desc:"how long a lost answer is looked for before a person is asked"`
 	IndexLag          time.Duration `envconfig:"INDEX_LAG" default:"60s" desc:"how late the gateway's search may show a transaction"`
@@ -94,7 +94,7 @@ type Syspro struct {
 	ClientSecret Secret        `envconfig:"CLIENT_SECRET" desc:"secret of the OAuth client"`
 	APIKey       Secret        `envconfig:"API_KEY" desc:"instead of client id and secret"`
 	Company      string        `envconfig:"COMPANY" desc:"company id to log in to"`
-	Timeout      time.Duration `envconfig:"TIMEOUT" default:"25s" desc:"one HTTP call; must stay below the activity's 40s"`
+	Timeout      time.Duration `envconfig:"TIMEOUT" default:"25s" desc:"one HTTP call; must stay below TENDERLINE_POLICY_STEP_TIMEOUT"`
 	Outbound     Outbound      `envconfig:""`
 }
 
@@ -124,6 +124,7 @@ type Policy struct {
 	ReviewDeadline  time.Duration           `envconfig:"REVIEW_DEADLINE" yaml:"reviewDeadline" default:"48h" desc:"after which a fraud review is decided by itself"`
 	ReviewDefault   canonical.FraudDecision `envconfig:"REVIEW_DEFAULT" yaml:"reviewDefault" default:"reject" desc:"what it is decided to then: reject or accept"`
 	UntrustedSignal bool                    `envconfig:"UNTRUSTED_SIGNAL" yaml:"untrustedSignal" default:"false" desc:"fraud decisions by signal from the Temporal UI count; their actor is not verified"`
+	StepTimeout     time.Duration           `envconfig:"STEP_TIMEOUT" yaml:"stepTimeout" default:"40s" desc:"one try of a step around one outside call; after a worker's death the step is tried again when it is over; longer than the call's own time-out"`
 	GatewayPatience time.Duration           `envconfig:"GATEWAY_PATIENCE" yaml:"gatewayPatience" default:"20m" desc:"total limit of one gateway step; longer than the resolve budget"`
 	ErpPatience     time.Duration           `envconfig:"ERP_PATIENCE" yaml:"erpPatience" default:"12h" desc:"total limit of one ERP step"`
 	CallbackFor     time.Duration           `envconfig:"CALLBACK_FOR" yaml:"callbackFor" default:"72h" desc:"how long a callback to the shop is tried"`

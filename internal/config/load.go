@@ -137,15 +137,15 @@ func (c Config) values() []error {
 		v.oneOf("WORKER_ROLES", role, RoleWorkflows, RoleCybersource, RoleErp)
 	}
 	v.positive("CYBERSOURCE_TIMEOUT", c.Cybersource.Timeout)
-	v.below("CYBERSOURCE_TIMEOUT", c.Cybersource.Timeout, activityTimeout, "the activity's 40s")
+	v.below("CYBERSOURCE_TIMEOUT", c.Cybersource.Timeout, c.Policy.StepTimeout, "POLICY_STEP_TIMEOUT")
 	v.positive("SYSPRO_TIMEOUT", c.Syspro.Timeout)
-	v.below("SYSPRO_TIMEOUT", c.Syspro.Timeout, activityTimeout, "the activity's 40s")
+	v.below("SYSPRO_TIMEOUT", c.Syspro.Timeout, c.Policy.StepTimeout, "POLICY_STEP_TIMEOUT")
 	v.positive("CYBERSOURCE_SETTLE_WAIT", c.Cybersource.SettleWait)
 	v.positive("CYBERSOURCE_RESOLVE_BUDGET", c.Cybersource.ResolveBudget)
 	v.positive("CYBERSOURCE_INDEX_LAG", c.Cybersource.IndexLag)
 	v.positive("CYBERSOURCE_WEBHOOK_MAX_AGE", c.Cybersource.WebhookMaxAge)
 	v.positive("CALLBACK_TIMEOUT", c.Callback.Timeout)
-	v.below("CALLBACK_TIMEOUT", c.Callback.Timeout, activityTimeout, "the activity's 40s")
+	v.below("CALLBACK_TIMEOUT", c.Callback.Timeout, c.Policy.StepTimeout, "POLICY_STEP_TIMEOUT")
 	v.positive("HTTP_TIMEOUT", c.HTTP.Timeout)
 	v.below("HTTP_MAX_WAIT", c.HTTP.MaxWait, c.HTTP.Timeout, "TENDERLINE_HTTP_TIMEOUT")
 	v.positive("HTTP_SHUTDOWN_TIMEOUT", c.HTTP.ShutdownTimeout)
@@ -174,9 +174,6 @@ func (c Config) values() []error {
 	}
 	return v.found
 }
-
-// activityTimeout is the start-to-close time-out of an activity around one outside call, which the call itself must not outlast.
-const activityTimeout = 40 * time.Second
 
 // Use is a part of the settings that a process needs.
 type Use string

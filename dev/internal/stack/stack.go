@@ -142,8 +142,10 @@ func (o Options) env() map[string]string {
 		"TENDERLINE_POLICY_UNTRUSTED_SIGNAL":          "true",
 		"TENDERLINE_POLICY_PREPARATION_FOR":           "10s",
 		"TENDERLINE_POLICY_PAYMENT_WAIT":              "5m",
+		"TENDERLINE_POLICY_STEP_TIMEOUT":              "10s",
 		"TENDERLINE_POLICY_GATEWAY_PATIENCE":          "2m",
 		"TENDERLINE_SWEEP_INTERVAL":                   "1s",
+		"TENDERLINE_CALLBACK_TIMEOUT":                 "5s",
 		"TENDERLINE_HTTP_RATE":                        "0",
 		"TENDERLINE_LOG_FORMAT":                       "text",
 	}

@@ -1,11 +1,14 @@
 package workflows_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/tenderline/tenderline/activities"
 	"github.com/tenderline/tenderline/internal/canonical"
@@ -181,6 +184,22 @@ func TestCancelDuringReview(t *testing.T) {
 	require.Equal(t, canonical.OrderCancelled, view.Status)
 	require.Less(t, w.position("DecideCase"), w.position("ReverseAuthorization"), "the case is decided before the hold is touched")
 	w.requireNothingLeft(t)
+}
+
+func TestReviewEndedFromOutsideIsBegunAnew(t *testing.T) {
+	w := heldWorld()
+	env := environment(t, w)
+	env.OnWorkflow(workflows.FraudReview, mock.Anything, mock.Anything).
+		Return(workflows.ReviewResult{}, errors.New("terminated")).Once()
+	env.OnWorkflow(workflows.FraudReview, mock.Anything, mock.Anything).
+		Return(func(_ workflow.Context, in workflows.ReviewInput) (workflows.ReviewResult, error) {
+			w.pay.Status = canonical.PaymentAuthorized
+			in.Payment.Status = canonical.PaymentAuthorized
+			return workflows.ReviewResult{Decision: canonical.FraudAccept, Payment: in.Payment}, nil
+		})
+	w.resolve(env, time.Minute, workflows.ResolveRetry)
+	require.Equal(t, canonical.OrderConfirmed, play(t, env, input()).Status)
+	require.Equal(t, 1, w.count("ParkStep"))
 }
 
 func TestCaseActionThatFailsParks(t *testing.T) {

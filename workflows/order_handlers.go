@@ -111,6 +111,11 @@ func (o *order) booked(name string) step {
 	return s
 }
 
+// undoing is a step that must be done in the end: it offers retry only, its deadline tries again, and it hears no cancel wish.
+func (o *order) undoing(name string) step {
+	return step{name: name, actions: []ResolutionKind{ResolveRetry}, deadline: o.in.Policy.ParkDeadline, overdue: ResolveRetry, deaf: true}
+}
+
 // mark numbers the next write to the read model, with the status the order has after it.
 func (o *order) mark(status canonical.OrderStatus) activities.Mark {
 	o.seq++

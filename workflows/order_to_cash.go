@@ -23,6 +23,7 @@ const (
 	stepOrder     = "sales-order"
 	stepInvoice   = "invoice"
 	stepReceipt   = "receipt"
+	stepReview    = "fraud-review"
 
 	undoAuthorize = "undo-authorize"
 	undoCapture   = "undo-capture"
@@ -353,17 +354,17 @@ func (o *order) reviewed(ctx workflow.Context, auth activities.Authorization) (e
 	o.show(ctx, o.view.Stage)
 	o.callback(ctx, ending{status: canonical.OrderInReview, event: EventHeld, reason: auth.ReasonText})
 	o.held = o.bookHeld(ctx)
-	review, err := o.review(ctx, auth)
-	if err != nil {
-		o.log.Error("fraud review failed", "error", err)
-		o.held.stop(ctx)
-		return o.undone(ctx, &undoWish{Step: "fraud-review", By: "temporal", Reason: "the review ended without a decision", Cause: err}), false
-	}
+	var review ReviewResult
+	// A review that was ended from outside is begun anew: until the case is decided, the money can be neither captured nor released.
+	_ = o.desk.try(ctx, o.undoing(stepReview), func(ctx workflow.Context, _ int) error {
+		var err error
+		review, err = o.review(ctx, auth)
+		return err
+	})
 	o.view.Payment = review.Payment
 	o.view.PaymentStatus = review.Payment.Status
 	_ = workflow.UpsertTypedSearchAttributes(ctx, SearchFraudDecision.ValueSet(string(review.Decision)))
 	if review.Decision == canonical.FraudReject {
-		o.held.stop(ctx)
 		o.unwind(ctx)
 		if wish := o.cancelWish(); wish != nil && review.Source == SourceCancel {
 			return &ending{status: canonical.OrderCancelled, event: EventCancelled, reason: wish.Reason}, false

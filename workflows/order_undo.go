@@ -12,13 +12,13 @@ import (
 // buyer's money.
 func (o *order) unwind(ctx workflow.Context) {
 	group := workflow.NewWaitGroup(ctx)
-	for _, s := range []*saga{&o.money, &o.books} {
-		group.Add(1)
-		workflow.Go(ctx, func(ctx workflow.Context) {
-			defer group.Done()
-			s.unwind(ctx, o.desk, o.in.Policy)
-		})
-	}
+	group.Add(1)
+	workflow.GoNamed(ctx, "undo-books", func(ctx workflow.Context) {
+		defer group.Done()
+		o.held.stop(ctx)
+		o.books.unwind(ctx, o.desk, o.undoing)
+	})
+	o.money.unwind(ctx, o.desk, o.undoing)
 	group.Wait(ctx)
 	o.tagUndone(ctx)
 	_ = workflow.UpsertTypedSearchAttributes(ctx, SearchPaymentStatus.ValueSet(string(o.view.PaymentStatus)))
@@ -34,7 +34,7 @@ func (o *order) tagUndone(ctx workflow.Context) {
 		_, err := run(booking(ctx, o.in.Erp, o.in.Policy, "Show the payment's end in the ERP"), erpWork.TagPayment, o.bookingRef(ctx, attempt))
 		return err
 	})
-	undoTag.unwind(ctx, o.desk, o.in.Policy)
+	undoTag.unwind(ctx, o.desk, o.undoing)
 }
 
 // voidCapture voids what was captured, or refunds it where the batch has gone.

@@ -25,15 +25,10 @@ func (s *saga) add(name string, run func(ctx workflow.Context, attempt int) erro
 	s.undos = append(s.undos, undo{name: name, run: run})
 }
 
-// unwind undoes everything, last first. A step that can't finish parks, and is tried again when its deadline passes: a compensation
-// is never given up.
-func (s *saga) unwind(ctx workflow.Context, d *desk, policy Policy) {
+// unwind undoes everything, last first. The steps offer retry only and hear no cancel wish: a compensation is never given up.
+func (s *saga) unwind(ctx workflow.Context, d *desk, undoing func(name string) step) {
 	for i := len(s.undos) - 1; i >= 0; i-- {
-		u := s.undos[i]
-		// The step offers retry only and hears no cancel wish, so that try returns when it is done.
-		_ = d.try(ctx, step{
-			name: u.name, actions: []ResolutionKind{ResolveRetry}, deadline: policy.ParkDeadline, overdue: ResolveRetry, deaf: true,
-		}, u.run)
+		_ = d.try(ctx, undoing(s.undos[i].name), s.undos[i].run)
 	}
 	s.undos = nil
 }

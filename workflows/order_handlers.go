@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -146,9 +147,10 @@ func (o *order) attention(ctx workflow.Context, needs bool, sentence string) {
 }
 
 // tell adds a line to the order's story; flush writes it.
-func (o *order) tell(ctx workflow.Context, kind, summary string, detail map[string]string) {
+func (o *order) tell(ctx workflow.Context, kind, summary string) {
+	o.lines++
 	o.events = append(o.events, activities.TimelineEvent{
-		Key: kind + "/" + workflow.Now(ctx).UTC().Format(time.RFC3339Nano), At: workflow.Now(ctx).UTC(), Kind: kind, Summary: summary, Detail: detail,
+		Key: fmt.Sprintf("%s/%d", kind, o.lines), At: workflow.Now(ctx).UTC(), Kind: kind, Summary: summary,
 	})
 }
 

@@ -50,6 +50,7 @@ type order struct {
 	view   OrderView
 	seq    int64
 	events []activities.TimelineEvent // not yet in the read model
+	lines  int                        // of the story so far
 
 	cancel   *CancelRequest
 	newToken *canonical.Token
@@ -231,7 +232,7 @@ func (o *order) judge(ctx workflow.Context, answer activities.Bookable) error {
 	o.bookable = &answer
 	o.view.CustomerCode = answer.Customer.Code
 	if answer.Created {
-		o.tell(ctx, "customer", "Customer "+answer.Customer.Code+" created in the ERP", nil)
+		o.tell(ctx, "customer", "Customer "+answer.Customer.Code+" created in the ERP")
 	}
 	return nil
 }
@@ -458,7 +459,7 @@ func (o *order) bookSalesOrder(ctx workflow.Context) error {
 			return err
 		}
 		o.view.ErpOrderNumber = booked.Number
-		o.tell(ctx, "sales-order", "Sales order "+booked.Number+" in the ERP", nil)
+		o.tell(ctx, "sales-order", "Sales order "+booked.Number+" in the ERP")
 		return o.judgeBackOrder(booked)
 	})
 	if err != nil {
@@ -501,7 +502,7 @@ func (o *order) bookInvoice(ctx workflow.Context) error {
 		invoice, err := atErp(ctx, o, "Invoice the sales order", erpWork.InvoiceSalesOrder, o.bookingInput(ctx, o.documents.Invoice, attempt))
 		if err == nil {
 			o.view.Invoice = invoice.Number
-			o.tell(ctx, "invoice", "Invoice "+invoice.Number+" in the ERP", nil)
+			o.tell(ctx, "invoice", "Invoice "+invoice.Number+" in the ERP")
 		}
 		return err
 	})
@@ -514,7 +515,7 @@ func (o *order) bookReceipt(ctx workflow.Context) error {
 		receipt, err := atErp(ctx, o, "Post the receipt", erpWork.PostReceipt, o.bookingInput(ctx, o.documents.Receipt, attempt))
 		if err == nil {
 			o.view.Receipt = receipt.Reference
-			o.tell(ctx, "receipt", "Receipt "+receipt.Reference+" in the ERP", nil)
+			o.tell(ctx, "receipt", "Receipt "+receipt.Reference+" in the ERP")
 		}
 		return err
 	})
@@ -586,7 +587,7 @@ func (o *order) finish(ctx workflow.Context, end ending) {
 		o.view.Reason = end.reason
 	}
 	o.paymentKnown = true
-	o.tell(ctx, "end", o.view.Stage, nil)
+	o.tell(ctx, "end", o.view.Stage)
 	o.flush(ctx)
 	_ = workflow.UpsertTypedSearchAttributes(ctx, SearchOrderStatus.ValueSet(string(end.status)), SearchPaymentStatus.ValueSet(string(o.view.PaymentStatus)))
 	o.show(ctx, o.view.Stage)

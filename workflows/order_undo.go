@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"context"
+
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/tenderline/tenderline/activities"
@@ -74,13 +76,13 @@ func (o *order) tookBack(undone activities.Undone) {
 
 // reverseReceipt takes the receipt back; the invoice is open again.
 func (o *order) reverseReceipt(ctx workflow.Context, attempt int) error {
-	_, err := run(booking(ctx, o.in.Erp, o.in.Policy, "Reverse the receipt"), erpWork.ReverseReceipt, o.bookingRef(ctx, attempt))
+	_, err := o.undoBooking(ctx, "Reverse the receipt", erpWork.ReverseReceipt, attempt)
 	return err
 }
 
 // creditInvoice credits the invoice and restocks its lines.
 func (o *order) creditInvoice(ctx workflow.Context, attempt int) error {
-	undone, err := run(booking(ctx, o.in.Erp, o.in.Policy, "Credit the invoice and restock"), erpWork.CreditInvoice, o.bookingRef(ctx, attempt))
+	undone, err := o.undoBooking(ctx, "Credit the invoice and restock", erpWork.CreditInvoice, attempt)
 	if err == nil {
 		o.credited = undone.Result == activities.UndoDone
 	}
@@ -92,8 +94,19 @@ func (o *order) cancelSalesOrder(ctx workflow.Context, attempt int) error {
 	if o.credited {
 		return nil
 	}
-	_, err := run(booking(ctx, o.in.Erp, o.in.Policy, "Cancel the sales order"), erpWork.CancelSalesOrder, o.bookingRef(ctx, attempt))
+	_, err := o.undoBooking(ctx, "Cancel the sales order", erpWork.CancelSalesOrder, attempt)
 	return err
+}
+
+// undoBooking runs one ERP compensation and tells what it did.
+func (o *order) undoBooking(ctx workflow.Context, summary string,
+	activity func(context.Context, activities.BookingRef) (activities.BookingUndone, error), attempt int,
+) (activities.BookingUndone, error) {
+	undone, err := run(booking(ctx, o.in.Erp, o.in.Policy, summary), activity, o.bookingRef(ctx, attempt))
+	if err == nil && undone.Result == activities.UndoDone {
+		o.tell(ctx, "undo", summary+": "+undone.Document)
+	}
+	return undone, err
 }
 
 // bookingRef names what ERP compensations work on.
@@ -150,7 +163,7 @@ func (o *order) bookHeld(ctx workflow.Context) *heldBooking {
 			return
 		}
 		o.view.ErpOrderNumber = booked.Number
-		o.tell(ctx, "sales-order-held", "Sales order "+booked.Number+" on hold in the ERP", nil)
+		o.tell(ctx, "sales-order-held", "Sales order "+booked.Number+" on hold in the ERP")
 	})
 	return h
 }

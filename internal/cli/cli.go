@@ -112,6 +112,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused, 4 not available now, 130
 // group makes a command of its sub-commands: alone it shows its help, and a word that is none of them is a usage error.
 func group(parent *cobra.Command, children ...*cobra.Command) *cobra.Command {
 	parent.AddCommand(children...)
+	parent.SuggestionsMinimumDistance = 2
 	parent.Args = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return nil

@@ -271,6 +271,9 @@ func (r request) refuseCards() error {
 		place = "/" + r.inside
 		found, _ = canonical.FindCardNumbers(fmt.Appendf(nil, `{%q:%s}`, r.inside, r.body))
 	}
+	if len(found) == 0 && !json.Valid(r.body) && canonical.HoldsCardNumber(string(r.body)) {
+		found = []canonical.Finding{{}} // values in a row, of which each is JSON by itself
+	}
 	if len(found) == 0 {
 		return nil
 	}
@@ -284,6 +287,9 @@ func (r request) refuseCards() error {
 func (c *client) do(ctx context.Context, r request) ([]byte, error) {
 	address := c.base.JoinPath("v1")
 	for _, segment := range r.path {
+		if segment == "" || segment == "." || segment == ".." { // which would lead to another resource
+			return nil, usage("%q is no id", segment)
+		}
 		address = address.JoinPath(url.PathEscape(segment))
 	}
 	address.RawQuery = r.query.Encode()

@@ -247,7 +247,7 @@ func (p *Program) orderPayment() *cobra.Command {
 		Use:   "payment ORDER --token-type TYPE --token VALUE|-",
 		Short: "Give a declined order a new payment token",
 		Example: `  tenderline order payment WEB-10001 --token-type transient --token - < token.jwt
-  tenderline order payment WEB-10001 --token-type customer --token 7010000000016241111`,
+  tenderline order payment WEB-10001 --token-type customer --token 1D2E3F0A9B8C7D6E5F4A3B2C1D0E9F8A`,
 		Args: exactly("an order id"),
 	}, func(cmd *cobra.Command, args []string, r *remote, c *client) error {
 		token := canonical.Token{Type: canonical.TokenType(kind), Value: value}

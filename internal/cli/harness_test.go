@@ -1,0 +1,281 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/shopspring/decimal"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tenderline/tenderline/internal/canonical"
+	"github.com/tenderline/tenderline/internal/config"
+	"github.com/tenderline/tenderline/internal/engine"
+	"github.com/tenderline/tenderline/internal/fault"
+	"github.com/tenderline/tenderline/internal/journal"
+	"github.com/tenderline/tenderline/internal/keyring"
+	"github.com/tenderline/tenderline/starter"
+	"github.com/tenderline/tenderline/webhook"
+	"github.com/tenderline/tenderline/workflows"
+)
+
+// ran is what a run of the program left behind.
+type ran struct {
+	code           int
+	stdout, stderr string
+}
+
+// execute runs one command line.
+func execute(t *testing.T, env map[string]string, stdin string, args ...string) ran {
+	t.Helper()
+	return executeContext(t.Context(), env, stdin, args...)
+}
+
+func executeContext(ctx context.Context, env map[string]string, stdin string, args ...string) ran {
+	var stdout, stderr bytes.Buffer
+	code := Run(ctx, Program{Args: args, Env: list(env), Stdin: strings.NewReader(stdin), Stdout: &stdout, Stderr: &stderr})
+	return ran{code, trimmed(stdout.String()), stderr.String()}
+}
+
+func list(env map[string]string) []string {
+	var entries []string
+	for name, value := range env {
+		entries = append(entries, name+"="+value)
+	}
+	return entries
+}
+
+// trimmed takes away the blanks that fill a table's last column.
+func trimmed(text string) string {
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = strings.TrimRight(lines[i], " ")
+	}
+	return strings.Join(lines, "\n")
+}
+
+// The API keys of the tests.
+const (
+	shopKey     = "test-shop-key"
+	analystKey  = "test-analyst-key"
+	operatorKey = "test-operator-key"
+)
+
+// api is the real API over stand-ins for the processes and the journal.
+type api struct {
+	*processes
+	url      string
+	requests func() int // that reached it
+}
+
+func newAPI(t *testing.T) *api {
+	t.Helper()
+	keys := config.Keys{}
+	require.NoError(t, keys.Decode(strings.Join([]string{
+		"web-shop|shop|web-us|" + config.HashKey(shopKey), "ann|analyst||" + config.HashKey(analystKey), "otto|operator||" + config.HashKey(operatorKey),
+	}, ",")))
+	p := &processes{}
+	server, err := webhook.New(webhook.Deps{
+		Starter: p, Store: p, Keys: keys, Codec: engine.Codec(testRing(t)),
+		HTTP: config.HTTP{Address: "127.0.0.1:0", BodyLimit: 1 << 20, WebhookLimit: 1 << 16, Timeout: 10 * time.Second, MaxWait: 5 * time.Second},
+	})
+	require.NoError(t, err)
+	var mutex sync.Mutex
+	count := 0
+	listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mutex.Lock()
+		count++
+		mutex.Unlock()
+		server.Handler().ServeHTTP(w, r)
+	}))
+	t.Cleanup(listener.Close)
+	return &api{processes: p, url: listener.URL, requests: func() int {
+		mutex.Lock()
+		defer mutex.Unlock()
+		return count
+	}}
+}
+
+// as is the environment of somebody who calls the API.
+func (a *api) as(key string) map[string]string {
+	return map[string]string{variableAPI: a.url, variableAPIKey: key}
+}
+
+// testKeys is one key of 32 zero bytes.
+var testKeys = "test:" + base64.StdEncoding.EncodeToString(make([]byte, 32))
+
+func testRing(t *testing.T) *keyring.Ring {
+	t.Helper()
+	ring, err := keyring.Parse(testKeys)
+	require.NoError(t, err)
+	return ring
+}
+
+var placed = time.Date(2026, 11, 20, 14, 3, 22, 0, time.UTC)
+
+// processes stands in for the starter and the journal: it shows two orders and one parked step, and remembers what it was asked for.
+type processes struct {
+	webhook.Starter // Deliver and Run are not called: no webhook arrives here
+
+	mutex     sync.Mutex
+	submitted []canonical.Order
+	waited    time.Duration
+	cancelled []workflows.CancelRequest
+	tokens    []workflows.NewToken
+	decisions []workflows.Decision
+	resolved  []workflows.Resolution
+	filters   []journal.OrderFilter
+	refuse    error
+}
+
+func record(id string, status canonical.OrderStatus, payment canonical.PaymentStatus) journal.OrderRecord {
+	return journal.OrderRecord{
+		OrderID: id, Channel: "web-us", Status: status, PaymentStatus: payment, Currency: "USD", Total: decimal.RequireFromString("48.19"),
+		Erp: "syspro", ReceivedAt: placed, UpdatedAt: placed.Add(3 * time.Second),
+	}
+}
+
+func confirmed() journal.OrderRecord {
+	r := record("WEB-10001", canonical.OrderConfirmed, canonical.PaymentCaptured)
+	r.ErpOrderNumber, r.ErpInvoice, r.CustomerCode = "015562", "200069", "CUST0042"
+	return r
+}
+
+func held() journal.OrderRecord {
+	r := record("WEB-10004", canonical.OrderInReview, canonical.PaymentHeld)
+	r.Reason, r.NeedsAttention = "held by Decision Manager", true
+	return r
+}
+
+func (p *processes) SubmitOrder(_ context.Context, order canonical.Order) (journal.OrderRecord, bool, error) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.submitted = append(p.submitted, order)
+	return record(order.OrderID, canonical.OrderReceived, canonical.PaymentNone), true, p.refuse
+}
+
+func (p *processes) PaymentOutcome(_ context.Context, orderID string, wait time.Duration) (workflows.OrderView, bool, error) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.waited = wait
+	return workflows.OrderView{OrderID: orderID, Status: canonical.OrderBooking, PaymentStatus: canonical.PaymentCaptured}, true, nil
+}
+
+func (p *processes) Cancel(_ context.Context, _ string, request workflows.CancelRequest) (workflows.CancelAnswer, error) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.cancelled = append(p.cancelled, request)
+	return workflows.CancelAnswer{Status: canonical.OrderBooking}, p.refuse
+}
+
+func (p *processes) NewToken(_ context.Context, _ string, token workflows.NewToken) (workflows.NewTokenAnswer, error) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.tokens = append(p.tokens, token)
+	return workflows.NewTokenAnswer{Attempt: 2}, p.refuse
+}
+
+func (p *processes) Decide(_ context.Context, _ string, decision workflows.Decision) (workflows.DecisionAnswer, error) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.decisions = append(p.decisions, decision)
+	return workflows.DecisionAnswer{Decision: decision.Decision, Actor: decision.Actor}, p.refuse
+}
+
+func (p *processes) Resolve(_ context.Context, id string, kind workflows.ResolutionKind, actor, reason string) (workflows.ResolutionAnswer, error) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.resolved = append(p.resolved, workflows.Resolution{ID: id, Kind: kind, Actor: actor, Reason: reason})
+	return workflows.ResolutionAnswer{ID: id, Kind: kind}, p.refuse
+}
+
+func (p *processes) Order(_ context.Context, orderID string) (journal.OrderRecord, error) {
+	for _, r := range []journal.OrderRecord{confirmed(), held()} {
+		if r.OrderID == orderID {
+			return r, nil
+		}
+	}
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	for _, order := range p.submitted {
+		if order.OrderID == orderID {
+			return record(orderID, canonical.OrderAuthorizing, canonical.PaymentNone), nil
+		}
+	}
+	return journal.OrderRecord{}, journal.ErrNotFound
+}
+
+func (p *processes) Orders(_ context.Context, filter journal.OrderFilter) ([]journal.OrderRecord, string, error) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.filters = append(p.filters, filter)
+	switch {
+	case filter.Status == canonical.OrderInReview:
+		return []journal.OrderRecord{held()}, "", nil
+	case filter.Limit == 1:
+		return []journal.OrderRecord{held()}, "next-page", nil
+	default:
+		return []journal.OrderRecord{held(), confirmed()}, "", nil
+	}
+}
+
+func (p *processes) Timeline(context.Context, string) ([]journal.Event, error) {
+	return []journal.Event{
+		{At: placed, Kind: "received", Summary: "order taken", Actor: "web-shop"},
+		{At: placed.Add(3 * time.Second), Kind: "captured", Summary: "payment\tcaptured\x1b[31m"},
+	}, nil
+}
+
+func (p *processes) Payment(_ context.Context, orderID string) (journal.Payment, error) {
+	if orderID != "WEB-10001" {
+		return journal.Payment{}, journal.ErrNotFound
+	}
+	return journal.Payment{Payment: canonical.Payment{
+		OrderID: orderID, Status: canonical.PaymentCaptured, Currency: "USD", AuthorizationID: "7031234567890123456701", CaptureID: "7031234567890123456702",
+		Authorized: decimal.RequireFromString("48.19"), Captured: decimal.RequireFromString("48.19"), CardType: "001", CardSuffix: "1111",
+	}}, nil
+}
+
+func parkedStep() journal.Attention {
+	return journal.Attention{
+		ID: "0f3c9a", OrderID: "WEB-10007", WorkflowID: "order/WEB-10007", Step: "create invoice", Class: fault.ClosedPeriod,
+		Summary: "the posting period is closed", Suggestion: "open the period, then retry", Sent: []byte(`{"Reference":"WEB-10007"}`),
+		Answer: []byte("PERIOD_CLOSED"), Actions: []string{"retry", "compensate"}, Since: placed, Deadline: placed.Add(4 * time.Hour), State: journal.AttentionOpen,
+	}
+}
+
+func (p *processes) Attention(_ context.Context, id string) (journal.Attention, error) {
+	if id != parkedStep().ID {
+		return journal.Attention{}, journal.ErrNotFound
+	}
+	return parkedStep(), nil
+}
+
+func (p *processes) Attentions(context.Context, journal.AttentionFilter) ([]journal.Attention, string, error) {
+	return []journal.Attention{parkedStep()}, "", nil
+}
+
+func (p *processes) Receive(context.Context, journal.InboxItem) (bool, error) { return false, nil }
+
+// refusal is a process that says no.
+func refusal(kind starter.Kind, message string) error {
+	return &starter.Error{Kind: kind, Message: message}
+}
+
+// seedOrder stores an order in a site's journal.
+func seedOrder(t *testing.T, s *site) {
+	t.Helper()
+	store, err := journal.Open(t.Context(), s.env["TENDERLINE_DATABASE_DSN"], journal.Options{Keyring: testRing(t)})
+	require.NoError(t, err)
+	order := confirmed()
+	order.Input, order.BodyHash = []byte(`{}`), "hash"
+	_, _, err = store.TakeOrder(t.Context(), order)
+	require.NoError(t, err)
+	require.NoError(t, store.Close())
+}

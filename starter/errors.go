@@ -58,7 +58,10 @@ func Is(err error, kind Kind) bool {
 func classify(err error) error {
 	var refused *temporal.ApplicationError
 	if errors.As(err, &refused) {
-		return &Error{Kind: refusal(refused.Type()), Message: refused.Message(), Err: err}
+		if kind, foreseen := refusal(refused.Type()); foreseen {
+			return &Error{Kind: kind, Message: refused.Message(), Err: err}
+		}
+		return err
 	}
 	var absent *serviceerror.NotFound
 	var namespace *serviceerror.NamespaceNotFound
@@ -74,19 +77,21 @@ func classify(err error) error {
 	}
 }
 
-// refusal is the kind of a workflow's refusal.
-func refusal(errorType string) Kind {
+// refusal is the kind of a workflow's refusal; false for a failure that is none.
+func refusal(errorType string) (Kind, bool) {
 	switch errorType {
 	case workflows.RefusedTooLate, acceptedThenCompleted:
-		return TooLate
+		return TooLate, true
+	case workflows.RefusedNotNow:
+		return NotNow, true
 	case workflows.RefusedUnknown:
-		return NotFound
+		return NotFound, true
 	case workflows.RefusedInvalid:
-		return Invalid
+		return Invalid, true
 	case workflows.RefusedConflict:
-		return Conflict
+		return Conflict, true
 	default:
-		return NotNow
+		return "", false
 	}
 }
 

@@ -48,7 +48,7 @@ const webhookKey = "d2ViaG9vayBleGFtcGxlIGtleSAwMDAwMDAwMDAwMQ=="
 
 // api is the real router over a journal in a file and a Temporal that the test plays.
 type api struct {
-	t       *testing.T
+	t       testing.TB
 	server  *webhook.Server
 	store   *journal.Store
 	engine  *fakeEngine
@@ -61,7 +61,7 @@ type api struct {
 
 type setting func(*webhook.Deps, *config.Config)
 
-func newAPI(t *testing.T, settings ...setting) *api {
+func newAPI(t testing.TB, settings ...setting) *api {
 	t.Helper()
 	ring, err := keyring.Parse("test:" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, keyring.KeySize)))
 	require.NoError(t, err)
@@ -104,7 +104,7 @@ func newAPI(t *testing.T, settings ...setting) *api {
 }
 
 // specification is openapi.yaml as the server gives it away, checked.
-var specification = func() func(t *testing.T) routers.Router {
+var specification = func() func(t testing.TB) routers.Router {
 	load := sync.OnceValues(func() (routers.Router, error) {
 		document, err := openapi3.NewLoader().LoadFromFile("openapi.yaml")
 		if err != nil {
@@ -115,7 +115,7 @@ var specification = func() func(t *testing.T) routers.Router {
 		}
 		return legacy.NewRouter(document)
 	})
-	return func(t *testing.T) routers.Router {
+	return func(t testing.TB) routers.Router {
 		t.Helper()
 		router, err := load()
 		require.NoError(t, err)
@@ -126,7 +126,7 @@ var specification = func() func(t *testing.T) routers.Router {
 // answer is what the API said.
 type answer struct {
 	*httptest.ResponseRecorder
-	t *testing.T
+	t testing.TB
 }
 
 // call sends a request through the real router. The answer must be one that openapi.yaml describes, and so must each request that is

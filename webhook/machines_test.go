@@ -238,9 +238,10 @@ func FuzzBodies(f *testing.F) {
 	f.Add(`{"decision":"accept","comment":""}`)
 	f.Add(`{"token":{"type":"customer","value":"00000000000000000000000000000000"}}`)
 	f.Add(`{"payload":{"data":[]},"eventType":"x"}`)
+	a := newAPI(f)
+	a.engine.startErr = serviceerror.NewUnavailable("away")
 	f.Fuzz(func(t *testing.T, body string) {
-		a := newAPI(t)
-		a.engine.startErr = serviceerror.NewUnavailable("away")
+		a.t = t
 		for path, caller := range map[string]string{
 			"/v1/orders": shopUS, "/v1/fraud-reviews/WEB-1/decision": analyst, "/v1/attention/att-1/resolve": operator, "/codec/decode": operator,
 		} {

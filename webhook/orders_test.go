@@ -289,6 +289,7 @@ func TestRefusalsOfAProcessAreExplained(t *testing.T) {
 		{"ended meanwhile", serviceerror.NewNotFound("workflow execution already completed"), http.StatusConflict, "too-late"},
 		{"away", serviceerror.NewUnavailable("away"), http.StatusServiceUnavailable, "unavailable"},
 		{"slow", client.NewWorkflowUpdateServiceTimeoutOrCanceledError(nil), http.StatusServiceUnavailable, "unavailable"},
+		{"unforeseen", temporal.NewNonRetryableApplicationError("secret detail", "PanicError", nil), http.StatusInternalServerError, "internal"},
 		{"broken", serviceerror.NewInternal("secret detail"), http.StatusInternalServerError, "internal"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

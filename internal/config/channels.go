@@ -155,6 +155,12 @@ func (c Config) readChannel(name string, written channelText, env Environment) (
 		problems = append(problems, errors.New("policy saleInOneCall needs "+Prefix+"_CYBERSOURCE_TRANSACTION_ID_GUARD=verified"))
 	}
 	problems = append(problems, channel.Policy.problems(func(field string) string { return "policy " + camel(field) })...)
+	if channel.Policy.GatewayPatience <= c.Cybersource.ResolveBudget {
+		problems = append(problems, errors.New("policy gatewayPatience must be longer than "+Prefix+"_CYBERSOURCE_RESOLVE_BUDGET"))
+	}
+	if channel.Policy.StepTimeout <= max(c.Cybersource.Timeout, c.Syspro.Timeout, c.Callback.Timeout) {
+		problems = append(problems, errors.New("policy stepTimeout must be longer than the time-out of one call"))
+	}
 	return channel, errors.Join(problems...)
 }
 

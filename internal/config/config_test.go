@@ -168,6 +168,8 @@ func TestChannelsThatAreRefused(t *testing.T) {
 		"secret, not its name": {`{"web":{"callbackSecretEnv":"whsec_abc"}}`, "must be the name of a variable"},
 		"no secret":            {`{"web":{"callbackUrl":"https://s.example"}}`, "no secret to sign with"},
 		"sale without a guard": {`{"web":{"policy":{"saleInOneCall":true}}}`, "TRANSACTION_ID_GUARD"},
+		"impatient":            {`{"web":{"policy":{"gatewayPatience":"1m"}}}`, "gatewayPatience must be longer"},
+		"hasty":                {`{"web":{"policy":{"stepTimeout":"25s"}}}`, "stepTimeout must be longer"},
 		"two documents":        {"web: {}\n---\nweb: {}\n", "one document"},
 		"not a table":          {`[1]`, "TENDERLINE_CHANNELS"},
 	} {

@@ -58,7 +58,7 @@ func (p *Program) checkCommand() *cobra.Command {
 		Use:   "check",
 		Short: "Prove every credential and right, without moving money",
 		Long: `Proves that settings and mappings are valid, and that database, Temporal, gateway and ERP can be reached with rights enough.
-All checks run, also when one fails. Nothing is changed anywhere and no money moves: rights to write are proven by requests about
+All checks run, also when one fails; gateway and ERP are left out where TENDERLINE_WORKER_ROLES is without their role. Nothing is changed anywhere and no money moves: rights to write are proven by requests about
 things that do not exist, such as the void of a payment that was never made. What such a request can't prove, the ERP's rights
 to create documents, shows with the first order.`,
 		Example: `  tenderline check
@@ -78,8 +78,11 @@ to create documents, shows with the first order.`,
 			settings, loadErr := p.settings()
 			c.app = p.quietApp(settings)
 			defer func() { err = errors.Join(err, c.app.Close()) }()
+			if len(only) == 0 {
+				only = systemsOf(settings)
+			}
 			for _, system := range allSystems {
-				if len(only) == 0 || slices.Contains(only, system) {
+				if slices.Contains(only, system) {
 					c.system = system
 					c.run(cmd.Context(), loadErr)
 				}
@@ -91,9 +94,21 @@ to create documents, shows with the first order.`,
 		},
 	}
 	out.flag(cmd)
-	cmd.Flags().StringSliceVar(&only, "only", nil, "systems to check: "+strings.Join(allSystems, ", ")+" (default all)")
+	cmd.Flags().StringSliceVar(&only, "only", nil, "systems to check: "+strings.Join(allSystems, ", ")+" (default: those of this host)")
 	cmd.Flags().DurationVar(&timeout, "timeout", 15*time.Second, "for each check")
 	return cmd
+}
+
+// systemsOf are the systems that this host has to do with.
+func systemsOf(settings config.Config) []string {
+	systems := []string{systemSettings, systemMappings, systemJournal, systemTemporal}
+	if slices.Contains(settings.Worker.Roles, config.RoleCybersource) {
+		systems = append(systems, systemGateway)
+	}
+	if slices.Contains(settings.Worker.Roles, config.RoleErp) {
+		systems = append(systems, systemErp)
+	}
+	return systems
 }
 
 // checker runs checks one after the other and keeps what they found.
@@ -174,6 +189,9 @@ func (c *checker) try(ctx context.Context, name, hint string, do func(context.Co
 
 // hintFor says what to do: by the class of the failure where it has one, else what the check says.
 func hintFor(err error, hint string) string {
+	if unknown := (*serviceerror.NamespaceNotFound)(nil); errors.As(err, &unknown) {
+		return "create the namespace (`temporal operator namespace create`), or correct TEMPORAL_NAMESPACE"
+	}
 	f := fault.As(err)
 	if f == nil {
 		return hint

@@ -105,6 +105,25 @@ func TestCheckSaysWhatIsMissing(t *testing.T) {
 	require.Equal(t, ExitUsage, execute(t, nil, "", "check", "--only", "moon").code)
 }
 
+func TestCheckTellsAMissingNamespaceFromAMissingSetup(t *testing.T) {
+	s := newSite(t)
+	s.temporal.nameless = true
+	found, _ := findings(t, s.env, "--only", "temporal")
+	require.Contains(t, found["temporal: search attributes"].Hint, "create the namespace")
+}
+
+func TestCheckIsForWhatTheHostDoes(t *testing.T) {
+	s := newSite(t)
+	erpHost := s.with("TENDERLINE_WORKER_ROLES", "erp", "TENDERLINE_DATABASE_DSN", "postgres://nobody@127.0.0.1:1/none",
+		"TENDERLINE_DATABASE_ERP_DSN", "sqlite:"+filepath.Join(t.TempDir(), "erp.db"))
+	require.Equal(t, ExitOK, execute(t, erpHost, "", "setup").code)
+	found, got := findings(t, erpHost)
+	require.Equal(t, ExitOK, got.code, got.stderr)
+	require.Contains(t, found, "erp syspro: stock")
+	require.NotContains(t, found, "gateway: settings")
+	require.NotContains(t, found, "database: connect, tables")
+}
+
 func TestCheckOpensWhatIsStored(t *testing.T) {
 	s := newSite(t)
 	require.Equal(t, ExitOK, execute(t, s.env, "", "setup").code)

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -28,8 +27,6 @@ type Program struct {
 	Stdin  io.Reader
 	Stdout io.Writer
 	Stderr io.Writer
-
-	transport http.RoundTripper // to the API; nil: the default one
 }
 
 // The exit codes.

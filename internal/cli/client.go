@@ -29,7 +29,7 @@ const (
 )
 
 // newClient checks address and key; it sends nothing.
-func newClient(address, key string, transport http.RoundTripper) (*client, error) {
+func newClient(address, key string) (*client, error) {
 	base, err := url.Parse(address)
 	if err != nil || (base.Scheme != "http" && base.Scheme != "https") || base.Host == "" || base.User != nil || base.RawQuery != "" {
 		return nil, usage("the API's address must be like https://tenderline.example (--api or TENDERLINE_API_URL)")
@@ -39,7 +39,6 @@ func newClient(address, key string, transport http.RoundTripper) (*client, error
 	}
 	base.Path = strings.TrimRight(base.Path, "/")
 	return &client{base: base, key: key, http: &http.Client{
-		Transport: transport,
 		// A redirect would carry the key elsewhere.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil

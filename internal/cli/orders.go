@@ -59,7 +59,7 @@ func (r *remote) client() (*client, error) {
 	if key == "" {
 		key, _ = r.program.lookup(variableAPIKey)
 	}
-	return newClient(address, key, r.program.transport)
+	return newClient(address, strings.TrimSpace(key)) // keys that come from files end in a line feed
 }
 
 func (p *Program) orderCommand() *cobra.Command {

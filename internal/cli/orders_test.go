@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -258,6 +259,49 @@ func TestAPathSegmentStaysOne(t *testing.T) {
 		execute(t, nil, "", "order", "status", argument, "--api", server.URL+"/base/", "--key", "k")
 		require.Equal(t, want, path)
 	}
+}
+
+func TestAKeyFromAFileMayEndInALineFeed(t *testing.T) {
+	a := newAPI(t)
+	require.Equal(t, ExitOK, execute(t, a.as(operatorKey+"\n"), "", "order", "list").code)
+}
+
+func TestAnInterruptedCommandSaysSo(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		cancel()
+		<-r.Context().Done()
+	}))
+	t.Cleanup(server.Close)
+	got := executeContext(ctx, map[string]string{variableAPI: server.URL, variableAPIKey: "k"}, "", "order", "list")
+	require.Equal(t, ExitInterrupted, got.code)
+}
+
+func TestADocumentIsBounded(t *testing.T) {
+	a := newAPI(t)
+	got := execute(t, a.as(shopKey), strings.Repeat(" ", documentLimit+1), "order", "submit", "-")
+	require.Equal(t, ran{code: ExitFailure, stderr: "tenderline: read -: it has more than 16 MiB\n"}, got)
+	require.Zero(t, a.requests())
+}
+
+// FuzzProblem feeds refusals of whatever answers at the API's address.
+func FuzzProblem(f *testing.F) {
+	f.Add(422, `{"title":"The request is not valid","detail":"see errors","errors":[{"pointer":"/total","rule":"total_mismatch","message":"is not the sum"}]}`)
+	f.Add(503, `{"title":"x","requestId":"\u001b[2J"}`)
+	f.Add(302, "<html>")
+	f.Add(404, `{"errors":null}`)
+	f.Fuzz(func(t *testing.T, status int, body string) {
+		if status < 300 || status > 599 {
+			t.Skip()
+		}
+		err := problemOf(&http.Response{StatusCode: status, Status: "an error", Header: http.Header{}}, []byte(body))
+		require.Error(t, err)
+		require.NotEmpty(t, strings.TrimSpace(err.Error()))
+		require.Contains(t, []int{ExitFailure, ExitRefused, ExitUnavailable}, exitCode(t.Context(), err))
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			require.NotContains(t, printable(line), "\x1b")
+		}
+	})
 }
 
 func TestNobodyCallsWithoutAKey(t *testing.T) {

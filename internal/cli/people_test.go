@@ -99,5 +99,7 @@ func TestUsageErrorsSendNothing(t *testing.T) {
 		require.NotContains(t, got.stderr, "secret")
 	}
 	require.Zero(t, a.requests())
+	require.Contains(t, execute(t, nil, "", "help", "fraud", "accept").stdout, "tenderline fraud accept WEB-10004")
+	require.Contains(t, execute(t, nil, "", "completion", "bash").stdout, "__start_tenderline")
 	require.Contains(t, execute(t, nil, "", "order", "sumbit").stderr, "did you mean submit?")
 }

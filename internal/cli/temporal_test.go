@@ -26,6 +26,7 @@ type temporal struct {
 	attributes map[string]enums.IndexedValueType
 	signals    int
 	forbidden  bool // writing is
+	nameless   bool // the namespace does not exist
 }
 
 func newTemporal(t *testing.T) *temporal {
@@ -96,6 +97,9 @@ type operator struct {
 func (o *operator) ListSearchAttributes(context.Context, *operatorservice.ListSearchAttributesRequest) (*operatorservice.ListSearchAttributesResponse, error) {
 	o.mutex.Lock()
 	defer o.mutex.Unlock()
+	if o.nameless {
+		return nil, serviceerror.NewNamespaceNotFound("default")
+	}
 	known := map[string]enums.IndexedValueType{}
 	for name, kind := range o.attributes {
 		known[name] = kind

@@ -151,8 +151,10 @@ func (p *Program) lookup(name string) (string, bool) {
 // environment gives Temporal's settings the same variables.
 type environment struct{ p *Program }
 
+// Environ gives all variables.
 func (e environment) Environ() []string { return e.p.Env }
 
+// LookupEnv gives one variable.
 func (e environment) LookupEnv(name string) (string, bool) { return e.p.lookup(name) }
 
 // settings are the process's settings.

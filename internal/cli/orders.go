@@ -18,7 +18,7 @@ import (
 // The variables of commands that talk to the API.
 const (
 	variableAPI    = "TENDERLINE_API_URL"
-	variableAPIKey = "TENDERLINE_API_KEY"
+	variableAPIKey = "TENDERLINE_API_KEY" //nolint:gosec // a name, not a key
 	defaultAPI     = "http://127.0.0.1:8080"
 )
 
@@ -282,7 +282,7 @@ const documentLimit = 16 << 20
 func (p *Program) document(name string) (text []byte, err error) {
 	from := p.Stdin
 	if name != "-" {
-		file, err := os.Open(name) //nolint:gosec // the path is what the user asked for
+		file, err := os.Open(name)
 		if err != nil {
 			return nil, usage("%w", err)
 		}

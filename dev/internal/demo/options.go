@@ -1,0 +1,134 @@
+// Package demo is the program behind `make run` and `make demo`: it starts the whole stack on this machine, plays the sample orders on it,
+// shows what became of them and, unless it was a demonstration only, stays up for whoever wants to try more.
+package demo
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// options are what the command line and the environment say.
+type options struct {
+	dir       string // keeps all state
+	temporary bool   // dir is ours to remove
+	offset    int    // added to every port
+	noSamples bool
+	demo      bool
+	settings  map[string]string // over the embedded ones
+	ignored   []string          // variables that the embedded run has its own value of
+}
+
+// maxOffset keeps the highest port (9103) a port.
+const maxOffset = 65535 - 9103
+
+// parse reads flags and environment. flag.ErrHelp is returned where help was asked for and printed.
+func parse(args, environ []string, stderr io.Writer) (options, error) {
+	var o options
+	flags := flag.NewFlagSet("tenderline-dev", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		_, _ = fmt.Fprintln(stderr, "Runs Temporal with its UI, the sandboxes, workers and API in one process on loopback.\n\nFlags:")
+		flags.PrintDefaults()
+	}
+	flags.StringVar(&o.dir, "data", "", "directory that keeps all state (default .tenderline in the repository; with --demo a temporary one)")
+	flags.IntVar(&o.offset, "port-offset", 0, "moves every port up by so many")
+	flags.BoolVar(&o.noSamples, "no-samples", false, "send no sample orders")
+	flags.BoolVar(&o.demo, "demo", false, "play the samples and exit, with status 1 if any did not end as expected")
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	switch {
+	case flags.NArg() > 0:
+		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	case o.offset < 0 || o.offset > maxOffset:
+		return o, fmt.Errorf("--port-offset must be between 0 and %d", maxOffset)
+	case o.demo && o.noSamples:
+		return o, errors.New("--demo is the samples: it can't go with --no-samples")
+	}
+	var err error
+	o.settings, o.ignored, err = overrides(environ)
+	return o, err
+}
+
+// fixed starts the names of what makes the embedded run what it is: where its parts are and how they trust each other. A caller's
+// value, perhaps that of a real deployment in the same shell, must not send sample orders there.
+var fixed = []string{
+	"API_", "CALLBACK_URL", "CALLBACK_SECRET", "CODEC_", "CYBERSOURCE_AUTH", "CYBERSOURCE_BASE_URL", "CYBERSOURCE_KEY_ID", "CYBERSOURCE_MERCHANT_ID",
+	"CYBERSOURCE_MLE_", "CYBERSOURCE_P12_", "CYBERSOURCE_PORTFOLIO_ID", "CYBERSOURCE_SHARED_SECRET", "CYBERSOURCE_WEBHOOK_KEYS", "DATABASE_",
+	"DEPLOYMENT", "ENCRYPTION_", "HTTP_ADDRESS", "METRICS_ADDRESS", "SYSPRO_API_KEY", "SYSPRO_BASE_URL", "SYSPRO_CLIENT_", "SYSPRO_COMPANY",
+}
+
+const prefix = "TENDERLINE_"
+
+// overrides are the caller's settings that count (policies, times, limits), and the names of those that do not.
+func overrides(environ []string) (settings map[string]string, ignored []string, err error) {
+	settings = map[string]string{}
+	for _, variable := range environ {
+		name, value, _ := strings.Cut(variable, "=")
+		short, ours := strings.CutPrefix(name, prefix)
+		if !ours || value == "" {
+			continue
+		}
+		if (short == "HTTP_ADDRESS" || short == "METRICS_ADDRESS") && !onLoopback(value) {
+			return nil, nil, fmt.Errorf("%s is %q, but this program has fixed keys and listens on loopback only; unset it (--port-offset moves the ports)", name, value)
+		}
+		if slices.ContainsFunc(fixed, func(start string) bool { return strings.HasPrefix(short, start) }) {
+			ignored = append(ignored, name)
+			continue
+		}
+		settings[name] = value
+	}
+	slices.Sort(ignored)
+	return settings, ignored, nil
+}
+
+func onLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// prepareDir settles where the state is and makes the directory.
+func (o *options) prepareDir() error {
+	var err error
+	switch {
+	case o.dir != "":
+		o.dir, err = filepath.Abs(o.dir)
+	case o.demo:
+		o.temporary = true
+		o.dir, err = os.MkdirTemp("", "tenderline-demo-")
+	default:
+		o.dir = filepath.Join(repository(), ".tenderline")
+	}
+	if err != nil {
+		return err
+	}
+	return os.MkdirAll(o.dir, 0o700)
+}
+
+// repository is the directory above the working directory that has the root module, else the working directory.
+func repository() string {
+	here, err := os.Getwd()
+	if err != nil {
+		return "."
+	}
+	for dir := here; ; dir = filepath.Dir(dir) {
+		content, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+		if err == nil && strings.HasPrefix(string(content), "module github.com/tenderline/tenderline\n") {
+			return dir
+		}
+		if dir == filepath.Dir(dir) {
+			return here
+		}
+	}
+}

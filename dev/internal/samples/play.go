@@ -1,0 +1,159 @@
+package samples
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/tenderline/tenderline/dev/internal/world"
+)
+
+// patience is how long a sample waits for any one thing.
+const patience = 40 * time.Second
+
+// Play is one sample under way: what it may do to its order and the world.
+type Play struct {
+	*world.World
+	ID string // of the order
+
+	started func(ctx context.Context, workflowID string) (bool, error)
+	line    func(text string)
+	refused bool
+	seen    string
+	free    func() // lets others go on; at most once
+}
+
+// newPlay makes a play whose others-may-go-on channel closes once.
+func newPlay(w *world.World, id string, line func(string), started func(context.Context, string) (bool, error)) (*Play, <-chan struct{}) {
+	free := make(chan struct{})
+	return &Play{World: w, ID: id, line: line, started: started, free: sync.OnceFunc(func() { close(free) })}, free
+}
+
+// Order is the sample's order, paid with a fresh browser token that leads to the scenario.
+func (p *Play) Order(ctx context.Context, scenario string) (map[string]any, error) {
+	token, err := p.Token(ctx, scenario)
+	if err != nil {
+		return nil, err
+	}
+	return world.NewOrder(p.ID, token), nil
+}
+
+// Place places the sample's order with changes to it.
+func (p *Play) Place(ctx context.Context, scenario string, changes ...func(map[string]any)) error {
+	order, err := p.Order(ctx, scenario)
+	if err != nil {
+		return err
+	}
+	for _, change := range changes {
+		change(order)
+	}
+	_, err = p.Taken(ctx, order)
+	return err
+}
+
+// Taken places an order that is to be taken.
+func (p *Play) Taken(ctx context.Context, order map[string]any) (world.Answer, error) {
+	answer, err := p.Submit(ctx, order)
+	if err != nil {
+		return answer, err
+	}
+	if answer.Status != http.StatusAccepted {
+		return answer, fmt.Errorf("the order was answered %d: %s", answer.Status, bytes.TrimSpace(answer.Body))
+	}
+	p.line("sent")
+	return answer, nil
+}
+
+// Until waits for a condition of the order and shows how it goes on.
+func (p *Play) Until(ctx context.Context, condition func(world.OrderView) bool) (world.OrderView, error) {
+	return p.Await(ctx, p.ID, patience, func(v world.OrderView) bool {
+		p.show(v)
+		return condition(v)
+	})
+}
+
+// Reach waits until the order has a status.
+func (p *Play) Reach(ctx context.Context, status string) error {
+	_, err := p.Until(ctx, func(v world.OrderView) bool { return v.Status == status || v.Final() })
+	return err
+}
+
+// show prints the order's status where it has changed.
+func (p *Play) show(v world.OrderView) {
+	status := v.Status
+	if v.NeedsAttention {
+		status += ", waits for an operator"
+	}
+	if status != p.seen {
+		p.seen = status
+		p.line(status)
+	}
+}
+
+// Breaking breaks a sandbox for the time of an action and waits until the fault is spent; then nobody else is hit by it.
+func (p *Play) Breaking(ctx context.Context, sandbox string, fault world.Fault, action func() error) error {
+	if err := p.Mend(ctx, sandbox); err != nil {
+		return err
+	}
+	if err := p.Break(ctx, sandbox, fault); err != nil {
+		return err
+	}
+	if err := action(); err != nil {
+		return errors.Join(err, p.Mend(ctx, sandbox))
+	}
+	if err := p.Spent(ctx, sandbox, patience); err != nil {
+		return errors.Join(err, p.Mend(ctx, sandbox))
+	}
+	p.free()
+	return nil
+}
+
+// ResolveParked waits until a step is parked and answers it as an operator.
+func (p *Play) ResolveParked(ctx context.Context, step, class, resolution string) error {
+	if _, err := p.Until(ctx, func(v world.OrderView) bool { return v.NeedsAttention || v.Final() }); err != nil {
+		return err
+	}
+	items, err := p.Parked(ctx, p.ID)
+	if err != nil {
+		return err
+	}
+	if len(items) != 1 || items[0].Step != step || items[0].Class != class {
+		return fmt.Errorf("parked is %+v, expected step %s with class %s", items, step, class)
+	}
+	p.line("operator: " + resolution)
+	return p.Resolve(ctx, items[0].ID, resolution)
+}
+
+// HeldInErp waits until the sales order is in the ERP and suspended.
+func (p *Play) HeldInErp(ctx context.Context) error {
+	if err := p.Reach(ctx, "in_review"); err != nil {
+		return err
+	}
+	return until(ctx, "the sales order is not on hold in the ERP", func() (bool, error) {
+		books, err := p.Books(ctx, p.ID)
+		return err == nil && len(books.SalesOrders) == 1 && text(books.SalesOrders[0], "OrderStatus") == SalesOrderSuspended, err
+	})
+}
+
+// until polls a condition; late says what is wrong when it did not come true in time.
+func until(ctx context.Context, late string, condition func() (bool, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		done, err := condition()
+		if done {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(errors.New(late+" after "+patience.String()), err)
+		case <-ticker.C:
+		}
+	}
+}

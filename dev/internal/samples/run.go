@@ -1,0 +1,111 @@
+package samples
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tenderline/tenderline/dev/internal/world"
+)
+
+// Runner plays samples on a running stack.
+type Runner struct {
+	World    *world.World
+	RunID    string
+	Progress *Progress
+	Clock    func() time.Time
+	// Started tells whether a workflow was ever started.
+	Started func(ctx context.Context, workflowID string) (bool, error)
+}
+
+// Run plays the samples and judges each: first those that lose an answer of the gateway, one after the other until the answer is lost; beside
+// what is left of them the calm ones, all at once; then those that break the ERP, one by one. The results are in the order of the samples.
+func (r *Runner) Run(ctx context.Context, list []Sample) []Result {
+	results := make([]Result, len(list))
+	var playing sync.WaitGroup
+	start := func(i int) <-chan struct{} {
+		play, free := newPlay(r.World, list[i].OrderID(r.RunID), r.Progress.of(list[i]), r.Started)
+		playing.Go(func() {
+			defer play.free()
+			results[i] = r.play(ctx, list[i], play)
+		})
+		return free
+	}
+	for _, i := range of(list, Gateway) {
+		<-start(i)
+	}
+	for _, i := range of(list, Calm) {
+		start(i)
+	}
+	playing.Wait()
+	for _, i := range of(list, Erp) {
+		start(i)
+		playing.Wait()
+	}
+	return results
+}
+
+// of gives the indices of the samples with one kind of trouble.
+func of(list []Sample, trouble Trouble) []int {
+	var found []int
+	for i, sample := range list {
+		if sample.Trouble == trouble {
+			found = append(found, i)
+		}
+	}
+	return found
+}
+
+// play carries one sample to its end and judges it.
+func (r *Runner) play(ctx context.Context, sample Sample, p *Play) Result {
+	begun := r.Clock()
+	result := Result{Sample: sample, OrderID: p.ID}
+	err := sample.Play(ctx, p)
+	if err == nil && !p.refused {
+		_, err = p.Until(ctx, func(v world.OrderView) bool { return v.Status == sample.Want.Status || v.Final() })
+	}
+	result.Took = r.Clock().Sub(begun)
+	if err != nil {
+		result.Differences = append(result.Differences, err.Error())
+	}
+	if result.Evidence, err = r.evidence(ctx, sample, p); err != nil {
+		result.Differences = append(result.Differences, err.Error())
+	}
+	result.Differences = append(result.Differences, Judge(sample.Want, result.Evidence)...)
+	p.line(verdict(result))
+	return result
+}
+
+// evidence reads what the ledgers have, once the shop was told what it was to be told.
+func (r *Runner) evidence(ctx context.Context, sample Sample, p *Play) (e Evidence, err error) {
+	if p.refused {
+		e.Order.Status = Refused
+	} else if e.Order, err = p.World.Order(ctx, p.ID); err != nil {
+		return e, err
+	}
+	late := until(ctx, "the shop was not told all", func() (bool, error) {
+		e.Told, err = p.Told(ctx, p.ID)
+		return err == nil && len(e.Told) >= len(sample.Want.Told), err
+	})
+	// Messages are workflows of their own and may overtake each other: the last one is that of the end, the others are compared in order.
+	if e.Money, err = p.Money(ctx, p.ID); err != nil {
+		return e, err
+	}
+	if e.Books, err = p.Books(ctx, p.ID); err != nil {
+		return e, err
+	}
+	return e, late
+}
+
+// AsExpected tells that every sample ended as it was to.
+func AsExpected(results []Result) bool {
+	return !slices.ContainsFunc(results, func(r Result) bool { return !r.AsExpected() })
+}
+
+func verdict(r Result) string {
+	if r.AsExpected() {
+		return r.Evidence.Order.Status + ": as expected"
+	}
+	return r.Evidence.Order.Status + ": DIFFERS"
+}

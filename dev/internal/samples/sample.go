@@ -1,0 +1,70 @@
+// Package samples are orders that show what Tenderline does, on a running stack: each is placed as a shop would, what it is about is
+// broken or decided meanwhile, and how it ended is judged by the ledgers of the sandboxes, never by what Tenderline says of itself alone.
+package samples
+
+import (
+	"context"
+	"strconv"
+	"time"
+)
+
+// Trouble says what a sample breaks, and therefore what may run beside it.
+type Trouble int
+
+// The troubles.
+const (
+	Calm    Trouble = iota // breaks nothing: runs beside the others
+	Gateway                // breaks one call at the gateway: the next sample starts once that fault is spent
+	Erp                    // breaks the ERP: runs alone
+)
+
+// Sample is one order with what happens to it.
+type Sample struct {
+	Slug    string // start of the order's ID; at most 23 characters
+	Title   string // for people
+	Trouble Trouble
+	Play    func(ctx context.Context, p *Play) error // everything until nothing is left but to wait for the end
+	Want    Want
+}
+
+// Want is how a sample is to end. Money and documents are those of the ledgers.
+type Want struct {
+	Status      string   // order status; Refused where the order was not taken
+	Payment     string   // payment status
+	Captured    string   // money that stays captured; "" is none
+	Held        string   // money that stays on hold; "" is none
+	SalesOrder  string   // status of the one sales order in the ERP; "" is none
+	Invoices    int      // in the ERP
+	Receipts    int      // in the ERP, those reversed left out
+	CreditMemos int      // in the ERP
+	Reversals   int      // receipts that were reversed
+	Told        []string // what the shop was told, in order
+}
+
+// Refused is the outcome of an order that was not taken.
+const Refused = "refused"
+
+// Statuses of a sales order in SYSPRO, as far as orders of the samples get.
+const (
+	SalesOrderSuspended = "S"
+	SalesOrderComplete  = "9"
+	SalesOrderCancelled = `\`
+)
+
+// Result is how a sample ended.
+type Result struct {
+	Sample      Sample
+	OrderID     string
+	Evidence    Evidence
+	Took        time.Duration
+	Differences []string // from what was to be; none: as expected
+}
+
+// AsExpected tells that nothing differed.
+func (r Result) AsExpected() bool { return len(r.Differences) == 0 }
+
+// RunID tells one run's orders from those of every other run on the same state.
+func RunID(now time.Time) string { return strconv.FormatInt(now.Unix(), 36) }
+
+// OrderID is the order ID of a sample in a run.
+func (s Sample) OrderID(run string) string { return s.Slug + "-" + run }

@@ -305,6 +305,10 @@ func (s *Stack) startTenderline(ctx context.Context) error {
 		return err
 	}
 	s.run(ctx, "api", api.Run)
+	s.run(ctx, "sweeper", func(ctx context.Context) error {
+		api.RunSweeper(ctx, s.Settings.Sweep.Interval)
+		return nil
+	})
 	if s.options.NoWorkers {
 		return nil
 	}

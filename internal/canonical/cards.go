@@ -45,6 +45,8 @@ const (
 	maxFindings  = 100
 )
 
+var errTrailing = errors.New("more than one value")
+
 type cardScan struct {
 	found []Finding
 	token struct {
@@ -65,7 +67,7 @@ type cardStep struct {
 func (s *cardScan) json(body []byte) error {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()
-	for {
+	for ended := false; ; ended = len(s.path) == 0 {
 		token, err := decoder.Token()
 		if errors.Is(err, io.EOF) {
 			if len(s.path) > 0 {
@@ -75,6 +77,9 @@ func (s *cardScan) json(body []byte) error {
 		}
 		if err != nil {
 			return err
+		}
+		if ended {
+			return errTrailing // several values in a row: a number could be spread over them
 		}
 		if s.read(token); len(s.path) > maxScanDepth {
 			return errTooDeep

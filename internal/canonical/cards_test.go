@@ -210,3 +210,9 @@ func FuzzFindCardNumbers(f *testing.F) {
 		}
 	})
 }
+
+func TestNumberSpreadOverSeveralValuesIsFound(t *testing.T) {
+	found, err := canonical.FindCardNumbers([]byte(`{"orderId":"WEB-1"} 4111 1111 1111 1111`))
+	require.ErrorIs(t, err, canonical.ErrNotJSON)
+	require.Len(t, found, 1)
+}

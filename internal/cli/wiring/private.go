@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -21,15 +22,20 @@ func outboundBase(private bool) http.RoundTripper {
 	}
 }
 
-// publicOnly refuses to connect to loopback, link-local, private and unspecified addresses.
+// publicOnly refuses to connect to loopback, link-local, private, shared (carrier-grade NAT) and translated addresses.
 func publicOnly(_, address string, _ syscall.RawConn) error {
 	target, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return fmt.Errorf("callback address: %w", err)
 	}
 	ip := target.Addr().Unmap()
-	if ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified() {
+	if !ip.IsGlobalUnicast() || ip.IsPrivate() || within(ip, "100.64.0.0/10", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "198.18.0.0/15", "0.0.0.0/8") {
 		return fmt.Errorf("callback address %s is not public; TENDERLINE_CALLBACK_ALLOW_PRIVATE allows it", ip)
 	}
 	return nil
+}
+
+// within tells whether an address is in one of the ranges.
+func within(ip netip.Addr, ranges ...string) bool {
+	return slices.ContainsFunc(ranges, func(text string) bool { return netip.MustParsePrefix(text).Contains(ip) })
 }

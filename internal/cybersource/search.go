@@ -47,11 +47,12 @@ func (c *Client) Search(ctx context.Context, query Query) ([]Transaction, error)
 		Message: fmt.Sprintf("more than %d transactions have this reference", maxOffset)}
 }
 
-// since is the time clause of a query. Its end lies in the future, so that clocks needn't agree.
+// since is the time clause of a query. The gateway keeps whole seconds, by its own clock: the clause starts well before our moment, or it
+// would miss what was submitted in that very second. Its end lies in the future, so that clocks needn't agree.
 func since(at time.Time) string {
 	start := "NOW/DAY-180DAYS"
 	if !at.IsZero() {
-		start = strconv.FormatInt(at.UnixMilli(), 10)
+		start = strconv.FormatInt(at.Add(-clockSkew).UnixMilli(), 10)
 	}
 	return "submitTimeUtc:[" + start + " TO NOW/DAY+1DAY}"
 }

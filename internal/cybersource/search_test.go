@@ -44,7 +44,7 @@ func TestSearchReadsTheSummariesOfTheReference(t *testing.T) {
 	asked := gateway.received()[0]
 	require.Equal(t, "/tss/v2/searches", asked.path)
 	require.JSONEq(t, `{"save":false,"name":"tenderline","timezone":"UTC","offset":0,"limit":100,"sort":"submitTimeUtc:desc",
-		"query":"clientReferenceInformation.code:ORD-1001 AND submitTimeUtc:[1767600000000 TO NOW/DAY+1DAY}"}`, asked.body)
+		"query":"clientReferenceInformation.code:ORD-1001 AND submitTimeUtc:[1767599700000 TO NOW/DAY+1DAY}"}`, asked.body)
 }
 
 func TestSearchPagesAndKeepsOnlyTheReferenceItself(t *testing.T) {

@@ -48,6 +48,7 @@ func TestCallbacksReachPublicAddressesOnly(t *testing.T) {
 		"8.8.8.8:443": true, "[2606:4700::1111]:443": true, "10.1.2.3:443": false, "192.168.0.1:80": false, "172.16.0.1:80": false,
 		"169.254.169.254:80": false, "127.0.0.1:80": false, "[::1]:80": false, "[fd00::1]:80": false, "[::ffff:10.0.0.1]:80": false,
 		"0.0.0.0:80": false, "[fe80::1]:80": false, "224.0.0.1:80": false, "localhost:80": false,
+		"100.64.0.1:443": false, "[64:ff9b::a00:1]:443": false, "[2002:a00:1::]:443": false,
 	} {
 		require.Equal(t, public, publicOnly("tcp", address, nil) == nil, address)
 	}

@@ -369,7 +369,7 @@ func (b *Booking) cancelSalesOrder(ctx context.Context, in BookingRef) (BookingU
 	key := orderKey(in.OrderID, kindCancel, in.Attempt)
 	cancelled, err := performErp(ctx, b.Operations, b.system(), erpOperation[canonical.SalesOrder]{
 		key: key, kind: kindCancel, orderID: in.OrderID, reference: order.Number,
-		input: erp.SalesOrderCancellation{Number: order.Number, Reason: in.Site["cancelReason"]}, hashOf: []any{order.Number},
+		input: erp.SalesOrderCancellation{Number: order.Number, Reason: cancelReason(in.Site)}, hashOf: []any{order.Number},
 		send: func(ctx context.Context, stored []byte) (canonical.SalesOrder, error) {
 			sent, err := decoded[erp.SalesOrderCancellation](stored)
 			if err != nil {
@@ -379,6 +379,17 @@ func (b *Booking) cancelSalesOrder(ctx context.Context, in BookingRef) (BookingU
 		},
 	})
 	return BookingUndone{Result: UndoDone, Document: cancelled.Number}, err
+}
+
+// defaultCancelReason is the ERP's reason code of orders that are cancelled from outside, where the site names no other.
+const defaultCancelReason = "CANCEL"
+
+// cancelReason is the site's code for cancelled orders: an ERP cancels nothing without one.
+func cancelReason(site Site) string {
+	if reason := site["cancelReason"]; reason != "" {
+		return reason
+	}
+	return defaultCancelReason
 }
 
 // change moves a sales order to a state; repeating it is harmless.

@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -357,16 +358,10 @@ func (b *Booking) cancelSalesOrder(ctx context.Context, in BookingRef) (BookingU
 	if err != nil || !exists {
 		return BookingUndone{Result: UndoNothing}, err
 	}
-	now, err := b.Port.FindSalesOrder(ctx, erp.SalesOrderRef{Number: order.Number})
-	if err != nil {
+	key := orderKey(in.OrderID, kindCancel, in.Attempt)
+	if err := b.reopen(ctx, in, key, order.Number); err != nil {
 		return BookingUndone{}, err
 	}
-	if !now.OnHold {
-		if _, err := b.change(ctx, in.OrderID, kindReopen, in.Attempt, erp.SalesOrderChange{Number: order.Number, State: erp.SalesOrderOpen}); err != nil {
-			return BookingUndone{}, err
-		}
-	}
-	key := orderKey(in.OrderID, kindCancel, in.Attempt)
 	cancelled, err := performErp(ctx, b.Operations, b.system(), erpOperation[canonical.SalesOrder]{
 		key: key, kind: kindCancel, orderID: in.OrderID, reference: order.Number,
 		input: erp.SalesOrderCancellation{Number: order.Number, Reason: cancelReason(in.Site)}, hashOf: []any{order.Number},
@@ -379,6 +374,20 @@ func (b *Booking) cancelSalesOrder(ctx context.Context, in BookingRef) (BookingU
 		},
 	})
 	return BookingUndone{Result: UndoDone, Document: cancelled.Number}, err
+}
+
+// reopen sets a sales order back before it is cancelled, unless it is suspended. Once the cancellation was begun, that is done: the order may
+// be cancelled already, its answer lost.
+func (b *Booking) reopen(ctx context.Context, in BookingRef, cancellation, number string) error {
+	if _, err := b.Operations.Get(ctx, cancellation); !errors.Is(err, journal.ErrNotFound) {
+		return err
+	}
+	now, err := b.Port.FindSalesOrder(ctx, erp.SalesOrderRef{Number: number})
+	if err != nil || now.OnHold {
+		return err
+	}
+	_, err = b.change(ctx, in.OrderID, kindReopen, in.Attempt, erp.SalesOrderChange{Number: number, State: erp.SalesOrderOpen})
+	return err
 }
 
 // defaultCancelReason is the ERP's reason code of orders that are cancelled from outside, where the site names no other.

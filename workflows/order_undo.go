@@ -94,7 +94,10 @@ func (o *order) cancelSalesOrder(ctx workflow.Context, attempt int) error {
 	if o.credited {
 		return nil
 	}
-	_, err := o.undoBooking(ctx, "Cancel the sales order", erpWork.CancelSalesOrder, attempt)
+	undone, err := o.undoBooking(ctx, "Cancel the sales order", erpWork.CancelSalesOrder, attempt)
+	if err == nil && o.view.ErpOrderNumber == "" {
+		o.view.ErpOrderNumber = undone.Document // taken back before the answer to its creation came
+	}
 	return err
 }
 

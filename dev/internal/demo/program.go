@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -96,54 +97,111 @@ func openLog(o options) (*slog.Logger, func(), error) {
 // program is one run.
 type program struct {
 	options
-	stack *stack.Stack
-	world *world.World
-	out   io.Writer
+	out     io.Writer
+	stack   *stack.Stack
+	world   *world.World
+	history *history
 }
 
 func (p *program) print(format string, values ...any) { _, _ = fmt.Fprintf(p.out, format, values...) }
 
-// settings are the caller's over those of the samples.
+// settings are the caller's over those that the samples need.
 func (p *program) settings() map[string]string {
 	settings := map[string]string{prefix + "CHANNELS": samples.Channels}
-	for name, value := range p.options.settings {
-		settings[name] = value
+	if p.options.settings[prefix+"CHANNELS_FILE"] != "" {
+		clear(settings)
 	}
+	maps.Copy(settings, p.options.settings)
 	return settings
 }
 
-// show is what a person sees.
+// show is what a person sees: where everything is, how the samples go and what to try next.
 func (p *program) show(ctx context.Context) error {
 	p.world = &world.World{
 		API: p.stack.APIURL(), Gateway: p.stack.GatewayURL(), ERP: p.stack.ErpURL(), Shop: p.stack.ShopURL(),
 		Client: &http.Client{Timeout: 30 * time.Second},
 	}
-	good := true
+	about := p.places()
+	if err := say(p.out, welcome, about); err != nil {
+		return err
+	}
 	if !p.noSamples {
-		var err error
-		if good, err = p.play(ctx); err != nil {
+		waiting, err := p.play(ctx)
+		switch {
+		case ctx.Err() != nil && !p.demo:
+			return nil
+		case err != nil && (p.demo || !errors.Is(err, errDiffers)):
 			return err
 		}
+		about = about.reviewing(waiting, p.page)
 	}
-	if p.demo && !good {
-		return errDiffers
+	if p.demo {
+		return nil
 	}
-	return nil
+	if err := say(p.out, nextSteps, about); err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-p.stack.Failed():
+		return err
+	}
 }
 
-// play plays the samples and shows how they ended.
-func (p *program) play(ctx context.Context) (bool, error) {
+// play plays the samples, shows how they ended, and gives the order that waits for a review. errDiffers: something came out otherwise.
+func (p *program) play(ctx context.Context) (waiting string, err error) {
+	if p.history, err = openHistory(ctx, p.stack.Temporal.Addr()); err != nil {
+		return "", err
+	}
+	defer p.history.close()
 	list := samples.All()
 	runner := &samples.Runner{
-		World: p.world, RunID: samples.RunID(time.Now()), Clock: time.Now,
+		World: p.world, RunID: samples.RunID(time.Now()), Clock: time.Now, Started: p.history.started,
 		Progress: samples.NewProgress(p.out, time.Now, isTerminal(p.out), list),
 	}
+	begun := time.Now()
 	results := runner.Run(ctx, list)
 	p.print("\n")
-	err := samples.Table(p.out, results, func(orderID string) string {
-		return p.stack.Temporal.WorkflowURL(temporaldev.DefaultNamespace, workflows.OrderWorkflowID(orderID), "")
-	})
-	return samples.AsExpected(results), err
+	if err := samples.Table(p.out, results, func(orderID string) string { return p.page(workflows.OrderWorkflowID(orderID)) }); err != nil {
+		return "", err
+	}
+	p.print("\n")
+	good := p.make(ctx, p.checks(results[0].OrderID)) && samples.AsExpected(results)
+	p.print("\n%s\n", summary(results, good, time.Since(begun)))
+	if !good {
+		err = errDiffers
+	}
+	return waitingReview(results), err
+}
+
+// page is the Temporal UI's page of a workflow.
+func (p *program) page(workflowID string) string {
+	return p.stack.Temporal.WorkflowURL(temporaldev.DefaultNamespace, workflowID, "")
+}
+
+// waitingReview is the order that was left waiting for a person; "" where it does not wait.
+func waitingReview(results []samples.Result) string {
+	for _, r := range results {
+		if r.Sample.Slug == samples.WaitingReview && r.AsExpected() {
+			return r.OrderID
+		}
+	}
+	return ""
+}
+
+// summary is the last word on a run.
+func summary(results []samples.Result, good bool, took time.Duration) string {
+	if good {
+		return fmt.Sprintf("All %d orders and every check came out as expected, in %.0f seconds.", len(results), took.Seconds())
+	}
+	differing := 0
+	for _, r := range results {
+		if !r.AsExpected() {
+			differing++
+		}
+	}
+	return fmt.Sprintf("NOT as expected: %d of %d orders differ; the lines above say how.", differing, len(results))
 }
 
 // isTerminal tells whether a person sees the output as it comes.

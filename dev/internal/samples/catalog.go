@@ -2,6 +2,7 @@ package samples
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/tenderline/tenderline/dev/internal/world"
 )
@@ -9,20 +10,99 @@ import (
 // total is the total of world.NewOrder.
 const total = "48.19"
 
-// confirmed is how a good order ends.
-var confirmed = Want{
-	Status: "confirmed", Payment: "captured", Captured: total, SalesOrder: SalesOrderComplete, Invoices: 1, Receipts: 1,
-	Told: []string{"order.confirmed"},
+// Kiosk is a channel where nobody waits: a decline is final, and an ERP failure is compensated at once.
+const Kiosk = "kiosk"
+
+// Channels are the settings of the channels that the samples use.
+const Channels = `{"*":{},"` + Kiosk + `":{"policy":{"paymentWait":"0s","onErpFailure":"compensate"}}}`
+
+// WaitingReview is the slug of the sample that is left for a person to decide.
+const WaitingReview = "review-waiting"
+
+// confirmed is how a good order ends; told is what the shop was told before.
+func confirmed(told ...string) Want {
+	return Want{
+		Status: "confirmed", Payment: "captured", Captured: total, SalesOrder: SalesOrderComplete, Invoices: 1, Receipts: 1,
+		Told: append(told, "order.confirmed"),
+	}
+}
+
+// ended is how an order ends that comes to nothing: without money, and as far as it got without trace in the ERP.
+func ended(status, payment string, told ...string) Want {
+	return Want{Status: status, Payment: payment, Told: append(told, "order."+status)}
+}
+
+// cancelledInErp is an end with a sales order that was cancelled.
+func (w Want) cancelledInErp() Want {
+	w.SalesOrder = SalesOrderCancelled
+	return w
 }
 
 // All are the samples, in the order in which they are shown.
 func All() []Sample {
+	var list []Sample
+	return append(append(append(append(list, payments()...), reviews()...), lostAnswers()...), troubledBookings()...)
+}
+
+// payments are what a card and a shop can do.
+func payments() []Sample {
 	return []Sample{
-		{Slug: "clean-sale", Title: "Clean sale", Play: place("approve"), Want: confirmed},
-		{Slug: "two-steps", Title: "Authorization, then capture", Play: place("approve", captureAfterAuthorization), Want: confirmed},
+		{Slug: "clean-sale", Title: "Clean sale", Play: place("approve"), Want: confirmed()},
+		{Slug: "two-steps", Title: "Authorization, then capture", Play: place("approve", captureApart), Want: confirmed()},
+		{Slug: "declined", Title: "Decline", Play: place("insufficient_funds", atKiosk), Want: ended("declined", "declined")},
+		{Slug: "second-card", Title: "Decline, then a second card", Play: secondCard, Want: confirmed("order.declined")},
+		{Slug: "partial", Title: "Partial authorization", Play: place("partial", atKiosk), Want: ended("declined", "reversed")},
+		{Slug: "risk-declined", Title: "Risk decline with a live hold", Play: place("risk_decline"), Want: ended("rejected", "reversed")},
+		{Slug: "out-of-stock", Title: "Out of stock", Play: place("approve", sku("OUT0")), Want: ended("rejected", "none")},
+		{Slug: "sent-twice", Title: "Order sent again and again", Play: sentTwice, Want: confirmed()},
+		{Slug: "card-number", Title: "Card number in a note", Play: cardNumber, Want: Want{Status: Refused}},
+	}
+}
+
+// reviews are orders that Decision Manager holds.
+func reviews() []Sample {
+	waiting := Want{
+		Status: "in_review", Payment: "held", Held: total, SalesOrder: SalesOrderSuspended, Told: []string{"order.held"},
+	}
+	return []Sample{
+		{Slug: "held-accepted", Title: "Held, then accepted", Play: decided("accept"), Want: confirmed("order.held")},
 		{
-			Slug: "lost-sale", Title: "Gateway's answer lost after it charged", Trouble: Gateway, Want: confirmed,
+			Slug: "held-rejected", Title: "Held, then rejected", Play: decided("reject"),
+			Want: ended("rejected", "reversed", "order.held").cancelledInErp(),
+		},
+		{Slug: WaitingReview, Title: "Held, waiting for you", Play: heldOnly, Want: waiting},
+	}
+}
+
+// lostAnswers are payments whose answer never arrived.
+func lostAnswers() []Sample {
+	return []Sample{
+		{
+			Slug: "lost-sale", Title: "Answer lost after the charge", Trouble: Gateway, Want: confirmed(),
 			Play: loseAnswer("POST /pts/v2/payments"),
+		},
+		{
+			Slug: "lost-capture", Title: "Answer lost after the capture", Trouble: Gateway, Want: confirmed(),
+			Play: loseAnswer("POST /pts/v2/payments/*/captures", captureApart),
+		},
+	}
+}
+
+// troubledBookings are paid orders that the ERP has trouble with.
+func troubledBookings() []Sample {
+	credited := ended("compensated", "reversed")
+	credited.SalesOrder, credited.Invoices, credited.CreditMemos = SalesOrderComplete, 1, 1
+	return []Sample{
+		{
+			Slug: "before-invoice", Title: "ERP refuses the invoice: undone", Play: parked("FAILINV", "compensate"),
+			Want: ended("compensated", "reversed").cancelledInErp(),
+		},
+		{Slug: "after-invoice", Title: "ERP refuses the receipt: undone", Play: place("approve", sku("FAILPAY"), atKiosk), Want: credited},
+		{Slug: "erp-outage", Title: "ERP outage that heals", Trouble: Erp, Play: outage, Want: confirmed()},
+		{Slug: "closed-period", Title: "ERP period closed: retried", Trouble: Erp, Play: closedPeriod, Want: confirmed()},
+		{
+			Slug: "cancelled", Title: "Cancelled while booking", Trouble: Erp, Play: cancelWhileBooking,
+			Want: ended("cancelled", "reversed").cancelledInErp(),
 		},
 	}
 }
@@ -32,20 +112,124 @@ func place(scenario string, changes ...func(map[string]any)) func(context.Contex
 	return func(ctx context.Context, p *Play) error { return p.Place(ctx, scenario, changes...) }
 }
 
-func captureAfterAuthorization(order map[string]any) {
+// Changes to an order.
+
+func captureApart(order map[string]any) {
 	order["payment"].(map[string]any)["capture"] = "after_authorization"
+}
+
+func atKiosk(order map[string]any) { order["channel"] = Kiosk }
+
+func sku(code string) func(map[string]any) {
+	return func(order map[string]any) { order["lines"].([]any)[0].(map[string]any)["sku"] = code }
+}
+
+// secondCard has a first card declined and pays with another.
+func secondCard(ctx context.Context, p *Play) error {
+	if err := p.Place(ctx, "insufficient_funds"); err != nil {
+		return err
+	}
+	if err := p.Reach(ctx, "awaiting_payment"); err != nil {
+		return err
+	}
+	token, err := p.Token(ctx, "approve")
+	if err != nil {
+		return err
+	}
+	p.line("shop: second card")
+	return p.Pay(ctx, p.ID, token)
+}
+
+func heldOnly(ctx context.Context, p *Play) error {
+	if err := p.Place(ctx, "review"); err != nil {
+		return err
+	}
+	return p.HeldInErp(ctx)
+}
+
+// decided has a held order decided by an analyst, and looks that the gateway's case was decided the same way.
+func decided(decision string) func(context.Context, *Play) error {
+	return func(ctx context.Context, p *Play) error {
+		if err := heldOnly(ctx, p); err != nil {
+			return err
+		}
+		p.line("analyst: " + decision)
+		if err := p.Decide(ctx, p.ID, decision); err != nil {
+			return err
+		}
+		return p.CaseIs(ctx, map[string]string{"accept": "ACCEPTED", "reject": "REJECTED"}[decision])
+	}
 }
 
 // loseAnswer loses the answer of one call of the gateway, which has carried it out.
 func loseAnswer(route string, changes ...func(map[string]any)) func(context.Context, *Play) error {
 	return func(ctx context.Context, p *Play) error {
 		fault := world.Fault{Route: route, Mode: "drop_after", Times: 1}
-		return p.Breaking(ctx, p.Gateway, fault, func() error { return p.Place(ctx, "approve", changes...) })
+		if err := p.Breaking(ctx, p.Gateway, fault, func() error { return p.Place(ctx, "approve", changes...) }); err != nil {
+			return err
+		}
+		p.line("gateway: done, and its answer lost")
+		return nil
 	}
 }
 
-// Kiosk is a channel where nobody waits: a decline is final, and an ERP failure is compensated at once.
-const Kiosk = "kiosk"
+// parked has an order parked by a stock code that the ERP refuses to invoice, and resolved by an operator.
+func parked(code, resolution string) func(context.Context, *Play) error {
+	return func(ctx context.Context, p *Play) error {
+		if err := p.Place(ctx, "approve", sku(code)); err != nil {
+			return err
+		}
+		return p.ResolveParked(ctx, "invoice", resolution)
+	}
+}
 
-// Channels are the channels' settings that the samples need.
-const Channels = `{"*":{},"` + Kiosk + `":{"policy":{"paymentWait":"0s","onErpFailure":"compensate"}}}`
+// outage lets the ERP fail on every sales order until it was asked twice.
+func outage(ctx context.Context, p *Play) error {
+	fault := world.Fault{Route: "POST /APIServices/SalesOrderService/**", Mode: "status", Status: http.StatusServiceUnavailable}
+	if err := p.Broken(ctx, p.ERP, fault); err != nil {
+		return err
+	}
+	p.line("ERP: down")
+	if err := p.Place(ctx, "approve"); err != nil {
+		return err
+	}
+	if err := p.Hit(ctx, p.ERP, 2, patience); err != nil {
+		return err
+	}
+	p.line("ERP: back")
+	return p.Mend(ctx, p.ERP)
+}
+
+// closedPeriod closes the ERP's period for receivables until the order is parked, then opens it and has the step retried.
+func closedPeriod(ctx context.Context, p *Play) error {
+	if err := p.Periods(ctx, map[string]any{"Module": "AR", "Open": []string{}}); err != nil {
+		return err
+	}
+	p.line("ERP: period closed")
+	if err := p.Place(ctx, "approve"); err != nil {
+		return err
+	}
+	if _, err := p.Until(ctx, func(v world.OrderView) bool { return v.NeedsAttention }); err != nil {
+		return err
+	}
+	if err := p.OpenPeriods(ctx); err != nil {
+		return err
+	}
+	p.line("ERP: period open")
+	return p.ResolveParked(ctx, "invoice", "retry")
+}
+
+// cancelWhileBooking has the ERP dawdle over the sales order and cancels meanwhile.
+func cancelWhileBooking(ctx context.Context, p *Play) error {
+	fault := world.Fault{Route: "POST /APIServices/SalesOrderService/AddSalesOrder", Mode: "delay", DelayMs: 1500, Times: 1}
+	return p.Breaking(ctx, p.ERP, fault, func() error {
+		if err := p.Place(ctx, "approve", captureApart); err != nil {
+			return err
+		}
+		if err := p.Hit(ctx, p.ERP, 1, patience); err != nil {
+			return err
+		}
+		p.line("shop: cancel")
+		return p.Cancel(ctx, p.ID)
+	})
+}

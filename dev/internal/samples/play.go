@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -51,7 +52,9 @@ func (p *Play) Place(ctx context.Context, scenario string, changes ...func(map[s
 	for _, change := range changes {
 		change(order)
 	}
-	_, err = p.Taken(ctx, order)
+	if _, err = p.Taken(ctx, order); err == nil {
+		p.line("sent")
+	}
 	return err
 }
 
@@ -64,7 +67,6 @@ func (p *Play) Taken(ctx context.Context, order map[string]any) (world.Answer, e
 	if answer.Status != http.StatusAccepted {
 		return answer, fmt.Errorf("the order was answered %d: %s", answer.Status, bytes.TrimSpace(answer.Body))
 	}
-	p.line("sent")
 	return answer, nil
 }
 
@@ -94,26 +96,32 @@ func (p *Play) show(v world.OrderView) {
 	}
 }
 
-// Breaking breaks a sandbox for the time of an action and waits until the fault is spent; then nobody else is hit by it.
-func (p *Play) Breaking(ctx context.Context, sandbox string, fault world.Fault, action func() error) error {
+// Broken breaks a sandbox in one way alone.
+func (p *Play) Broken(ctx context.Context, sandbox string, fault world.Fault) error {
 	if err := p.Mend(ctx, sandbox); err != nil {
 		return err
 	}
-	if err := p.Break(ctx, sandbox, fault); err != nil {
+	return p.Break(ctx, sandbox, fault)
+}
+
+// Breaking breaks a sandbox for an action and waits until the fault is spent; then it hits nobody else, and others may go on.
+func (p *Play) Breaking(ctx context.Context, sandbox string, fault world.Fault, action func() error) error {
+	if err := p.Broken(ctx, sandbox, fault); err != nil {
 		return err
 	}
-	if err := action(); err != nil {
-		return errors.Join(err, p.Mend(ctx, sandbox))
+	err := action()
+	if err == nil {
+		err = p.Spent(ctx, sandbox, patience)
 	}
-	if err := p.Spent(ctx, sandbox, patience); err != nil {
-		return errors.Join(err, p.Mend(ctx, sandbox))
+	if err != nil {
+		return errors.Join(err, p.Mend(context.WithoutCancel(ctx), sandbox))
 	}
 	p.free()
 	return nil
 }
 
 // ResolveParked waits until a step is parked and answers it as an operator.
-func (p *Play) ResolveParked(ctx context.Context, step, class, resolution string) error {
+func (p *Play) ResolveParked(ctx context.Context, step, resolution string) error {
 	if _, err := p.Until(ctx, func(v world.OrderView) bool { return v.NeedsAttention || v.Final() }); err != nil {
 		return err
 	}
@@ -121,11 +129,19 @@ func (p *Play) ResolveParked(ctx context.Context, step, class, resolution string
 	if err != nil {
 		return err
 	}
-	if len(items) != 1 || items[0].Step != step || items[0].Class != class {
-		return fmt.Errorf("parked is %+v, expected step %s with class %s", items, step, class)
+	if len(items) != 1 || items[0].Step != step {
+		return fmt.Errorf("parked is %+v, expected step %q alone", items, step)
 	}
 	p.line("operator: " + resolution)
 	return p.Resolve(ctx, items[0].ID, resolution)
+}
+
+// CaseIs waits until the gateway's case is decided one way.
+func (p *Play) CaseIs(ctx context.Context, decided string) error {
+	return until(ctx, "the gateway's case is not "+decided, func() (bool, error) {
+		money, err := p.Money(ctx, p.ID)
+		return slices.ContainsFunc(money.Lines, func(t world.Transaction) bool { return t.Review == decided }), err
+	})
 }
 
 // HeldInErp waits until the sales order is in the ERP and suspended.

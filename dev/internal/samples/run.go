@@ -88,7 +88,6 @@ func (r *Runner) evidence(ctx context.Context, sample Sample, p *Play) (e Eviden
 		e.Told, err = p.Told(ctx, p.ID)
 		return err == nil && len(e.Told) >= len(sample.Want.Told), err
 	})
-	// Messages are workflows of their own and may overtake each other: the last one is that of the end, the others are compared in order.
 	if e.Money, err = p.Money(ctx, p.ID); err != nil {
 		return e, err
 	}

@@ -242,6 +242,7 @@ type Transaction struct {
 	Reference string          `json:"reference"`
 	RelatedID string          `json:"relatedId"`
 	Held      decimal.Decimal `json:"held"`
+	Review    string          `json:"review"` // case of a payment that was held: OPEN, ACCEPTED or REJECTED
 }
 
 // Of tells whether a transaction belongs to an order: its own reference, or a follow-on's.

@@ -1,0 +1,94 @@
+package demo
+
+import (
+	"io"
+	"strings"
+	"text/template"
+
+	"github.com/tenderline/tenderline/dev/internal/samples"
+	"github.com/tenderline/tenderline/dev/internal/stack"
+	"github.com/tenderline/tenderline/workflows"
+)
+
+// places is what the texts speak of.
+type places struct {
+	UI, API, Gateway, ERP, Shop                  string // addresses
+	KeyShop, KeyAnalyst, KeyOperator, KeyFinance string
+	Dir                                          string
+	Ignored                                      string // variables of the caller that do not count
+	OwnChannels                                  bool   // the caller's, perhaps without the samples' one
+	Flag                                         string // of commands, where the API is not where they look for it
+	Signal                                       string // that decides a review
+	Review, ReviewPage                           string // order that waits for a review, and its page; "" is none
+}
+
+func (p *program) places() places {
+	about := places{
+		UI: p.stack.Temporal.UIURL(), API: p.stack.APIURL(), Gateway: p.stack.GatewayURL(), ERP: p.stack.ErpURL(), Shop: p.stack.ShopURL(),
+		KeyShop: stack.KeyShop, KeyAnalyst: stack.KeyAnalyst, KeyOperator: stack.KeyOperator, KeyFinance: stack.KeyFinance,
+		Dir: p.dir, Ignored: strings.Join(p.ignored, ", "),
+		OwnChannels: !p.noSamples && p.options.settings[prefix+"CHANNELS"]+p.options.settings[prefix+"CHANNELS_FILE"] != "",
+		Signal:      workflows.SignalFraudDecision,
+	}
+	if p.offset != 0 {
+		about.Flag = " --api " + about.API
+	}
+	return about
+}
+
+// reviewing adds the order that waits for a review.
+func (about places) reviewing(orderID string, page func(workflowID string) string) places {
+	if orderID != "" {
+		about.Review, about.ReviewPage = orderID, page(workflows.FraudReviewWorkflowID(orderID))
+	}
+	return about
+}
+
+// welcome says where everything is.
+const welcome = `
+  Temporal UI      {{.UI}}
+  Side by side     {{.Shop}}/          shop, gateway and ERP per order
+  API              {{.API}}      described by {{.API}}/openapi.yaml
+  Gateway sandbox  {{.Gateway}}      SYSPRO sandbox {{.ERP}}      shop sandbox {{.Shop}}
+  API keys         {{.KeyShop}}  {{.KeyAnalyst}}  {{.KeyOperator}}  {{.KeyFinance}}      Authorization: Bearer {{.KeyShop}}
+  State and log    {{.Dir}}      {{.Dir}}/tenderline.log
+
+Waits for lost answers, another card and the like are shortened here; ` + "`go run . config`" + ` lists every setting.
+{{- if .Ignored}}
+Not used, since this run has its own: {{.Ignored}}
+{{- end}}
+{{- if .OwnChannels}}
+The channels are yours; samples of the channel "` + samples.Kiosk + `" may end differently.
+{{- end}}
+
+`
+
+// nextSteps says what to try while it stays up.
+const nextSteps = `
+Everything runs. What to try next:
+{{if .Review}}
+Accept the order that waits for review ({{.Review}}), in one of these ways:
+  in the UI       {{.ReviewPage}}
+                  "Send a Signal", name  {{.Signal}}  with JSON input  {"decision":"accept"}
+  by command      TENDERLINE_API_KEY={{.KeyAnalyst}} go run . fraud accept {{.Review}}{{.Flag}}
+  by API          curl -H 'Authorization: Bearer {{.KeyAnalyst}}' -H 'Content-Type: application/json' \
+                    -d '{"decision":"accept"}' {{.API}}/v1/fraud-reviews/{{.Review}}/decision
+{{end}}
+Submit an order of your own, with a fresh browser token:
+  token=$(curl -s -d '{"scenario":"approve"}' {{.Gateway}}/_sandbox/tokens | sed 's/.*"transientTokenJwt": *"\([^"]*\)".*/\1/')
+  sed -e "s/TOKEN/$token/" -e "s/WEB-10001/WEB-$(date +%s)/" samples/clean-sale.json |
+    TENDERLINE_API_KEY={{.KeyShop}} go run . order submit --wait 15s{{.Flag}} -
+  Other scenarios than "approve": sandbox/cybersource/TRIGGERS.md; other orders: samples/
+
+Break the ERP, submit an order, watch it wait, mend it:
+  curl -d '{"route":"* /APIServices/**","mode":"status","status":503}' {{.ERP}}/_sandbox/faults
+  curl -X DELETE {{.ERP}}/_sandbox/faults
+  More ways to break things: sandbox/README.md
+
+Ctrl-C ends it; the state stays in {{.Dir}}.
+`
+
+// say prints one of the texts.
+func say(out io.Writer, text string, about places) error {
+	return template.Must(template.New("").Parse(text)).Execute(out, about)
+}

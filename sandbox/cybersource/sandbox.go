@@ -227,6 +227,8 @@ type LedgerEntry struct {
 	Held       string `json:"held,omitempty"`
 	MerchantID string `json:"merchantId"`
 	Reason     string `json:"reason,omitempty"`
+	// Review is the case of a payment that was held: OPEN, ACCEPTED or REJECTED.
+	Review string `json:"review,omitempty"`
 }
 
 // Ledger gives everything that moved money, or was to, in order.
@@ -242,7 +244,7 @@ func (s *Server) ledger() Ledger {
 		}
 		entry := LedgerEntry{
 			ID: t.ID, Kind: t.Kind, Status: t.Status, Amount: formatAmount(t.Amount, t.Currency), Currency: t.Currency, Reference: t.Reference,
-			TransactionID: t.TransactionID, RelatedID: t.RelatedID, At: t.At, MerchantID: t.MerchantID, Reason: t.Reason,
+			TransactionID: t.TransactionID, RelatedID: t.RelatedID, At: t.At, MerchantID: t.MerchantID, Reason: t.Reason, Review: t.Review,
 		}
 		if t.payment() {
 			entry.Held = formatAmount(s.books.held(t), t.Currency)

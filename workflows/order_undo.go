@@ -167,6 +167,10 @@ func (o *order) bookHeld(ctx workflow.Context) *heldBooking {
 		}
 		o.view.ErpOrderNumber = booked.Number
 		o.tell(ctx, "sales-order-held", "Sales order "+booked.Number+" on hold in the ERP")
+		// A review may take days: people look the order up by this number meanwhile. It is written down even if the review ends just now.
+		steady, _ := workflow.NewDisconnectedContext(ctx)
+		_ = workflow.UpsertTypedSearchAttributes(steady, SearchErpOrderNumber.ValueSet(booked.Number))
+		o.flush(steady)
 	})
 	return h
 }

@@ -162,6 +162,9 @@ func (p *program) play(ctx context.Context) (waiting string, err error) {
 	}
 	begun := time.Now()
 	results := runner.Run(ctx, list)
+	if ctx.Err() != nil {
+		return "", ctx.Err()
+	}
 	p.print("\n")
 	if err := samples.Table(p.out, results, func(orderID string) string { return p.page(workflows.OrderWorkflowID(orderID)) }); err != nil {
 		return "", err

@@ -144,15 +144,16 @@ func (p *Play) CaseIs(ctx context.Context, decided string) error {
 	})
 }
 
-// HeldInErp waits until the sales order is in the ERP and suspended.
+// HeldInErp waits until the order is in review, and its sales order suspended in the ERP and named by the API.
 func (p *Play) HeldInErp(ctx context.Context) error {
-	if err := p.Reach(ctx, "in_review"); err != nil {
+	if _, err := p.Until(ctx, func(v world.OrderView) bool { return v.Status == "in_review" && v.ErpOrderNumber != "" || v.Final() }); err != nil {
 		return err
 	}
-	return until(ctx, "the sales order is not on hold in the ERP", func() (bool, error) {
-		books, err := p.Books(ctx, p.ID)
-		return err == nil && len(books.SalesOrders) == 1 && text(books.SalesOrders[0], "OrderStatus") == SalesOrderSuspended, err
-	})
+	books, err := p.Books(ctx, p.ID)
+	if err == nil && (len(books.SalesOrders) != 1 || text(books.SalesOrders[0], "OrderStatus") != SalesOrderSuspended) {
+		err = fmt.Errorf("the ERP has %+v, expected one suspended sales order", books.SalesOrders)
+	}
+	return err
 }
 
 // until polls a condition; late says what is wrong when it did not come true in time.

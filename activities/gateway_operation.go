@@ -124,6 +124,7 @@ func (p *Payments) perform(ctx context.Context, op money) (cybersource.Outcome, 
 	if err := p.Journal.Operations().Resend(ctx, op.key); err != nil {
 		return cybersource.Outcome{}, journalFault(err)
 	}
+	stored.Sends++
 	return p.send(ctx, op, stored)
 }
 
@@ -175,11 +176,14 @@ func (p *Payments) noteFailure(ctx context.Context, op money, stored journal.Ope
 	case fault.Conflict:
 		// The state of the payment forbids it: perhaps because a lost answer, or a reviewer, has done it already.
 		return p.unknown(ctx, op, refusedDetail+f.Code)
+	case fault.Credentials:
+		if stored.Sends > 1 {
+			return f // says nothing of the earlier send
+		}
+		return p.refuse(ctx, op, f)
+	default:
+		return p.refuse(ctx, op, f)
 	}
-	if stored.Sends > 1 && f.Kind == fault.Credentials {
-		return f // says nothing of the earlier send
-	}
-	return p.refuse(ctx, op, f)
 }
 
 // unknown stores that the outcome is not known, and gives the retryable failure that makes the activity come back and ask.

@@ -125,6 +125,7 @@ func settledErp[R any](ctx context.Context, ops *journal.Operations, op erpOpera
 		return true, result, decodeRefusal(stored.Outcome)
 	case journal.OperationAbsent:
 		return true, result, &fault.Fault{Kind: fault.Conflict, System: stored.System, Message: "given up: proven absent, and compensated"}
+	case journal.OperationIntent, journal.OperationUnknown: // looked up below
 	}
 	if stored.Sends > 0 && op.find != nil {
 		result, err = op.find(ctx)

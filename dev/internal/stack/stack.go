@@ -193,10 +193,11 @@ func Start(ctx context.Context, options Options) (_ *Stack, err error) {
 		return nil, err
 	}
 	ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	if err := s.startSandboxes(ctx); err != nil {
+	// Temporal first: it locks the folder, so that a second stack on the same state touches nothing of it.
+	if err := s.startTemporal(ctx); err != nil {
 		return nil, err
 	}
-	if err := s.startTemporal(ctx); err != nil {
+	if err := s.startSandboxes(ctx); err != nil {
 		return nil, err
 	}
 	if err := s.startTenderline(ctx); err != nil {

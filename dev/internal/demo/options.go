@@ -28,20 +28,21 @@ type options struct {
 // maxOffset keeps the highest port (9103) a port.
 const maxOffset = 65535 - 9103
 
-// parse reads flags and environment. flag.ErrHelp is returned where help was asked for and printed.
-func parse(args, environ []string, stderr io.Writer) (options, error) {
+// parse reads flags and environment. flag.ErrHelp is returned where help was asked for, which is then printed to help.
+func parse(args, environ []string, help io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("tenderline-dev", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		_, _ = fmt.Fprintln(stderr, "Runs Temporal with its UI, the sandboxes, workers and API in one process on loopback.\n\nFlags:")
-		flags.PrintDefaults()
-	}
+	flags.SetOutput(io.Discard) // what is wrong is in the error
 	flags.StringVar(&o.dir, "data", "", "directory that keeps all state (default .tenderline in the repository; with --demo a temporary one)")
 	flags.IntVar(&o.offset, "port-offset", 0, "moves every port up by so many")
 	flags.BoolVar(&o.noSamples, "no-samples", false, "send no sample orders")
 	flags.BoolVar(&o.demo, "demo", false, "play the samples and exit, with status 1 if any did not end as expected")
 	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			_, _ = fmt.Fprint(help, "Runs Temporal with its UI, the sandboxes, workers and API in one process on loopback.\n\nFlags:\n")
+			flags.SetOutput(help)
+			flags.PrintDefaults()
+		}
 		return o, err
 	}
 	switch {

@@ -32,7 +32,7 @@ var errDiffers = errors.New("not everything came out as expected")
 
 // Main runs the program and gives its exit status.
 func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
-	o, err := parse(args, environ, stderr)
+	o, err := parse(args, environ, stdout)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0
 	}
@@ -41,16 +41,16 @@ func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer)
 		return exitUsage
 	}
 	if err := run(ctx, o, stdout); err != nil {
-		_, _ = fmt.Fprintln(stderr, "tenderline-dev:", explained(err))
+		_, _ = fmt.Fprintln(stderr, "tenderline-dev:", explained(err, o.offset))
 		return exitFailed
 	}
 	return 0
 }
 
 // explained adds what to do about a busy port.
-func explained(err error) error {
+func explained(err error, offset int) error {
 	if busy := (*ports.BusyError)(nil); errors.As(err, &busy) {
-		return fmt.Errorf("%w\nStop what listens there, or move every port: make run OFFSET=100", err)
+		return fmt.Errorf("%w\nStop what listens there, or move every port: make run OFFSET=%d", err, offset+100)
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package samples
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/tenderline/tenderline/dev/internal/world"
@@ -206,17 +207,21 @@ func closedPeriod(ctx context.Context, p *Play) error {
 		return err
 	}
 	p.line("ERP: period closed")
-	if err := p.Place(ctx, "approve"); err != nil {
-		return err
-	}
-	if _, err := p.Until(ctx, func(v world.OrderView) bool { return v.NeedsAttention }); err != nil {
-		return err
-	}
-	if err := p.OpenPeriods(ctx); err != nil {
+	err := parkedInClosedPeriod(ctx, p)
+	// Open it whatever happened: the ERP keeps its periods over restarts.
+	if err := errors.Join(err, p.OpenPeriods(context.WithoutCancel(ctx))); err != nil {
 		return err
 	}
 	p.line("ERP: period open")
 	return p.ResolveParked(ctx, "invoice", "retry")
+}
+
+func parkedInClosedPeriod(ctx context.Context, p *Play) error {
+	if err := p.Place(ctx, "approve"); err != nil {
+		return err
+	}
+	_, err := p.Until(ctx, func(v world.OrderView) bool { return v.NeedsAttention || v.Final() })
+	return err
 }
 
 // cancelWhileBooking has the ERP dawdle over the sales order and cancels meanwhile.

@@ -1,0 +1,102 @@
+package demo
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	commonpb "go.temporal.io/api/common/v1"
+
+	"github.com/tenderline/tenderline/dev/internal/samples"
+)
+
+func stateDir(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for path, content := range files {
+		full := filepath.Join(dir, path)
+		require.NoError(t, os.MkdirAll(filepath.Dir(full), 0o700))
+		require.NoError(t, os.WriteFile(full, []byte(content), 0o600))
+	}
+	return dir
+}
+
+func TestATraceOfACardNumberIsFound(t *testing.T) {
+	n := samples.CardNumber
+	tests := map[string]struct{ file, form string }{
+		"in the journal":            {"journal.db", n},
+		"in the journal's log":      {"journal.db-wal", n[:4] + " " + n[4:8] + " " + n[8:12] + " " + n[12:]},
+		"in Temporal's database":    {"temporal/temporal.db", n[:4] + "-" + n[4:8] + "-" + n[8:12] + "-" + n[12:]},
+		"in the log":                {"tenderline.log", n},
+		"in a ledger of a sandbox":  {"shop.jsonl", n},
+		"in a file nobody knows of": {"temporal/deep/er", n},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			dir := stateDir(t, map[string]string{"journal.db": "x good-1 x", "temporal/temporal.db": "order/good-1"})
+			require.NoError(t, leavesNoTrace(dir, "good-1"))
+			full := filepath.Join(dir, test.file)
+			require.NoError(t, os.MkdirAll(filepath.Dir(full), 0o700))
+			require.NoError(t, os.WriteFile(full, []byte("good-1\x00"+test.form+"\x00"), 0o600))
+			require.ErrorContains(t, leavesNoTrace(dir, "good-1"), test.file+" has the card number")
+		})
+	}
+}
+
+func TestABlindSearchProvesNothing(t *testing.T) {
+	dir := stateDir(t, map[string]string{"journal.db": "x good-1 x", "temporal/temporal.db": "sealed"})
+	require.ErrorContains(t, leavesNoTrace(dir, "good-1"), "does not find order good-1 in temporal")
+	require.Error(t, leavesNoTrace(filepath.Join(dir, "missing"), "good-1"))
+}
+
+func TestAPayloadInTheClearIsNoticed(t *testing.T) {
+	sealed := func(encoding, data string) *commonpb.Payload {
+		return &commonpb.Payload{Metadata: map[string][]byte{"encoding": []byte(encoding)}, Data: []byte(data)}
+	}
+	require.NoError(t, isSealed(sealed("binary/encrypted", "\x01\x02"), "good-1"))
+	require.ErrorContains(t, isSealed(sealed("json/plain", "\x01\x02"), "good-1"), "not encrypted")
+	for _, plain := range []string{`{"orderId":"x"}`, "ada@example.com", "good-1"} {
+		require.ErrorContains(t, isSealed(sealed("binary/encrypted", plain), "good-1"), "shows")
+	}
+}
+
+func TestSummaryCountsWhatDiffers(t *testing.T) {
+	results := []samples.Result{{}, {Differences: []string{"a", "b"}}}
+	require.Equal(t, "NOT as expected: 1 of 2 orders differ; the lines above say how.", summary(results, false, 0))
+	require.Equal(t, "All 1 orders and every check came out as expected, in 7 seconds.", summary(results[:1], true, 7e9))
+}
+
+func TestTheWaitingReviewIsTheOneThatWaits(t *testing.T) {
+	review := samples.Result{Sample: samples.Sample{Slug: samples.WaitingReview}, OrderID: "review-1"}
+	require.Equal(t, "review-1", waitingReview([]samples.Result{{OrderID: "other"}, review}))
+	review.Differences = []string{"rejected"}
+	require.Empty(t, waitingReview([]samples.Result{review}))
+}
+
+func TestTextsNameWhatToDo(t *testing.T) {
+	about := places{
+		UI: "http://ui", API: "http://api", Gateway: "http://gateway", ERP: "http://erp", Shop: "http://shop", KeyAnalyst: "dev-analyst", KeyShop: "dev-shop",
+		Signal: "fraud-decision", Flag: " --api http://api",
+	}
+	about = about.reviewing("held-1", func(workflowID string) string { return "http://ui/" + workflowID })
+	var out strings.Builder
+	require.NoError(t, say(&out, nextSteps, about))
+	for _, part := range []string{
+		"http://ui/fraud-review/held-1", `name  fraud-decision  with JSON input  {"decision":"accept"}`,
+		"fraud accept held-1 --api http://api", "http://api/v1/fraud-reviews/held-1/decision", "http://gateway/_sandbox/tokens", "http://erp/_sandbox/faults",
+	} {
+		require.Contains(t, out.String(), part)
+	}
+	out.Reset()
+	require.NoError(t, say(&out, nextSteps, about.reviewing("", nil)))
+	require.Contains(t, out.String(), "held-1", "an order that waits already is kept")
+	out.Reset()
+	require.NoError(t, say(&out, nextSteps, places{}))
+	require.NotContains(t, out.String(), "Accept the order")
+	out.Reset()
+	require.NoError(t, say(&out, welcome, places{Ignored: "TENDERLINE_DATABASE_DSN", Dir: "/state"}))
+	require.Contains(t, out.String(), "Not used, since this run has its own: TENDERLINE_DATABASE_DSN")
+	require.NotContains(t, out.String(), "may end differently")
+}

@@ -1,0 +1,77 @@
+package samples
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tenderline/tenderline/internal/canonical"
+	"github.com/tenderline/tenderline/internal/config"
+)
+
+func TestSamplesCanBeToldApart(t *testing.T) {
+	run := RunID(time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC))
+	valid := regexp.MustCompile(`^[A-Za-z0-9._-]{1,30}$`)
+	seen := map[string]bool{}
+	for _, sample := range All() {
+		id := sample.OrderID(run)
+		require.Regexp(t, valid, id)
+		require.False(t, seen[sample.Slug] || seen[sample.Title], "%s is there twice", sample.Slug)
+		seen[sample.Slug], seen[sample.Title] = true, true
+		for _, other := range All() {
+			// References of follow-ons start with the order's ID and a hyphen.
+			require.False(t, strings.HasPrefix(other.OrderID(run), id+"-"), "%s and %s share transactions", sample.Slug, other.Slug)
+		}
+	}
+}
+
+func TestRunsHaveFreshIDs(t *testing.T) {
+	now := time.Date(2026, 11, 20, 14, 3, 22, 0, time.UTC)
+	require.Equal(t, "tot0dm", RunID(now))
+	require.NotEqual(t, RunID(now), RunID(now.Add(time.Second)))
+}
+
+func TestCardNumberIsOneThatMustBeRefused(t *testing.T) {
+	found, err := canonical.FindCardNumbers([]byte(`{"note":"` + CardNumber + `"}`))
+	require.NoError(t, err)
+	require.NotEmpty(t, found)
+}
+
+func TestChannelsAreValidSettings(t *testing.T) {
+	settings, err := config.Load(config.Map(map[string]string{
+		"TENDERLINE_CHANNELS": Channels, "TENDERLINE_ENCRYPTION_KEYS": "k:" + strings.Repeat("A", 43) + "=",
+	}))
+	require.NoError(t, err)
+	kiosk, known := settings.Channel(Kiosk)
+	require.True(t, known)
+	require.Zero(t, kiosk.Policy.PaymentWait)
+	require.Equal(t, "compensate", kiosk.Policy.OnErpFailure)
+	other, known := settings.Channel("web-us")
+	require.True(t, known)
+	require.Equal(t, "park", other.Policy.OnErpFailure)
+}
+
+// TestSampleFilesAreOrders holds the files that people send by hand against the model.
+func TestSampleFilesAreOrders(t *testing.T) {
+	files, err := filepath.Glob("../../../samples/*.json")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	ids := map[string]string{}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			content, err := os.ReadFile(file)
+			require.NoError(t, err)
+			order, problems, err := canonical.DecodeOrder(bytes.NewReader(bytes.ReplaceAll(content, []byte("TOKEN"), []byte("eyJhbGciOiJIUzI1NiJ9.eyJqdGkiOiIxIn0.c2ln"))))
+			require.NoError(t, err)
+			require.Empty(t, problems)
+			require.Empty(t, ids[order.OrderID], "the same order ID as another file")
+			ids[order.OrderID] = file
+		})
+	}
+}

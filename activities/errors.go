@@ -1,9 +1,6 @@
 package activities
 
 import (
-	"context"
-	"errors"
-
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/tenderline/tenderline/internal/fault"
@@ -25,12 +22,9 @@ func toTemporal(err error) error {
 	if err == nil {
 		return nil
 	}
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return temporal.NewApplicationErrorWithOptions(err.Error(), string(fault.Connection), temporal.ApplicationErrorOptions{Cause: err})
-	}
 	f := fault.As(err)
 	if f == nil {
-		// Our own database or an unforeseen failure: retried, since a restart or a failover may mend it.
+		// Our own database, a deadline or an unforeseen failure: retried, since a restart or a failover may mend it.
 		return temporal.NewApplicationErrorWithOptions(err.Error(), string(fault.Connection), temporal.ApplicationErrorOptions{Cause: err})
 	}
 	return temporal.NewApplicationErrorWithOptions(f.Error(), string(f.Kind), temporal.ApplicationErrorOptions{

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -53,6 +54,13 @@ var errAbsent = errors.New("operation is proven absent")
 
 // refusedDetail marks an operation whose send was refused in a way that must be looked up before it is believed.
 const refusedDetail = "refused:"
+
+// resendRefusedDetail marks one that was sent again and refused: its bytes are good for nothing any more (an expired token), and what
+// became of the earlier send is as unknown as before.
+const resendRefusedDetail = "resend refused:"
+
+// codeAbsent is the code of a follow-on that is proven not to exist at the gateway and was given up.
+const codeAbsent = "ABSENT"
 
 // money is one mutation of a payment at the gateway.
 type money struct {
@@ -117,8 +125,14 @@ func (p *Payments) perform(ctx context.Context, op money) (cybersource.Outcome, 
 		if !again {
 			return outcome, err
 		}
-		if !op.resendable(p.GuardVerified) {
+		resend, err := p.mayResend(ctx, op, stored)
+		switch {
+		case err != nil:
+			return cybersource.Outcome{}, err
+		case !resend && takesMoney(op.effect):
 			return p.undoLost(ctx, op, stored)
+		case !resend:
+			return cybersource.Outcome{}, p.askLater(op, stored.Detail)
 		}
 	}
 	if err := p.Journal.Operations().Resend(ctx, op.key); err != nil {
@@ -128,10 +142,32 @@ func (p *Payments) perform(ctx context.Context, op money) (cybersource.Outcome, 
 	return p.send(ctx, op, stored)
 }
 
-// resendable tells whether the same bytes may go out again once the look-up has found nothing: kinds with the transactionId guard
-// only where the guard is known to work; capture, void and reversal have none, and the gateway's state refuses a second one.
-func (op money) resendable(guardVerified bool) bool {
-	return !op.kind.Guarded() || guardVerified
+// mayResend tells whether the same bytes may go out again once the look-up has found nothing: kinds with the transactionId guard
+// only where the guard is known to work; capture, void and reversal have none, and the gateway's state refuses a second one. What was
+// refused when it was sent again, or is being undone, is not sent any more.
+func (p *Payments) mayResend(ctx context.Context, op money, stored journal.Operation) (bool, error) {
+	if strings.HasPrefix(stored.Detail, resendRefusedDetail) || op.kind.Guarded() && !p.GuardVerified {
+		return false, nil
+	}
+	_, open, err := p.undoOf(ctx, stored.Key)
+	return !open, err
+}
+
+// follow performs a follow-on. What the gateway has processed and refused, and what somebody has undone since, is no success.
+func (p *Payments) follow(ctx context.Context, op money, want cybersource.Result) (cybersource.Outcome, error) {
+	outcome, err := p.perform(ctx, op)
+	switch {
+	case errors.Is(err, errAbsent):
+		return outcome, &fault.Fault{Kind: fault.Conflict, System: "tenderline", Code: codeAbsent, Message: label(op.kind) + " given up: proven absent"}
+	case err == nil && outcome.Result != want:
+		code := outcome.Reason
+		if code == "" {
+			code = outcome.Status
+		}
+		return outcome, &fault.Fault{Kind: fault.Conflict, System: system, Code: code, Message: fmt.Sprintf("%s is %s", op.kind, outcome.Result)}
+	default:
+		return outcome, err
+	}
 }
 
 // reread gives the stored outcome of a finished operation.
@@ -176,14 +212,26 @@ func (p *Payments) noteFailure(ctx context.Context, op money, stored journal.Ope
 	case fault.Conflict:
 		// The state of the payment forbids it: perhaps because a lost answer, or a reviewer, has done it already.
 		return p.unknown(ctx, op, refusedDetail+f.Code)
-	case fault.Credentials:
+	default:
 		if stored.Sends > 1 {
-			return f // says nothing of the earlier send
+			return p.refusedAgain(ctx, op, f)
 		}
 		return p.refuse(ctx, op, f)
-	default:
-		return p.refuse(ctx, op, f)
 	}
+}
+
+// refusedAgain is for a refusal of bytes that were sent before: it says nothing of the earlier send, which may have moved money.
+func (p *Payments) refusedAgain(ctx context.Context, op money, f *fault.Fault) error {
+	if f.Kind == fault.Credentials {
+		if err := p.unknown(ctx, op, f.Code); fault.As(err) == nil {
+			return err
+		}
+		return p.stillUnknown(op, f)
+	}
+	if op.kind.Guarded() {
+		return p.unknown(ctx, op, resendRefusedDetail+f.Code)
+	}
+	return p.unknown(ctx, op, refusedDetail+f.Code)
 }
 
 // unknown stores that the outcome is not known, and gives the retryable failure that makes the activity come back and ask.
@@ -197,7 +245,7 @@ func (p *Payments) unknown(ctx context.Context, op money, detail string) error {
 // askLater makes the activity come back when the index may know more.
 func (p *Payments) askLater(op money, detail string) error {
 	return &fault.Fault{
-		Kind: fault.UnknownOutcome, System: system, Code: strings.TrimPrefix(detail, refusedDetail),
+		Kind: fault.UnknownOutcome, System: system, Code: strings.TrimPrefix(strings.TrimPrefix(detail, refusedDetail), resendRefusedDetail),
 		Message:    fmt.Sprintf("no answer to %s of %s (reference %s, transactionId %s); looking it up", op.kind, op.amount, op.code, op.guard),
 		RetryAfter: max(p.Timing.Lag, time.Second),
 	}
@@ -273,16 +321,15 @@ func (op money) undoneSince(result cybersource.Result) bool {
 	}
 }
 
-// lookUp asks the gateway what became of an operation that was sent. again tells that it is proven not to be there: it may be sent
-// again, or undone.
+// lookUp asks the gateway what became of an operation that was sent. again tells that it is proven not to be there, or that its undoing was
+// begun: it may be sent again, or undone.
 func (p *Payments) lookUp(ctx context.Context, op money, stored journal.Operation) (outcome cybersource.Outcome, again bool, err error) {
 	found, known, err := p.find(ctx, op, stored.FirstSentAt)
 	if err != nil {
-		return outcome, false, err
+		return outcome, false, p.notTold(ctx, op, stored, err)
 	}
 	if known {
-		outcome, err = p.conclude(ctx, op, found)
-		return outcome, false, err
+		return p.adoptFound(ctx, op, stored, found)
 	}
 	if age := p.Clock().Sub(stored.LastSentAt); age < p.Timing.Settle {
 		return outcome, false, p.askLater(op, stored.Detail)
@@ -292,42 +339,133 @@ func (p *Payments) lookUp(ctx context.Context, op money, stored journal.Operatio
 			Kind: fault.Conflict, System: system, Code: code, Message: fmt.Sprintf("%s refused: %s", op.kind, code),
 		})
 	}
-	if p.outOfBudget(ctx) {
-		return outcome, false, &fault.Fault{
-			Kind: fault.UnknownOutcome, System: system, Final: true,
-			Message: fmt.Sprintf("still unknown: %s of %s, reference %s, transactionId %s", op.kind, op.amount, op.code, op.guard),
-		}
+	if p.outOfBudget(ctx, stored) {
+		return outcome, false, p.stillUnknown(op, nil)
 	}
 	return outcome, true, nil
 }
 
-// outOfBudget tells that this run of the activity has asked long enough.
-func (p *Payments) outOfBudget(ctx context.Context) bool {
-	return p.Clock().Sub(activity.GetInfo(ctx).ScheduledTime) >= p.Timing.Budget
+// adoptFound takes over what was found. While an undoing is on its way it is carried on, since it may still arrive; once the gateway has
+// refused it, what was found holds.
+func (p *Payments) adoptFound(ctx context.Context, op money, stored journal.Operation, found cybersource.Outcome) (cybersource.Outcome, bool, error) {
+	undo, open, err := p.undoOf(ctx, stored.Key)
+	if err != nil {
+		return cybersource.Outcome{}, false, err
+	}
+	if open {
+		onItsWay := undo.Sends > 0 && !strings.HasPrefix(undo.Detail, refusedDetail)
+		if onItsWay && !op.undoneSince(found.Result) {
+			return cybersource.Outcome{}, true, nil
+		}
+		if err := p.endUndo(ctx, undo, op.undoneSince(found.Result)); err != nil {
+			return cybersource.Outcome{}, false, err
+		}
+	}
+	outcome, err := p.conclude(ctx, op, found)
+	if err != nil {
+		err = p.notTold(ctx, op, stored, err)
+	}
+	return outcome, false, err
+}
+
+// notTold is the failure of a look-up that did not tell. It is never a refusal of the operation itself: what was looked for may be there.
+func (p *Payments) notTold(ctx context.Context, op money, stored journal.Operation, err error) error {
+	f := fault.As(err)
+	if f == nil || f.System != system {
+		return err
+	}
+	if !f.Kind.Retryable() || p.outOfBudget(ctx, stored) {
+		return p.stillUnknown(op, f)
+	}
+	return err
+}
+
+// stillUnknown leaves it to a person: what was asked for, and under which names it can be found. cause may be nil.
+func (p *Payments) stillUnknown(op money, cause *fault.Fault) error {
+	f := &fault.Fault{
+		Kind: fault.UnknownOutcome, System: system, Final: true,
+		Message: fmt.Sprintf("still unknown: %s of %s, reference %s, transactionId %s", op.kind, op.amount, op.code, op.guard),
+	}
+	if cause != nil {
+		f.Code, f.Fields, f.HTTPStatus, f.RequestID = cause.Code, cause.Fields, cause.HTTPStatus, cause.RequestID
+	}
+	return f
+}
+
+// outOfBudget tells that this run of the activity has asked long enough. A run that had to wait for a worker has not asked yet.
+func (p *Payments) outOfBudget(ctx context.Context, stored journal.Operation) bool {
+	since := activity.GetInfo(ctx).ScheduledTime
+	if stored.FirstSentAt.After(since) {
+		since = stored.FirstSentAt
+	}
+	return p.Clock().Sub(since) >= p.Timing.Budget
 }
 
 // find searches for the operation's transaction among those that serve no other operation.
 func (p *Payments) find(ctx context.Context, op money, since time.Time) (cybersource.Outcome, bool, error) {
+	taken, undoneBefore, err := p.others(ctx, op)
+	if err != nil {
+		return cybersource.Outcome{}, false, err
+	}
 	var journalErr error
 	want := cybersource.Wanted{Kind: op.kind, Amount: op.amount, After: since, Related: op.related, Exclude: func(id string) bool {
 		owners, err := p.Journal.Operations().ByOutsideID(ctx, system, id)
 		journalErr = errors.Join(journalErr, err)
-		return len(owners) > 0
+		return taken[id] || len(owners) > 0
 	}}
 	for _, code := range append([]string{op.code}, op.codes...) {
-		outcome, found, err := p.Gateway.Find(ctx, cybersource.Query{Code: code, Since: since}, want)
-		if err = errors.Join(err, journalErr); err != nil || found {
-			return outcome, found, err
+		for {
+			outcome, found, err := p.Gateway.Find(ctx, cybersource.Query{Code: code, Since: since}, want)
+			if err = errors.Join(p.patient(err), journalErr); err != nil {
+				return outcome, false, err
+			}
+			if !found {
+				break
+			}
+			if !undoneBefore || !op.undoneSince(outcome.Result) {
+				return outcome, true, nil
+			}
+			taken[outcome.ID] = true // a former attempt's, whose id never arrived: our time-out form has undone it
 		}
 	}
 	return cybersource.Outcome{}, false, nil
+}
+
+// others gives the transactions that answered the order's other operations: refused ones own no id in the journal, and a declined
+// attempt has the same reference and amount as the next one. undone tells that a former attempt was sent and undone without its id.
+func (p *Payments) others(ctx context.Context, op money) (taken map[string]bool, undone bool, err error) {
+	operations, err := p.Journal.Operations().ByOrder(ctx, op.orderID)
+	if err != nil {
+		return nil, false, err
+	}
+	taken = map[string]bool{}
+	for _, other := range operations {
+		if other.System != system || other.Key == op.key || !other.State.Final() {
+			continue
+		}
+		undone = undone || other.State == journal.OperationAbsent && other.Sends > 0 && takesMoney(other.Effect)
+		var c concluded
+		if len(other.Outcome) == 0 || json.Unmarshal(other.Outcome, &c) != nil || c.Outcome == nil || c.Outcome.ID == "" {
+			continue
+		}
+		taken[c.Outcome.ID] = true
+	}
+	return taken, undone, nil
+}
+
+// patient gives a look-up that came before the gateway's records a pause.
+func (p *Payments) patient(err error) error {
+	if f := fault.As(err); f != nil && f.Kind == fault.Busy {
+		f.RetryAfter = max(f.RetryAfter, p.Timing.Lag, time.Second)
+	}
+	return err
 }
 
 // undoLost takes an operation back whose answer was lost and which may not be sent again: by the time-out reversal of an
 // authorization, the time-out void of what moves money. Either says that it is undone, or that it was never there.
 func (p *Payments) undoLost(ctx context.Context, op money, stored journal.Operation) (cybersource.Outcome, error) {
 	undo := money{
-		key: stored.Key + ":timeout", kind: cybersource.KindTimeoutReversal, orderID: op.orderID, code: op.code, guard: stored.Guard,
+		key: undoKey(stored.Key), kind: cybersource.KindTimeoutReversal, orderID: op.orderID, code: op.code, guard: stored.Guard,
 		effect: journal.EffectTimeoutReverse, amount: stored.Amount, hashOf: []any{stored.Key},
 	}
 	var err error
@@ -340,7 +478,7 @@ func (p *Payments) undoLost(ctx context.Context, op money, stored journal.Operat
 	if err != nil {
 		return cybersource.Outcome{}, err
 	}
-	if _, err := p.performTimeout(ctx, undo); err != nil {
+	if err := p.performTimeout(ctx, undo); err != nil {
 		return cybersource.Outcome{}, err
 	}
 	if err := p.Journal.AbsentPayment(ctx, stored.Key, journal.PaymentChange{}, nil); err != nil {
@@ -349,12 +487,36 @@ func (p *Payments) undoLost(ctx context.Context, op money, stored journal.Operat
 	return cybersource.Outcome{}, errAbsent
 }
 
-// performTimeout sends a time-out form. It may be sent as often as needed: a second one finds nothing left to undo. A refusal, after the
-// search has found nothing either, says that the original never arrived.
-func (p *Payments) performTimeout(ctx context.Context, op money) (undone bool, err error) {
+// undoKey is the key of the time-out form that undoes an operation.
+func undoKey(key string) string { return key + ":timeout" }
+
+// undoOf gives the time-out form of an operation, if one was begun and its own outcome is not known.
+func (p *Payments) undoOf(ctx context.Context, key string) (undo journal.Operation, open bool, err error) {
+	undo, err = p.Journal.Operations().Get(ctx, undoKey(key))
+	if errors.Is(err, journal.ErrNotFound) {
+		return undo, false, nil
+	}
+	return undo, err == nil && !undo.State.Final(), err
+}
+
+// endUndo closes a time-out form by what became of the operation it was to undo.
+func (p *Payments) endUndo(ctx context.Context, undo journal.Operation, undone bool) error {
+	if !undone {
+		return journalFault(p.Journal.AbsentPayment(ctx, undo.Key, journal.PaymentChange{}, nil))
+	}
+	stored, err := json.Marshal(concluded{Outcome: &cybersource.Outcome{Kind: cybersource.Kind(undo.Kind), Adopted: true}})
+	if err != nil {
+		return err
+	}
+	return journalFault(p.Journal.SucceedPayment(ctx, undo.Key, "", stored, journal.PaymentChange{}, nil))
+}
+
+// performTimeout sends a time-out form; nil tells that nothing is left of the original, or that it never arrived. The form may be sent as
+// often as needed. A refusal that does not say either leaves everything open: not voidable may mean that the money has gone.
+func (p *Payments) performTimeout(ctx context.Context, op money) error {
 	request, err := json.Marshal(op.request)
 	if err != nil {
-		return false, err
+		return err
 	}
 	ctx = outbound.WithOperation(ctx, op.key)
 	stored, fresh, err := p.Journal.BeginPayment(ctx, journal.Operation{
@@ -362,29 +524,53 @@ func (p *Payments) performTimeout(ctx context.Context, op money) (undone bool, e
 		InputHash: inputHash(op.hashOf...), Request: request,
 	}, op.effect)
 	if err != nil {
-		return false, journalFault(err)
+		return journalFault(err)
 	}
-	if stored.State.Final() {
-		return stored.State == journal.OperationSucceeded, nil
-	}
-	if !fresh {
+	switch {
+	case stored.State == journal.OperationAbsent:
+		return p.askLater(op, stored.Detail) // the original was seen alive
+	case stored.State.Final():
+		return nil
+	case !fresh:
 		if err := p.Journal.Operations().Resend(ctx, op.key); err != nil {
-			return false, journalFault(err)
+			return journalFault(err)
 		}
 	}
 	outcome, err := p.Gateway.Send(ctx, op.request)
-	if err == nil {
-		_, err = p.conclude(ctx, op, outcome)
-		return err == nil, err
-	}
 	f := fault.As(err)
-	if f == nil || f.Kind.Retryable() || f.Kind == fault.Credentials {
-		return false, p.noteFailure(ctx, op, stored, err)
+	switch {
+	case err == nil && (outcome.Result == cybersource.Reversed || outcome.Result == cybersource.Voided):
+		_, err = p.conclude(ctx, op, outcome)
+		return err
+	case err == nil:
+		return p.unknown(ctx, op, refusedDetail+outcome.Reason)
+	case f == nil || f.Kind.Retryable():
+		return p.noteFailure(ctx, op, stored, err)
+	case f.Code == cybersource.ReasonAuthAlreadyReversed:
+		return p.endUndo(ctx, stored, true)
+	case neverArrived(f):
+		if err := p.refuse(ctx, op, f); fault.As(err) != f {
+			return err
+		}
+		return nil
+	case f.Kind == fault.Credentials:
+		if err := p.unknown(ctx, op, f.Code); fault.As(err) == nil {
+			return err
+		}
+		return p.stillUnknown(op, f)
+	default:
+		return p.unknown(ctx, op, refusedDetail+f.Code)
 	}
-	if err := p.refuse(ctx, op, f); fault.As(err) != f {
-		return false, err
+}
+
+// neverArrived tells that the gateway knows no transaction of the time-out form's transactionId. It must have read the form: a 404 may come
+// from anything on the way.
+func neverArrived(f *fault.Fault) bool {
+	if f.HTTPStatus != http.StatusBadRequest {
+		return false
 	}
-	return false, nil
+	namesID := len(f.Fields) == 1 && f.Fields[0].Path == "clientReferenceInformation.transactionId"
+	return f.Kind == fault.NotFound || f.Kind == fault.Value && namesID
 }
 
 // progress is the line of the order's story that an outcome makes.

@@ -135,7 +135,7 @@ func (p *Payments) capturePayment(ctx context.Context, in CapturePaymentInput) (
 	if err != nil {
 		return Capture{}, &fault.Fault{Kind: fault.Value, System: system, Message: err.Error()}
 	}
-	outcome, err := p.perform(ctx, op)
+	outcome, err := p.follow(ctx, op, cybersource.Captured)
 	if err != nil {
 		return Capture{}, err
 	}
@@ -167,9 +167,9 @@ func (p *Payments) voidCapture(ctx context.Context, in UndoPaymentInput) (Undone
 	if err != nil {
 		return Undone{}, bug("%v", err)
 	}
-	_, err = p.perform(ctx, op)
-	if fault.Is(err, fault.Conflict) {
-		return Undone{Result: UndoTooLate, Payment: payment.Payment}, nil
+	_, err = p.follow(ctx, op, cybersource.Voided)
+	if f := fault.As(err); f != nil && f.Kind == fault.Conflict && f.System == system {
+		return Undone{Result: UndoTooLate, Payment: payment.Payment}, nil // the gateway's word, not our journal's
 	}
 	return p.undone(ctx, in.OrderID, err)
 }
@@ -191,8 +191,11 @@ func (p *Payments) RefundCapture(ctx context.Context, in UndoPaymentInput) (Undo
 func (p *Payments) refundCapture(ctx context.Context, in UndoPaymentInput) (Undone, error) {
 	key := orderKey(in.OrderID, "refund", in.Attempt)
 	amount, payment, err := p.refundable(ctx, in.OrderID, key)
-	if err != nil || amount.IsZero() {
-		return Undone{Result: UndoNothing, Payment: payment.Payment}, err
+	if err != nil {
+		return Undone{}, err
+	}
+	if amount.IsZero() {
+		return Undone{Result: UndoNothing, Payment: payment.Payment}, reservedRefund(payment)
 	}
 	op := money{
 		key: key, kind: cybersource.KindRefund, orderID: in.OrderID, code: followOnCode(in.OrderID, "F", key), guard: p.transactionID(key),
@@ -202,8 +205,19 @@ func (p *Payments) refundCapture(ctx context.Context, in UndoPaymentInput) (Undo
 	if err != nil {
 		return Undone{}, bug("%v", err)
 	}
-	_, err = p.perform(ctx, op)
+	_, err = p.follow(ctx, op, cybersource.Refunded)
 	return p.undone(ctx, in.OrderID, err)
+}
+
+// reservedRefund is the failure where money is left to pay back, but all of it is reserved by something whose end is not known.
+func reservedRefund(payment journal.Payment) error {
+	if !payment.Open || !payment.Captured.Sub(payment.Refunded).Sub(payment.ChargedBack).IsPositive() {
+		return nil
+	}
+	return &fault.Fault{
+		Kind: fault.UnknownOutcome, System: system, Final: true,
+		Message: "a former refund or void of this payment is not known to have ended: nothing can be paid back before",
+	}
 }
 
 // refundable is what is left to pay back; for an operation that was begun, what it is for.
@@ -250,7 +264,7 @@ func (p *Payments) reverseAuthorization(ctx context.Context, in UndoPaymentInput
 	if err != nil {
 		return Undone{}, bug("%v", err)
 	}
-	_, err = p.perform(ctx, op)
+	_, err = p.follow(ctx, op, cybersource.Reversed)
 	if f := fault.As(err); f != nil && f.Kind == fault.Conflict && f.Code == cybersource.ReasonAuthAlreadyReversed {
 		// The look-up has shown no reversal of ours: the bank or the gateway released the hold by itself.
 		err = p.Journal.ChangePayment(ctx, in.OrderID, journal.PaymentChange{HoldLapsed: true, Status: canonical.PaymentReversed}, nil)
@@ -307,11 +321,15 @@ func (p *Payments) settle(ctx context.Context, orderID string, stored journal.Op
 		op.codes = []string{orderID}
 	}
 	_, lost, err := p.lookUp(ctx, op, stored)
-	if fault.Is(err, fault.Conflict) {
-		return nil // refused for good: nothing moved
-	}
-	if err != nil || !lost {
+	if err != nil {
+		now, getErr := p.Journal.Operations().Get(ctx, stored.Key)
+		if getErr == nil && now.State.Final() {
+			return nil // refused for good: nothing moved
+		}
 		return err
+	}
+	if !lost {
+		return nil
 	}
 	_, err = p.undoLost(ctx, op, stored)
 	if errors.Is(err, errAbsent) {

@@ -64,6 +64,19 @@ func newDesk(ctx workflow.Context, d desk) (*desk, error) {
 	})
 }
 
+// ownDesk is the desk of a process that hears no cancel wish and writes no order status of its own.
+func ownDesk(ctx workflow.Context, orderID string) (*desk, error) {
+	return newDesk(ctx, desk{
+		orderID:     orderID,
+		interrupted: func() *undoWish { return nil },
+		changed: func(ctx workflow.Context, needs bool, sentence string) {
+			workflow.SetCurrentDetails(ctx, sentence)
+			_ = workflow.UpsertTypedSearchAttributes(ctx, SearchNeedsAttention.ValueSet(needs))
+		},
+		mark: func() activities.Mark { return activities.Mark{} },
+	})
+}
+
 func (d *desk) validate(r Resolution) error {
 	if earlier, done := d.resolved[r.ID]; done {
 		return refuse(RefusedTooLate, fmt.Sprintf("already resolved with %q by %s", earlier.Kind, earlier.Actor))
@@ -117,7 +130,8 @@ func (d *desk) try(ctx workflow.Context, s step, forward func(ctx workflow.Conte
 func (d *desk) park(ctx workflow.Context, s step, cause error) *undoWish {
 	d.occurrences[s.name]++
 	info := workflow.GetInfo(ctx)
-	id := AttentionID(info.WorkflowExecution.ID, info.WorkflowExecution.RunID, s.name, d.occurrences[s.name])
+	// The original run's ID stays the same after a reset, as the recorded answers to this step do.
+	id := AttentionID(info.WorkflowExecution.ID, info.OriginalRunID, s.name, d.occurrences[s.name])
 	item := &parkedStep{actions: s.actions}
 	d.parked[id] = item
 

@@ -17,15 +17,7 @@ var callbackWork *activities.Callbacks
 // Callback delivers one signed message to the shop, for days if it must; what can't be delivered then waits for a person. The shop
 // may get a message twice (the same ID), never none.
 func Callback(ctx workflow.Context, task CallbackTask) error {
-	d, err := newDesk(ctx, desk{
-		orderID:     task.Message.OrderID,
-		interrupted: func() *undoWish { return nil },
-		changed: func(ctx workflow.Context, needs bool, sentence string) {
-			workflow.SetCurrentDetails(ctx, sentence)
-			_ = workflow.UpsertTypedSearchAttributes(ctx, SearchNeedsAttention.ValueSet(needs))
-		},
-		mark: func() activities.Mark { return activities.Mark{} },
-	})
+	d, err := ownDesk(ctx, task.Message.OrderID)
 	if err != nil {
 		return err
 	}

@@ -61,15 +61,7 @@ func (r *review) setup(ctx workflow.Context) error {
 	now := workflow.Now(ctx)
 	r.view = ReviewView{OrderID: r.in.OrderID, Since: now, Deadline: now.Add(r.in.Deadline)}
 	var err error
-	r.desk, err = newDesk(ctx, desk{
-		orderID:     r.in.OrderID,
-		interrupted: func() *undoWish { return nil },
-		changed: func(ctx workflow.Context, needs bool, sentence string) {
-			workflow.SetCurrentDetails(ctx, sentence)
-			_ = workflow.UpsertTypedSearchAttributes(ctx, SearchNeedsAttention.ValueSet(needs))
-		},
-		mark: func() activities.Mark { return activities.Mark{} },
-	})
+	r.desk, err = ownDesk(ctx, r.in.OrderID)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,213 @@
+package e2e
+
+import (
+	"context"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/api/enums/v1"
+	failurepb "go.temporal.io/api/failure/v1"
+	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/api/proxy"
+	"go.temporal.io/api/temporalproto"
+	"go.temporal.io/sdk/converter"
+
+	"github.com/tenderline/tenderline/dev/internal/stack"
+	"github.com/tenderline/tenderline/dev/internal/world"
+	"github.com/tenderline/tenderline/internal/engine"
+	"github.com/tenderline/tenderline/workflows"
+)
+
+var record = flag.Bool("record", false, "write the histories of every end to workflows/testdata/replay, from released code only")
+
+const replayDir = "../../workflows/testdata/replay"
+
+// recording is an end whose histories are kept for replay.
+type recording struct {
+	name    string
+	buy     buy
+	play    func(t *testing.T, r *rig, id string)
+	end     string
+	reviews bool // it has a fraud review
+	tells   string
+	fault   *world.Fault // of the ERP
+}
+
+func recordings() []recording {
+	decide := func(decision string) func(*testing.T, *rig, string) {
+		return func(t *testing.T, r *rig, id string) {
+			t.Helper()
+			r.inReview(t, id)
+			r.decide(t, id, decision)
+		}
+	}
+	return []recording{
+		{name: "confirmed_sale", end: "confirmed", tells: "order.confirmed"},
+		{name: "confirmed_auth_capture", buy: buy{capture: "after_authorization"}, end: "confirmed"},
+		{name: "declined", buy: buy{scenario: "decline", channel: "once"}, end: "declined", tells: "order.declined"},
+		{name: "second_card", buy: buy{scenario: "decline"}, end: "confirmed", play: func(t *testing.T, r *rig, id string) {
+			t.Helper()
+			r.await(t, id, func(v world.OrderView) bool { return v.Status == "awaiting_payment" })
+			token, err := r.Token(t.Context(), "approve")
+			require.NoError(t, err)
+			require.NoError(t, r.Pay(t.Context(), id, token))
+		}},
+		{name: "review_accepted", buy: buy{scenario: "review"}, end: "confirmed", reviews: true, play: decide("accept"), tells: "order.held"},
+		{name: "review_rejected", buy: buy{scenario: "review"}, end: "rejected", reviews: true, play: decide("reject"), tells: "order.rejected"},
+		{name: "review_decided_at_gateway", buy: buy{scenario: "review"}, end: "confirmed", reviews: true, play: func(t *testing.T, r *rig, id string) {
+			t.Helper()
+			r.inReview(t, id)
+			r.post(t, r.Gateway+"/_sandbox/review", map[string]any{"reference": id, "decision": "ACCEPT", "actionList": []string{"CAPTURE"}})
+		}},
+		{name: "cancelled", buy: buy{scenario: "review"}, end: "cancelled", reviews: true, tells: "order.cancelled", play: func(t *testing.T, r *rig, id string) {
+			t.Helper()
+			r.inReview(t, id)
+			require.NoError(t, r.Cancel(t.Context(), id))
+		}},
+		{name: "risk_declined", buy: buy{scenario: "risk_decline"}, end: "rejected"},
+		{name: "compensated_before_invoice", buy: buy{sku: "FAILINV", channel: "undo"}, end: "compensated", tells: "order.compensated"},
+		{name: "compensated_after_invoice", buy: buy{sku: "FAILPAY", channel: "undo"}, end: "compensated"},
+		{name: "parked_and_retried", end: "confirmed", fault: &world.Fault{
+			Route: "POST /APIServices/SalesOrderService/AddSalesOrder", Mode: "status", Status: 422, Reason: "BUSINESS_RULE", Times: 1,
+		}, play: retried},
+		{name: "parked_and_compensated", buy: buy{sku: "FAIL422"}, end: "compensated", play: func(t *testing.T, r *rig, id string) {
+			t.Helper()
+			for _, answer := range []string{"retry", "compensate"} {
+				r.await(t, id, func(v world.OrderView) bool { return v.NeedsAttention })
+				parked, err := r.Parked(t.Context(), id)
+				require.NoError(t, err)
+				require.Len(t, parked, 1)
+				require.NoError(t, r.Resolve(t.Context(), parked[0].ID, answer))
+				require.Eventually(t, func() bool {
+					now, err := r.Parked(t.Context(), id)
+					return err == nil && (len(now) == 0 || now[0].ID != parked[0].ID)
+				}, patience, 20*time.Millisecond)
+			}
+		}},
+		{name: "parked_until_deadline", buy: buy{sku: "FAIL422", channel: "short"}, end: "compensated", play: func(t *testing.T, r *rig, id string) {
+			t.Helper()
+			r.await(t, id, world.OrderView.Final)
+		}},
+		{name: "out_of_stock", buy: buy{sku: "OUT0"}, end: "rejected"},
+		{name: "lost_authorization", buy: buy{}, end: "confirmed"},
+	}
+}
+
+// TestRecordHistories plays every end and reads its histories. With -record they become the fixtures of the replay test in workflows;
+// without, it shows that the recorder still works.
+func TestRecordHistories(t *testing.T) {
+	t.Parallel()
+	r := start(t, stack.Options{Env: map[string]string{
+		"TENDERLINE_CHANNELS": `{"*":{},"undo":{"policy":{"onErpFailure":"compensate"}},"short":{"policy":{"parkDeadline":"1s"}},"once":{"policy":{"paymentTries":1}}}`,
+	}})
+	for _, recorded := range recordings() {
+		t.Run(recorded.name, func(t *testing.T) {
+			id := r.id()
+			if recorded.name == "lost_authorization" {
+				require.NoError(t, r.Break(t.Context(), r.Gateway, world.Fault{Route: payRoute, Mode: "drop_after", Times: 1}))
+			}
+			if recorded.fault != nil {
+				require.NoError(t, r.Break(t.Context(), r.ERP, *recorded.fault))
+			}
+			r.submit(t, r.order(t, id, recorded.buy))
+			if recorded.play != nil {
+				recorded.play(t, r, id)
+			}
+			r.ended(t, id, recorded.end)
+			r.keepHistory(t, workflows.OrderWorkflowID(id), "OrderToCash_"+recorded.name)
+			if recorded.reviews {
+				r.keepHistory(t, workflows.FraudReviewWorkflowID(id), "FraudReview_"+recorded.name)
+			}
+			if recorded.tells != "" {
+				event := workflows.CallbackEvent(recorded.tells)
+				r.keepHistory(t, workflows.CallbackWorkflowID(id, event, 1), "Callback_"+strings.ReplaceAll(recorded.tells, ".", "_"))
+			}
+		})
+	}
+}
+
+// keepHistory waits for a run's end and writes its history, opened, to a file that replays without keys.
+func (r *rig) keepHistory(t *testing.T, workflowID, name string) {
+	t.Helper()
+	connection, err := r.stack.App.Temporal(t.Context())
+	require.NoError(t, err)
+	bounded, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	require.NoError(t, connection.GetWorkflow(bounded, workflowID, "").Get(bounded, nil))
+	history := &historypb.History{}
+	events := connection.GetWorkflowHistory(bounded, workflowID, "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		event, err := events.Next()
+		require.NoError(t, err)
+		history.Events = append(history.Events, event)
+	}
+	r.open(t, history)
+	text, err := temporalproto.CustomJSONMarshalOptions{Indent: " "}.Marshal(history)
+	require.NoError(t, err)
+	require.NotContains(t, string(text), "binary/encrypted", "a sealed payload was left")
+	if !*record {
+		return
+	}
+	require.NoError(t, os.MkdirAll(replayDir, 0o755))                                                   //nolint:gosec // part of the sources
+	require.NoError(t, os.WriteFile(filepath.Join(replayDir, name+".json"), append(text, '\n'), 0o644)) //nolint:gosec // part of the sources
+}
+
+// open makes a history readable: payloads and failures in the clear, no name of the machine it was made on.
+func (r *rig) open(t *testing.T, history *historypb.History) {
+	t.Helper()
+	ring, err := r.stack.App.Keyring()
+	require.NoError(t, err)
+	codec := engine.Codec(ring)
+	clear := converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), codec)
+	require.NoError(t, proxy.VisitFailures(t.Context(), history, proxy.VisitFailuresOptions{
+		Visitor: func(_ *proxy.VisitFailuresContext, failure *failurepb.Failure) error {
+			converter.DecodeCommonFailureAttributes(clear, failure)
+			failure.StackTrace = ""
+			return nil
+		},
+	}))
+	require.NoError(t, proxy.VisitPayloads(t.Context(), history, proxy.VisitPayloadsOptions{
+		SkipSearchAttributes: true,
+		Visitor: func(_ *proxy.VisitPayloadsContext, payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
+			return codec.Decode(payloads)
+		},
+	}))
+	for _, event := range history.GetEvents() {
+		anonymize(event)
+	}
+}
+
+// anonymize takes the worker's process and host out of an event.
+func anonymize(event *historypb.HistoryEvent) {
+	const somebody = "recorder"
+	switch a := event.GetAttributes().(type) {
+	case *historypb.HistoryEvent_WorkflowExecutionStartedEventAttributes:
+		a.WorkflowExecutionStartedEventAttributes.Identity = somebody
+	case *historypb.HistoryEvent_WorkflowTaskScheduledEventAttributes:
+		if queue := a.WorkflowTaskScheduledEventAttributes.GetTaskQueue(); queue.GetKind() == enums.TASK_QUEUE_KIND_STICKY {
+			queue.Name = somebody
+		}
+	case *historypb.HistoryEvent_WorkflowTaskStartedEventAttributes:
+		a.WorkflowTaskStartedEventAttributes.Identity = somebody
+	case *historypb.HistoryEvent_WorkflowTaskCompletedEventAttributes:
+		a.WorkflowTaskCompletedEventAttributes.Identity = somebody
+	case *historypb.HistoryEvent_WorkflowTaskFailedEventAttributes:
+		a.WorkflowTaskFailedEventAttributes.Identity = somebody
+	case *historypb.HistoryEvent_ActivityTaskStartedEventAttributes:
+		a.ActivityTaskStartedEventAttributes.Identity = somebody
+	case *historypb.HistoryEvent_ActivityTaskCompletedEventAttributes:
+		a.ActivityTaskCompletedEventAttributes.Identity = somebody
+	case *historypb.HistoryEvent_ActivityTaskFailedEventAttributes:
+		a.ActivityTaskFailedEventAttributes.Identity = somebody
+	case *historypb.HistoryEvent_WorkflowExecutionSignaledEventAttributes:
+		a.WorkflowExecutionSignaledEventAttributes.Identity = somebody
+	case *historypb.HistoryEvent_WorkflowExecutionUpdateAcceptedEventAttributes:
+		a.WorkflowExecutionUpdateAcceptedEventAttributes.GetAcceptedRequest().GetMeta().Identity = somebody
+	}
+}

@@ -29,10 +29,19 @@ func (p *Payments) decideCase(ctx context.Context, in DecideCaseInput) (CaseDeci
 		if err := p.proven(ctx, in); err != nil {
 			return CaseDecision{}, err
 		}
-	} else if err := p.takeVerdict(ctx, in); err != nil {
+		return p.afterVerdict(ctx, in, in.Decision)
+	}
+	refused, err := p.takeVerdict(ctx, in)
+	if err != nil {
 		return CaseDecision{}, err
 	}
-	return p.afterVerdict(ctx, in)
+	standing := in.Decision
+	if refused {
+		if standing, err = p.standingVerdict(ctx, in); err != nil {
+			return CaseDecision{}, err
+		}
+	}
+	return p.afterVerdict(ctx, in, standing)
 }
 
 // proven checks that the verified webhook inbox holds the event by which the gateway is said to have decided.
@@ -49,16 +58,16 @@ func (p *Payments) proven(ctx context.Context, in DecideCaseInput) error {
 
 // takeVerdict takes the case action. It moves no money, and a second one changes nothing, so that a lost answer is simply asked again;
 // a case that is decided already refuses it, and the look-up afterwards tells what holds.
-func (p *Payments) takeVerdict(ctx context.Context, in DecideCaseInput) error {
+func (p *Payments) takeVerdict(ctx context.Context, in DecideCaseInput) (refused bool, err error) {
 	key := OperationKey("fraud-review", in.OrderID, "case", in.Attempt)
 	ctx = outbound.WithOperation(ctx, key)
 	request, err := cybersource.CaseActionRequest(in.PaymentID, in.Decision, caseComment(in))
 	if err != nil {
-		return bug("%v", err)
+		return false, bug("%v", err)
 	}
 	bytes, err := json.Marshal(request)
 	if err != nil {
-		return err
+		return false, err
 	}
 	operations := p.Journal.Operations()
 	stored, fresh, err := operations.Begin(ctx, journal.Operation{
@@ -66,33 +75,72 @@ func (p *Payments) takeVerdict(ctx context.Context, in DecideCaseInput) error {
 		InputHash: inputHash(in.PaymentID, in.Decision), Request: bytes,
 	})
 	if err != nil {
-		return journalFault(err)
+		return false, journalFault(err)
 	}
 	if stored.State.Final() {
-		return nil
+		return stored.State == journal.OperationRefused, nil
 	}
 	if !fresh {
 		if err := operations.Resend(ctx, key); err != nil {
-			return journalFault(err)
+			return false, journalFault(err)
 		}
 	}
 	outcome, err := p.Gateway.Send(ctx, request)
 	if err == nil {
 		answer, err := json.Marshal(outcome)
 		if err != nil {
-			return err
+			return false, err
 		}
-		return journalFault(operations.Succeed(ctx, key, "", answer))
+		return false, journalFault(operations.Succeed(ctx, key, "", answer))
 	}
-	f := fault.As(err)
-	if f != nil && (f.Kind == fault.Conflict || f.Kind == fault.Value) {
+	return p.notedVerdict(ctx, key, err)
+}
+
+// notedVerdict writes down why a case action has failed. Only the case's own state is a final no; a key that is not accepted says nothing of
+// the case, which must never count as decided then.
+func (p *Payments) notedVerdict(ctx context.Context, key string, failure error) (refused bool, err error) {
+	operations := p.Journal.Operations()
+	f := fault.As(failure)
+	switch {
+	case f != nil && (f.Kind == fault.Conflict || f.Kind == fault.Value):
 		refusal, err := encodeRefusal(f)
 		if err != nil {
-			return err
+			return false, err
 		}
-		return journalFault(operations.Refuse(ctx, key, refusal))
+		return true, journalFault(operations.Refuse(ctx, key, refusal))
+	case f != nil && !f.Kind.Retryable():
+		if err := operations.Unknown(ctx, key, f.Code); err != nil {
+			return false, err
+		}
+		return false, f
+	default:
+		return false, notedErp(ctx, operations, key, failure)
 	}
-	return notedErp(ctx, operations, key, err)
+}
+
+// CodeCaseOpen marks a case that the gateway neither decides as asked nor has decided.
+const CodeCaseOpen = "CASE_OPEN"
+
+// standingVerdict reads from the payment's record how a case was decided that does not take our verdict. A record that is not there, or
+// whose status tells nothing, leaves ours standing: the money's own state is asked for next.
+func (p *Payments) standingVerdict(ctx context.Context, in DecideCaseInput) (canonical.FraudDecision, error) {
+	since := p.Clock().AddDate(0, 0, -longestReview)
+	outcome, found, err := p.Gateway.Find(ctx, cybersource.Query{Code: in.OrderID, Since: since}, cybersource.Wanted{
+		Kind: cybersource.KindSale, Amount: in.Amount, After: since, Exclude: func(id string) bool { return id != in.PaymentID },
+	})
+	if err != nil || !found {
+		return in.Decision, p.patient(err)
+	}
+	switch outcome.Status {
+	case "AUTHORIZED_PENDING_REVIEW", "PENDING_REVIEW":
+		return "", &fault.Fault{Kind: fault.Conflict, System: system, Code: CodeCaseOpen, Message: "the gateway does not take the decision, and the case is still open"}
+	case "AUTHORIZED_RISK_DECLINED", "REJECTED", "REVERSED":
+		return canonical.FraudReject, nil
+	case "AUTHORIZED", "ACCEPTED", "PENDING", "TRANSMITTED", "BATCHED":
+		return canonical.FraudAccept, nil
+	default:
+		return in.Decision, nil
+	}
 }
 
 // caseComment is what Decision Manager keeps of who decided.
@@ -105,7 +153,7 @@ func caseComment(in DecideCaseInput) string {
 
 // afterVerdict ends the review in the journal and adopts what a reviewer did with the money. The gateway's state wins over the verdict:
 // money that a reviewer has reversed can't be captured, and money that was captured is not reversed.
-func (p *Payments) afterVerdict(ctx context.Context, in DecideCaseInput) (CaseDecision, error) {
+func (p *Payments) afterVerdict(ctx context.Context, in DecideCaseInput, standing canonical.FraudDecision) (CaseDecision, error) {
 	payment, err := p.Journal.Payment(ctx, in.OrderID)
 	if err != nil {
 		return CaseDecision{}, err
@@ -127,7 +175,7 @@ func (p *Payments) afterVerdict(ctx context.Context, in DecideCaseInput) (CaseDe
 			return CaseDecision{}, err
 		}
 	}
-	held := CaseDecision{Decision: in.Decision}
+	held := CaseDecision{Decision: standing}
 	for _, done := range []struct {
 		kind    cybersource.Kind
 		effect  journal.Effect

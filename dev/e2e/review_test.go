@@ -91,3 +91,26 @@ func timeline(view world.OrderView) []string {
 	}
 	return lines
 }
+
+// TestHeldBeforeTheAuthorization: the bank was never asked; once accepted it is, without another screening, and once only.
+func TestHeldBeforeTheAuthorization(t *testing.T) {
+	t.Parallel()
+	r := start(t, stack.Options{})
+	tests := map[string]struct {
+		end   string
+		kinds map[string]int
+	}{
+		"accept": {"confirmed", map[string]int{"auth": 2, "capture": 1}},
+		"reject": {"rejected", map[string]int{"auth": 1}},
+	}
+	for decision, test := range tests {
+		t.Run(decision, func(t *testing.T) {
+			id := r.id()
+			r.submit(t, r.order(t, id, buy{scenario: "review_preauth"}))
+			r.inReview(t, id)
+			r.decide(t, id, decision)
+			r.ended(t, id, test.end)
+			require.Equal(t, test.kinds, r.kinds(t, id))
+		})
+	}
+}

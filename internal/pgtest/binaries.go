@@ -2,6 +2,7 @@ package pgtest
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -62,7 +63,9 @@ var versionText = regexp.MustCompile(`\(PostgreSQL\) (\d+)`)
 
 // majorVersion asks the program itself, which also shows that it runs; 0 where it doesn't.
 func majorVersion(program string) int {
-	out, err := exec.Command(program, "--version").Output()
+	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, program, "--version").Output()
 	if err != nil {
 		return 0
 	}

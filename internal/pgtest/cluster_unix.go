@@ -58,7 +58,9 @@ func startCluster() (base string, err error) {
 			return "", err
 		}
 	}
-	initdb := exec.Command(programs.initdb, "-D", filepath.Join(dir, "data"),
+	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	defer cancel()
+	initdb := exec.CommandContext(ctx, programs.initdb, "-D", filepath.Join(dir, "data"), //nolint:gosec // found by findBinaries
 		"-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync", "--no-instructions")
 	initdb.Dir, initdb.SysProcAttr = dir, &syscall.SysProcAttr{Credential: owner}
 	if out, err := initdb.CombinedOutput(); err != nil {
@@ -73,6 +75,7 @@ func startCluster() (base string, err error) {
 // keep starts the keeper. Its life line is the pipe to its standard input, whose other end stays open in this process and
 // in no child of it. It has a session of its own, so that Ctrl-C reaches the tests but leaves it to clean up.
 func keep(postgres, dir string, owner *syscall.Credential) error {
+	//nolint:gosec,noctx // the keeper is a constant, and outlives this process
 	sh := exec.Command("/bin/sh", "-c", keeper, "pgtest", postgres, dir)
 	sh.Dir, sh.SysProcAttr = dir, &syscall.SysProcAttr{Credential: owner, Setsid: true}
 	if _, err := sh.StdinPipe(); err != nil {

@@ -30,7 +30,7 @@ import (
 // serverEnv names an existing server to use.
 const serverEnv = "TENDERLINE_TEST_POSTGRES"
 
-// callTimeout bounds each statement on the cluster; the slowest, a database copy, takes some 50 ms.
+// callTimeout bounds each statement on the cluster (the slowest, a database copy, takes some 50 ms) and each program but the server.
 const callTimeout = time.Minute
 
 // ErrNoBinaries says that this machine has no PostgreSQL server to run.

@@ -144,7 +144,7 @@ func (s *Server) clerkShipment(c *change, in *clerkShipmentInput) (int, any, *pr
 	if p != nil || !in.Invoice {
 		return status, answer, p
 	}
-	shipped := answer.(shipmentAnswer).shipment
+	shipped := answer.(shipmentAnswer).shipment //nolint:errcheck // what addShipment answers
 	if !shipped.Partial {
 		invoice := &invoiceInput{SalesOrder: shipped.SalesOrder, InvoiceDate: shipped.ShippedDate}
 		if _, _, p := s.addARInvoice(c, invoice); p != nil {
@@ -238,7 +238,7 @@ func (s *Server) setCustomer(c *change, in *clerkCustomerInput) (int, any, *prob
 	if p != nil {
 		return 0, nil, p
 	}
-	row := s.state.customers.get(answer.(customerAnswer).CustomerCode)
+	row := s.state.customers.get(answer.(customerAnswer).CustomerCode) //nolint:errcheck // what addCustomer answers
 	if in.OnHold != nil {
 		row.OnHold = *in.OnHold
 	}

@@ -44,7 +44,7 @@ func (m *tokenMint) sum(raw []byte) []byte {
 }
 
 type tokenInput struct {
-	GrantType, ClientId, ClientSecret, CompanyId string //nolint:revive,staticcheck // names of the facade
+	GrantType, ClientId, ClientSecret, CompanyId string
 }
 
 func (s *Server) token(w http.ResponseWriter, r *http.Request) {

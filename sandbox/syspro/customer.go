@@ -60,8 +60,8 @@ type customer struct {
 	CreditCheckFlag    string // T terms, L limit, B both, N none, "" company default (none)
 	CreditStatus       string // 0 current, 1..6 overdue, 9 held by hand
 	OnHold             bool
-	ExternalId         string //nolint:revive,staticcheck // name of the facade
-	CybersourceTokenId string //nolint:revive,staticcheck // name of the facade
+	ExternalId         string
+	CybersourceTokenId string
 	HasTransactions    bool   // its currency can't change any more
 	CurrentBalance     number // open invoices less open credit memos less unapplied cash
 	OpenOrderValue     number // orders that are neither invoiced nor cancelled
@@ -118,8 +118,8 @@ type customerInput struct {
 	TaxExemptNumber    *string
 	CreditLimit        *numeric
 	CreditCheckFlag    *string
-	ExternalId         *string //nolint:revive,staticcheck // name of the facade
-	CybersourceTokenId *string //nolint:revive,staticcheck // name of the facade
+	ExternalId         *string
+	CybersourceTokenId *string
 }
 
 func (in *customerInput) check() (limit decimal.Decimal, p *problem) {
@@ -145,7 +145,7 @@ func (in *customerInput) check() (limit decimal.Decimal, p *problem) {
 		c.add(codeMissing, "Name", "Name can't be empty")
 	}
 	if in.Currency != nil {
-		c.currency("Currency", *in.Currency)
+		c.currency(*in.Currency)
 	}
 	c.oneOf("TaxStatus", value(in.TaxStatus), "E", "N", "O")
 	c.oneOf("CreditCheckFlag", value(in.CreditCheckFlag), "T", "L", "B", "N")
@@ -170,7 +170,7 @@ func (in *customerInput) check() (limit decimal.Decimal, p *problem) {
 type customerAnswer struct {
 	success
 	CustomerCode string
-	ExternalId   string //nolint:revive,staticcheck // name of the facade
+	ExternalId   string
 	Action       string
 }
 

@@ -51,7 +51,10 @@ type company struct {
 
 const testKey = "test-key"
 
-func newCompany(t testing.TB) *company { return openCompany(t, "", newClock()) }
+func newCompany(t testing.TB) *company {
+	t.Helper()
+	return openCompany(t, "", newClock())
+}
 
 func openCompany(t testing.TB, dir string, clock *clock) *company {
 	t.Helper()

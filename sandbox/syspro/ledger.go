@@ -258,7 +258,7 @@ type journalInput struct {
 	Source                                                                   journalSource
 }
 
-type journalSource struct{ System, BatchId, SettlementDate string } //nolint:revive,staticcheck // names of the facade
+type journalSource struct{ System, BatchId, SettlementDate string }
 
 type journalLine struct {
 	AccountCode string
@@ -296,7 +296,7 @@ func (in *journalInput) check() (*journal, []postingLine, *problem) {
 	c.required("Reference", in.Reference, 30)
 	c.date("JournalDate", in.JournalDate)
 	c.oneOf("PostingPeriod", in.PostingPeriod, "C", "P", "B")
-	c.currency("Currency", in.Currency)
+	c.currency(in.Currency)
 	c.text("Description", in.Description, 100)
 	c.text("SourceCode", in.SourceCode, 10)
 	c.text("Source.System", in.Source.System, 50)
@@ -419,7 +419,7 @@ func (in *apInvoiceInput) check() (*apInvoice, *problem) {
 	c.oneOf("PostingPeriod", in.PostingPeriod, "C", "P", "B")
 	c.date("InvoiceDate", in.InvoiceDate)
 	c.optionalDate("DueDate", in.DueDate)
-	c.currency("Currency", in.Currency)
+	c.currency(in.Currency)
 	c.text("Reference", in.Reference, 30)
 	a := &apInvoice{
 		SupplierCode: strings.TrimSpace(in.SupplierCode), InvoiceNumber: strings.TrimSpace(in.InvoiceNumber), TransactionCode: in.TransactionCode,

@@ -147,23 +147,21 @@ func (c *checks) positive(field string, n numeric, code string) decimal.Decimal 
 }
 
 // date checks a required business date.
-func (c *checks) date(field, value string) time.Time {
+func (c *checks) date(field, value string) {
 	if value == "" {
 		c.add(codeMissing, field, "%s is required", field)
-		return time.Time{}
+		return
 	}
-	return c.optionalDate(field, value)
+	c.optionalDate(field, value)
 }
 
-func (c *checks) optionalDate(field, value string) time.Time {
+func (c *checks) optionalDate(field, value string) {
 	if value == "" {
-		return time.Time{}
+		return
 	}
-	day, err := time.Parse(time.DateOnly, value)
-	if err != nil {
+	if _, err := time.Parse(time.DateOnly, value); err != nil {
 		c.add(codeInvalid, field, "%s is not a date (YYYY-MM-DD)", field)
 	}
-	return day
 }
 
 func (c *checks) timestamp(field, value string) {
@@ -175,14 +173,14 @@ func (c *checks) timestamp(field, value string) {
 	}
 }
 
-// currency checks a required ISO 4217 code.
-func (c *checks) currency(field, code string) {
+// currency checks the field Currency, a required ISO 4217 code.
+func (c *checks) currency(code string) {
 	if code == "" {
-		c.add(codeMissing, field, "%s is required", field)
+		c.add(codeMissing, "Currency", "Currency is required")
 		return
 	}
 	if !validCurrency(code) {
-		c.add(codeInvalid, field, "%s is not an ISO 4217 code", field)
+		c.add(codeInvalid, "Currency", "Currency is not an ISO 4217 code")
 	}
 }
 

@@ -112,14 +112,14 @@ const (
 
 type paymentTags struct {
 	Processor             string `json:",omitempty"`
-	TransactionId         string `json:",omitempty"` //nolint:revive,staticcheck // name of the facade
+	TransactionId         string `json:",omitempty"`
 	MerchantReferenceCode string `json:",omitempty"`
-	ReconciliationId      string `json:",omitempty"` //nolint:revive,staticcheck // name of the facade
+	ReconciliationId      string `json:",omitempty"`
 	AuthorizationCode     string `json:",omitempty"`
 	PaymentMethodCode     string `json:",omitempty"`
 	PaymentStatus         string `json:",omitempty"`
 	Currency              string `json:",omitempty"`
-	TokenId               string `json:",omitempty"` //nolint:revive,staticcheck // name of the facade
+	TokenId               string `json:",omitempty"`
 	CardLast4             string `json:",omitempty"`
 	CapturedAt            string `json:",omitempty"`
 }
@@ -136,24 +136,25 @@ type orderPayment struct {
 	AmountCaptured   *number `json:",omitempty"`
 }
 
-func (c *checks) payment(field string, in *paymentInput) {
+// payment checks the field Payment.
+func (c *checks) payment(in *paymentInput) {
 	for _, f := range []struct{ name, value string }{
 		{"Processor", in.Processor}, {"TransactionId", in.TransactionId}, {"MerchantReferenceCode", in.MerchantReferenceCode},
 		{"ReconciliationId", in.ReconciliationId}, {"AuthorizationCode", in.AuthorizationCode},
 		{"PaymentMethodCode", in.PaymentMethodCode}, {"TokenId", in.TokenId},
 	} {
-		c.text(field+"."+f.name, f.value, 100)
+		c.text("Payment."+f.name, f.value, 100)
 	}
-	c.oneOf(field+".PaymentStatus", in.PaymentStatus, paymentStatuses[:]...)
+	c.oneOf("Payment.PaymentStatus", in.PaymentStatus, paymentStatuses[:]...)
 	if last4 := in.CardLast4; last4 != "" && (len(last4) != 4 || strings.Trim(last4, "0123456789") != "") {
-		c.add(codeInvalid, field+".CardLast4", "CardLast4 takes four digits")
+		c.add(codeInvalid, "Payment.CardLast4", "CardLast4 takes four digits")
 	}
 	if in.Currency != "" && !validCurrency(in.Currency) {
-		c.add(codeInvalid, field+".Currency", "Currency is not an ISO 4217 code")
+		c.add(codeInvalid, "Payment.Currency", "Currency is not an ISO 4217 code")
 	}
-	c.timestamp(field+".CapturedAt", in.CapturedAt)
-	c.amount(field+".AmountAuthorized", in.AmountAuthorized, in.Currency)
-	c.amount(field+".AmountCaptured", in.AmountCaptured, in.Currency)
+	c.timestamp("Payment.CapturedAt", in.CapturedAt)
+	c.amount("Payment.AmountAuthorized", in.AmountAuthorized, in.Currency)
+	c.amount("Payment.AmountCaptured", in.AmountCaptured, in.Currency)
 }
 
 // merge takes what the request gives, and tells whether anything is new.
@@ -351,7 +352,7 @@ func (in *orderInput) check() (*order, *problem) {
 	c.required("CustomerCode", in.CustomerCode, 15)
 	c.date("OrderDate", in.OrderDate)
 	c.optionalDate("RequestedShipDate", in.RequestedShipDate)
-	c.currency("Currency", in.Currency)
+	c.currency(in.Currency)
 	status := namedStatus(in.OrderStatus)
 	c.oneOf("OrderStatus", status, statusOpen, statusReady, statusSuspense)
 	c.text("Branch", in.Branch, 10)
@@ -362,7 +363,7 @@ func (in *orderInput) check() (*order, *problem) {
 	c.address("ShipToAddress", in.ShipToAddress)
 	c.address("BillToAddress", in.BillToAddress)
 	if in.Payment != nil {
-		c.payment("Payment", in.Payment)
+		c.payment(in.Payment)
 	}
 	for i, comment := range in.Comments {
 		c.text(fmt.Sprintf("Comments[%d]", i), comment, 100)

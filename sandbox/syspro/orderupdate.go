@@ -60,7 +60,7 @@ func (in *updateInput) check() *problem {
 			c.add(codeMissing, "Payment", "Payment is required")
 			break
 		}
-		c.payment("Payment", in.Payment)
+		c.payment(in.Payment)
 	case "SetAddress":
 		if in.ShipToAddress == nil {
 			c.add(codeMissing, "ShipToAddress", "ShipToAddress is required")

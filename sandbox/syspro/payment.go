@@ -42,7 +42,7 @@ type payment struct {
 	UnappliedDocument string
 	BankChargeAmount  number
 	Narration         string
-	TransactionId     string //nolint:revive,staticcheck // name of the facade
+	TransactionId     string
 	SourceReference   string
 	Reversed          bool
 	AppliedBy         []string `json:",omitempty"` // Apply payments that used this one's unapplied money
@@ -65,7 +65,7 @@ func (a allocationInput) number() string {
 
 type arPaymentInput struct {
 	PaymentReference, CustomerCode, PaymentDate, Currency, BankCode, PaymentMethodCode, PaymentType string
-	Narration, TransactionId, SourceReference, PostingPeriod                                        string //nolint:revive,staticcheck // names of the facade
+	Narration, TransactionId, SourceReference, PostingPeriod                                        string
 	Amount, UnappliedAmount, BankChargeAmount                                                       numeric
 	Allocations                                                                                     []allocationInput
 }
@@ -106,7 +106,7 @@ func (in *arPaymentInput) check() (*paymentPlan, *problem) {
 		c.required("CustomerCode", in.CustomerCode, 15)
 	}
 	if !onSource || in.Currency != "" {
-		c.currency("Currency", in.Currency)
+		c.currency(in.Currency)
 	}
 	plan := &paymentPlan{row: &payment{
 		PaymentReference: strings.TrimSpace(in.PaymentReference), PaymentType: in.PaymentType, CustomerCode: strings.TrimSpace(in.CustomerCode),

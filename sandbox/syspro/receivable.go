@@ -73,11 +73,11 @@ func (s *Server) addARInvoice(c *change, in *invoiceInput) (int, any, *problem) 
 	check.text("Branch", in.Branch, 10)
 	check.text("ProductClass", in.ProductClass, 20)
 	if in.Payment != nil {
-		check.payment("Payment", in.Payment)
+		check.payment(in.Payment)
 	}
 	if in.SalesOrder == "" {
 		check.required("CustomerCode", in.CustomerCode, 15)
-		check.currency("Currency", in.Currency)
+		check.currency(in.Currency)
 		total := check.positive("InvoiceTotal", in.InvoiceTotal, in.Currency)
 		if check.amount("TaxAmount", in.TaxAmount, in.Currency).GreaterThan(total) {
 			check.add(codeInvalid, "TaxAmount", "TaxAmount is more than the invoice")
@@ -262,7 +262,7 @@ func (s *Server) getARInvoice(query url.Values) (any, *problem) {
 }
 
 type paymentStatusInput struct {
-	SalesOrder, InvoiceNumber, TransactionId, PaymentStatus, At string //nolint:revive,staticcheck // names of the facade
+	SalesOrder, InvoiceNumber, TransactionId, PaymentStatus, At string
 	Amount                                                      numeric
 }
 
@@ -279,7 +279,7 @@ func (s *Server) updatePaymentStatus(c *change, in *paymentStatusInput) (int, an
 	if in.PaymentStatus == "Captured" || in.PaymentStatus == "Paid" {
 		tag.AmountCaptured = in.Amount
 	}
-	check.payment("Payment", tag)
+	check.payment(tag)
 	check.number("Amount", in.Amount, 12, 4)
 	check.timestamp("At", in.At)
 	if p := check.problem(); p != nil {
@@ -326,9 +326,9 @@ type creditMemo struct {
 	Currency              string
 	Reason                string
 	Reference             string
-	OriginalTransactionId string  //nolint:revive,staticcheck // name of the facade
-	RefundStatus          string  // Pending, Processing, Refunded, Failed; "" where there is nothing to refund
-	RefundTransactionId   string  //nolint:revive,staticcheck // name of the facade
+	OriginalTransactionId string
+	RefundStatus          string // Pending, Processing, Refunded, Failed; "" where there is nothing to refund
+	RefundTransactionId   string
 	RefundedAmount        *number `json:",omitempty"`
 	RefundedAt            string  `json:",omitempty"`
 	FailureReason         string  `json:",omitempty"`
@@ -362,7 +362,7 @@ func (in *creditMemoInput) check() (amount, tax decimal.Decimal, quantities []de
 	c.required("CustomerCode", in.CustomerCode, 15)
 	c.date("CreditDate", in.CreditDate)
 	c.oneOf("PostingPeriod", in.PostingPeriod, "C", "P", "B")
-	c.currency("Currency", in.Currency)
+	c.currency(in.Currency)
 	c.text("Reason", in.Reason, 30)
 	c.text("Reference", in.Reference, 30)
 	amount = c.positive("Amount", in.Amount, in.Currency)
@@ -542,7 +542,7 @@ func (s *Server) listCreditMemos(query url.Values) (any, *problem) {
 }
 
 type acknowledgeInput struct {
-	CreditMemoNumber, RefundStatus, RefundTransactionId, RefundedAt, FailureReason string //nolint:revive,staticcheck // names of the facade
+	CreditMemoNumber, RefundStatus, RefundTransactionId, RefundedAt, FailureReason string
 	RefundedAmount                                                                 numeric
 }
 

@@ -99,7 +99,7 @@ func run(ctx context.Context, args []string, env func(string) string, stdout, st
 		return err
 	}
 	logger := slog.New(slog.NewTextHandler(stderr, nil))
-	listeners, err := listen(s.gatewayAddr, s.erpAddr, s.shopAddr)
+	listeners, err := listen(ctx, s.gatewayAddr, s.erpAddr, s.shopAddr)
 	if err != nil {
 		return err
 	}
@@ -136,10 +136,10 @@ func run(ctx context.Context, args []string, env func(string) string, stdout, st
 	return errors.Join(err, gateway.Close(), erp.Close(), store.Close())
 }
 
-func listen(addresses ...string) ([]net.Listener, error) {
+func listen(ctx context.Context, addresses ...string) ([]net.Listener, error) {
 	var listeners []net.Listener
 	for _, address := range addresses {
-		l, err := net.Listen("tcp", address)
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 		if err != nil {
 			for _, open := range listeners {
 				_ = open.Close()

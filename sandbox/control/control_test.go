@@ -150,7 +150,7 @@ func TestTimesAreCountedAtomically(t *testing.T) {
 				return
 			}
 			_ = response.Body.Close()
-			if response.StatusCode == 500 {
+			if response.StatusCode == http.StatusInternalServerError {
 				failed.Add(1)
 			}
 		})

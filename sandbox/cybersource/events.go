@@ -172,7 +172,8 @@ func casePayload(t *transaction, comments string, embedded object) object {
 	links := object{}
 	for kind, made := range embedded {
 		if body, ok := made.(object); ok {
-			links[kind] = object{"_links": object{"self": body["_links"].(object)["self"]}}
+			own, _ := body["_links"].(object)
+			links[kind] = object{"_links": object{"self": own["self"]}}
 		}
 	}
 	if len(links) > 0 {

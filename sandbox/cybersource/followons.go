@@ -531,7 +531,9 @@ func (s *Server) timeoutVoid(c *call) reply {
 		answer, refused := s.void(c, r, original)
 		if answer != nil {
 			answer["clientReferenceInformation"] = object{"code": r.Reference.Code, "transactionId": id}
-			answer["voidAmountDetails"].(object)["originalTransactionAmount"] = formatAmount(original.Amount, original.Currency)
+			if amounts, given := answer["voidAmountDetails"].(object); given {
+				amounts["originalTransactionAmount"] = formatAmount(original.Amount, original.Currency)
+			}
 		}
 		return answer, refused
 	})

@@ -2,8 +2,8 @@ package cybersource
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -266,10 +266,10 @@ func paymentApplications(t *transaction, screened bool) []application {
 	if !screened {
 		return ran
 	}
-	switch {
-	case t.Reason == reasonDecisionReview:
+	switch t.Reason {
+	case reasonDecisionReview:
 		return append(ran, declinedApplication("ics_decision", reviews[t.Reason]))
-	case t.Reason == reasonDecisionReject, t.Reason == "SCORE_EXCEEDS_THRESHOLD":
+	case reasonDecisionReject, "SCORE_EXCEEDS_THRESHOLD":
 		return append(ran, declinedApplication("ics_decision", declines[t.Reason]))
 	}
 	return append(ran, done("ics_decision"))
@@ -518,7 +518,7 @@ func (s *Server) incrementable(t *transaction, r *paymentRequest, added decimal.
 		return refused
 	}
 	switch {
-	case t.Increments >= maxIncrements || !strings.Contains("001 002 003 004", t.Card.Type):
+	case t.Increments >= maxIncrements || !slices.Contains([]string{"001", "002", "003", "004"}, t.Card.Type):
 		return refuse("NOT_SUPPORTED")
 	case s.books.captured(t).IsPositive():
 		return refuse("TRANSACTION_ALREADY_SETTLED")

@@ -2,7 +2,6 @@ package cybersource
 
 import (
 	"net/http"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -413,7 +412,7 @@ func TestStoredCredentials(t *testing.T) {
 	identifier := a.text("tokenInformation.instrumentIdentifier.id")
 	require.Regexp(t, `^7030\d{11}1111$`, identifier)
 	customer, instrumentID := a.text("tokenInformation.customer.id"), a.text("tokenInformation.paymentInstrument.id")
-	require.Regexp(t, regexp.MustCompile(`^[0-9A-F]{32}$`), customer)
+	require.Regexp(t, `^[0-9A-F]{32}$`, customer)
 	require.NotEmpty(t, a.text("tokenInformation.shippingAddress.id"))
 
 	recurring := func(with map[string]any) answer {

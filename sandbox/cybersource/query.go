@@ -153,16 +153,17 @@ func (q term) matches(t *transaction) bool {
 	case timeField:
 		at := t.At.Truncate(time.Second)
 		return q.within(func(b bound) int { return at.Compare(b.at) })
+	default:
+		if q.isRange {
+			return q.within(func(b bound) int { return strings.Compare(q.field.text(t), b.text) })
+		}
+		return q.field.text(t) == q.exact
 	}
-	if q.isRange {
-		return q.within(func(b bound) int { return strings.Compare(q.field.text(t), b.text) })
-	}
-	return q.field.text(t) == q.exact
 }
 
 func (q term) within(compare func(bound) int) bool {
-	if order := 0; !q.low.open {
-		order = compare(q.low)
+	if !q.low.open {
+		order := compare(q.low)
 		if order < 0 || order == 0 && !q.low.within {
 			return false
 		}

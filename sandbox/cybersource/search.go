@@ -173,8 +173,9 @@ func compareBy(field searchField, a, b *transaction) int {
 		return a.Amount.Cmp(b.Amount)
 	case timeField:
 		return a.At.Compare(b.At)
+	default:
+		return strings.Compare(field.text(a), field.text(b))
 	}
-	return strings.Compare(field.text(a), field.text(b))
 }
 
 // overall is the result of a transaction as a whole: that of the application that went worst.

@@ -118,7 +118,7 @@ func TestLedgerOverHTTP(t *testing.T) {
 	require.Equal(t, "capture", second.text("kind"))
 	require.Equal(t, capture, second.id())
 	require.Equal(t, id, second.text("relatedId"))
-	require.Equal(t, "", first.text("relatedId"))
+	require.Empty(t, first.text("relatedId"))
 	require.Equal(t, "2026-01-05T08:00:00Z", first.text("at"))
 }
 

@@ -19,6 +19,8 @@ const testSecret = "whsec_c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0"
 
 var now = time.Date(2026, 7, 28, 9, 0, 0, 0, time.UTC)
 
+var client = &http.Client{Timeout: 30 * time.Second}
+
 func open(t *testing.T, dir string) (*Server, *httptest.Server) {
 	t.Helper()
 	s, err := New(Config{Clock: func() time.Time { return now }, StateDir: dir, Secret: testSecret,
@@ -45,7 +47,7 @@ func signed(t testing.TB, url, id, body string, at time.Time) *http.Request {
 
 func status(t testing.TB, request *http.Request) int {
 	t.Helper()
-	response, err := http.DefaultClient.Do(request)
+	response, err := client.Do(request)
 	require.NoError(t, err)
 	defer response.Body.Close()
 	return response.StatusCode
@@ -53,7 +55,7 @@ func status(t testing.TB, request *http.Request) int {
 
 func callbacks(t testing.TB, url string) []Callback {
 	t.Helper()
-	response, err := http.Get(url + "/_sandbox/ledger")
+	response, err := client.Get(url + "/_sandbox/ledger")
 	require.NoError(t, err)
 	defer response.Body.Close()
 	var ledger struct{ Callbacks []Callback }
@@ -110,7 +112,7 @@ func TestConcurrentDeliveriesAreCounted(t *testing.T) {
 	for range 20 {
 		request := signed(t, server.URL, "msg_1", body, now)
 		wait.Go(func() {
-			response, err := http.DefaultClient.Do(request)
+			response, err := client.Do(request)
 			if err == nil {
 				_ = response.Body.Close()
 			}
@@ -146,7 +148,7 @@ func TestFaultsAndPage(t *testing.T) {
 	require.Equal(t, 201, status(t, fault))
 	require.Equal(t, 503, status(t, signed(t, server.URL, "msg_1", body, now)))
 	require.Equal(t, 204, status(t, signed(t, server.URL, "msg_1", body, now)))
-	response, err := http.Get(server.URL + "/")
+	response, err := client.Get(server.URL + "/")
 	require.NoError(t, err)
 	defer response.Body.Close()
 	page, err := io.ReadAll(response.Body)

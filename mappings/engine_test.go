@@ -84,7 +84,7 @@ func TestWhatLoadRefuses(t *testing.T) {
 		"odd target":              {"  - {to: \"A B\", from: date}", "a target is names joined by dots"},
 		"two rules one target":    {"  - {to: A, from: date}\n  - {to: A, from: order.currency}", "x/doc.yaml:4: A: is written by the rule at x/doc.yaml:3, too (duplicate_target)"},
 		"target inside a target":  {"  - {to: A.B, from: date}\n  - {to: A, from: order.currency}", "is written by the rule at x/doc.yaml:3, too"},
-		"unknown field of a rule": {"  - {to: A, from: date, lenght: 3}", `x/doc.yaml:3: a rule has no field "lenght" (unknown_field)`},
+		"unknown field of a rule": {"  - {to: A, from: date, size: 3}", `x/doc.yaml:3: a rule has no field "size" (unknown_field)`},
 		"field given twice":       {"  - to: A\n    from: date\n    from: order.currency", `x/doc.yaml:5: field "from" is given twice`},
 		"unknown lookup":          {"  - {to: A, from: date, lookup: missing}", `x/doc.yaml:3: A: there is no lookup "missing" (lookup)`},
 		"unknown lookup in expr":  {"  - {to: A, expr: 'lookup(\"missing\", date)'}", `there is no lookup "missing"`},

@@ -35,7 +35,7 @@ func functions(tables map[string]*table) []expr.Option {
 			new(func(string) decimal.Decimal), new(func(int) decimal.Decimal)),
 		expr.Function("string", func(p ...any) (any, error) { return textOf(p[0]), nil },
 			new(func(string) string), new(func(int) string), new(func(bool) string), new(func(decimal.Decimal) string)),
-		expr.Function("round", func(p ...any) (any, error) { return p[0].(decimal.Decimal).Round(int32(p[1].(int))), nil }, //nolint:gosec // decimals
+		expr.Function("round", func(p ...any) (any, error) { return p[0].(decimal.Decimal).Round(int32(p[1].(int))), nil },
 			new(func(decimal.Decimal, int) decimal.Decimal)),
 		expr.Function("abs", func(p ...any) (any, error) { return p[0].(decimal.Decimal).Abs(), nil },
 			new(func(decimal.Decimal) decimal.Decimal)),

@@ -1,7 +1,6 @@
 package mappings_test
 
 import (
-	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -26,7 +25,7 @@ func FuzzLoad(f *testing.F) {
 		set, err := mappings.Load(mappings.Options{Base: files(contents)})
 		var all mappings.Errors
 		if err != nil {
-			require.True(t, errors.As(err, &all))
+			require.ErrorAs(t, err, &all)
 			require.NotEmpty(t, all)
 			return
 		}

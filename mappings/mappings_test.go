@@ -52,7 +52,7 @@ func requireBalanced(t require.TestingT, body []byte) {
 	sum := decimal.Zero
 	for _, line := range journal.Lines {
 		require.False(t, line.Debit.IsNegative() || line.Credit.IsNegative())
-		require.True(t, line.Debit.IsZero() != line.Credit.IsZero(), "a line has one side")
+		require.NotEqual(t, line.Debit.IsZero(), line.Credit.IsZero(), "a line has one side")
 		sum = sum.Add(line.Debit).Sub(line.Credit)
 	}
 	require.GreaterOrEqual(t, len(journal.Lines), 2)

@@ -17,20 +17,24 @@ func newObject() *object { return &object{values: map[string]any{}} }
 
 // set puts a value at a path, making the objects on the way.
 func (o *object) set(path []string, value any) {
-	name := path[0]
-	if len(path) == 1 {
-		if _, there := o.values[name]; !there {
-			o.names = append(o.names, name)
+	last := len(path) - 1
+	for _, name := range path[:last] {
+		child, isObject := o.values[name].(*object)
+		if !isObject {
+			child = newObject()
+			o.put(name, child)
 		}
-		o.values[name] = value
-		return
+		o = child
 	}
-	child, isObject := o.values[name].(*object)
-	if !isObject {
-		child = newObject()
-		o.set(path[:1], child)
+	o.put(path[last], value)
+}
+
+// put sets a member. One that is there keeps its place.
+func (o *object) put(name string, value any) {
+	if _, there := o.values[name]; !there {
+		o.names = append(o.names, name)
 	}
-	child.set(path[1:], value)
+	o.values[name] = value
 }
 
 // remove takes the value at a path away, with the objects on the way that become empty.
@@ -136,7 +140,7 @@ func readValue(decoder *json.Decoder) (any, error) {
 			if err != nil {
 				return nil, err
 			}
-			o.set([]string{name.(string)}, value) //nolint:forcetypeassert // the decoder gives names as strings
+			o.put(name.(string), value) //nolint:errcheck // the decoder gives names as strings
 		}
 		_, err = decoder.Token()
 		return o, err

@@ -231,6 +231,7 @@ func plainYAML(n *yaml.Node) any {
 			list[i] = plainYAML(item)
 		}
 		return list
+	case yaml.DocumentNode, yaml.ScalarNode: // a scalar is what its tag says; no document is inside another
 	}
 	switch n.Tag {
 	case "!!null":

@@ -381,7 +381,7 @@ func issued(number string) bool {
 
 func luhn(number []byte) bool {
 	sum := 0
-	for i := range len(number) {
+	for i := range number {
 		digit := int(number[len(number)-1-i] - '0')
 		if i%2 == 1 {
 			if digit *= 2; digit > 9 {
@@ -426,7 +426,7 @@ func unescape(text string) string {
 		if !found {
 			return b.String()
 		}
-		code, err := uint64(0), error(fmt.Errorf("too short"))
+		code, err := uint64(0), fmt.Errorf("too short")
 		if len(after) >= 4 {
 			code, err = strconv.ParseUint(after[:4], 16, 16)
 		}

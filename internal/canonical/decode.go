@@ -151,7 +151,7 @@ func parseObject(decoder *json.Decoder, depth int) (node, error) {
 		if err != nil {
 			return node{}, err
 		}
-		object.names = append(object.names, name.(string)) //nolint:forcetypeassert // the decoder gives names as strings
+		object.names = append(object.names, name.(string)) //nolint:errcheck // the decoder gives names as strings
 		object.members = append(object.members, member)
 	}
 	_, err := decoder.Token()

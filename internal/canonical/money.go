@@ -49,7 +49,7 @@ func MinorUnits(code string) (int32, error) {
 		return 0, fmt.Errorf("currency is not an ISO 4217 code")
 	}
 	scale, _ := currency.Standard.Rounding(unit)
-	return int32(scale), nil //nolint:gosec // ISO 4217 scales are 0 to 4
+	return int32(scale), nil
 }
 
 // FormatAmount writes an amount with exactly the minor units of its currency, no thousands separator, rounding half

@@ -13,7 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// The ERPs that a channel may name.
+// ERPSyspro names the ERP that a channel may have.
 const ERPSyspro = "syspro"
 
 var knownERPs = []string{ERPSyspro}

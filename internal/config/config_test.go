@@ -32,7 +32,7 @@ func TestDefaults(t *testing.T) {
 	require.Equal(t, "sqlite:.tenderline/journal.db", c.Database.DSN.Reveal())
 	require.Equal(t, c.Database.DSN, c.Database.Erp())
 	require.Equal(t, 25*time.Second, c.Cybersource.Timeout)
-	require.Equal(t, 20.0, c.Cybersource.Outbound.Rate) //nolint:testifylint // exact
+	require.Equal(t, 20.0, c.Cybersource.Outbound.Rate)
 	require.Equal(t, []string{"workflows", "cybersource", "erp"}, c.Worker.Roles)
 	require.Equal(t, []string{"syspro"}, c.ERPs())
 	channel, found := c.Channel("any")
@@ -55,7 +55,7 @@ func TestValuesAreTaken(t *testing.T) {
 	})
 	require.Equal(t, "sqlite:/x.db", c.Database.Erp().Reveal())
 	require.Equal(t, 3*time.Second, c.Cybersource.Timeout)
-	require.Equal(t, 2.5, c.Cybersource.Outbound.Rate) //nolint:testifylint // exact
+	require.Equal(t, 2.5, c.Cybersource.Outbound.Rate)
 	require.Equal(t, 7, c.Syspro.Outbound.Burst)
 	require.Equal(t, []string{"erp"}, c.Worker.Roles)
 	require.Equal(t, int64(2048), c.HTTP.BodyLimit)

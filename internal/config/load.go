@@ -291,7 +291,7 @@ func (f field) secret() bool {
 
 // readFile reads a file whose path is a setting.
 func readFile(path string) ([]byte, error) {
-	text, err := os.ReadFile(path) //nolint:gosec // the path is the operator's setting
+	text, err := os.ReadFile(path)
 	if err != nil {
 		var fault *os.PathError
 		if errors.As(err, &fault) {

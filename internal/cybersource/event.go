@@ -38,7 +38,7 @@ func (e Event) Key() string {
 	return e.Type + "|" + resource + "|" + e.Status
 }
 
-// ErrEncrypted: the delivery is encrypted and no key opens it.
+// ErrEncrypted says that the delivery is encrypted and no key opens it.
 var ErrEncrypted = errors.New("webhook is encrypted and no configured key opens it")
 
 var errNoEvent = errors.New("webhook is not an event")

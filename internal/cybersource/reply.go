@@ -236,6 +236,7 @@ func processed(request Request, outcome Outcome, decoded reply, answer answer) (
 		if request.Kind == KindAuthorization || request.Kind == KindSale {
 			return authorizedFor(outcome, asked), nil
 		}
+	default: // approves nothing
 	}
 	if outcome.Amount.Currency == "" {
 		outcome.Amount = asked

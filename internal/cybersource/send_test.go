@@ -322,7 +322,7 @@ func TestALostAnswerIsAnUnknownOutcomeAndNeverSentAgain(t *testing.T) {
 	require.True(t, fault.Is(err, fault.UnknownOutcome), "%v", err)
 	require.Len(t, gateway.received(), 1)
 
-	_, err = gateway.client(t, func(c *cybersource.Config) { c.Transport = http.DefaultTransport }).Send(t.Context(), payment(t, true))
+	_, err = gateway.client(t, func(c *cybersource.Config) { c.Transport = &http.Transport{} }).Send(t.Context(), payment(t, true))
 	require.True(t, fault.Is(err, fault.UnknownOutcome), "a transport that can't tell counts as sent: %v", err)
 
 	gateway.Close()

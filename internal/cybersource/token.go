@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// ErrNoExpiry: the token is no JWT with an expiry; its end can't be told from outside.
+// ErrNoExpiry says that the token is no JWT with an expiry; its end can't be told from outside.
 var ErrNoExpiry = errors.New("token carries no readable expiry")
 
 // TransientTokenExpiry reads when a browser token ends (15 minutes after it was made). The token is not verified: the gateway does that,

@@ -165,8 +165,9 @@ func TestTheKeyOfAnEventIsTheSameForEveryDelivery(t *testing.T) {
 		require.NoError(t, err)
 		return event.Key()
 	}
-	require.Equal(t, nameless(`{"a":1}`), nameless(`{"a":1}`))
-	require.NotEqual(t, nameless(`{"a":1}`), nameless(`{"a":2}`), "events that name nothing are told apart by their content")
+	one, same := nameless(`{"a":1}`), nameless(`{"a":1}`)
+	require.Equal(t, one, same)
+	require.NotEqual(t, one, nameless(`{"a":2}`), "events that name nothing are told apart by their content")
 }
 
 func seal(t *testing.T, key *rsa.PublicKey, algorithm jose.KeyAlgorithm, plain string) string {

@@ -55,7 +55,7 @@ func (c codec) Encode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error)
 	return sealed, nil
 }
 
-// ErrPayload: a payload could not be opened; the message tells nothing of its content.
+// ErrPayload says that a payload could not be opened; the message tells nothing of its content.
 var ErrPayload = errors.New("payload can't be opened")
 
 // Decode opens each sealed payload.

@@ -44,7 +44,7 @@ func TestPayloadsAreSealedAndOpened(t *testing.T) {
 		require.Equal(r, "a", string(payload.Metadata["encryption-key-id"]))
 		var out map[string]string
 		require.NoError(r, data.FromPayload(payload, &out))
-		require.Equal(r, len(in), len(out))
+		require.Len(r, out, len(in))
 		for name, value := range in {
 			require.Equal(r, value, out[name])
 		}
@@ -69,9 +69,9 @@ func TestKeysRotate(t *testing.T) {
 }
 
 func TestPayloadsInTheClearAreAccepted(t *testing.T) {
-	clear := &commonpb.Payload{Metadata: map[string][]byte{"encoding": []byte("json/plain")}, Data: []byte(`{"decision":"accept"}`)}
+	plain := &commonpb.Payload{Metadata: map[string][]byte{"encoding": []byte("json/plain")}, Data: []byte(`{"decision":"accept"}`)}
 	var signal struct{ Decision string }
-	require.NoError(t, engine.DataConverter(ring(t, "a")).FromPayload(clear, &signal))
+	require.NoError(t, engine.DataConverter(ring(t, "a")).FromPayload(plain, &signal))
 	require.Equal(t, "accept", signal.Decision)
 }
 

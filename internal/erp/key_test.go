@@ -21,7 +21,7 @@ func TestIdempotencyKey(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) { require.Equal(t, tc.out, erp.IdempotencyKey(tc.in)) })
 	}
-	require.NotEqual(t, erp.IdempotencyKey("a\n"), "a\n", "a line end at the end does not slip through")
+	require.NotEqual(t, "a\n", erp.IdempotencyKey("a\n"), "a line end at the end does not slip through")
 	require.NotEqual(t, erp.IdempotencyKey("refund/1/2"), erp.IdempotencyKey("refund/12"))
 }
 

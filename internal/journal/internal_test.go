@@ -58,7 +58,7 @@ func TestRedact(t *testing.T) {
 	} {
 		require.Equal(t, want, redact(text), text)
 	}
-	require.Equal(t, longestText+len("…"), len(redact(strings.Repeat("x", 10000))))
+	require.Len(t, redact(strings.Repeat("x", 10000)), longestText+len("…"))
 }
 
 func FuzzRedact(f *testing.F) {

@@ -418,7 +418,7 @@ func pageSize(asked int) int {
 	return min(asked, maxPage)
 }
 
-// ErrCursor: the cursor is none that a list gave.
+// ErrCursor says that the cursor is none that a list gave.
 var ErrCursor = errors.New("not a cursor of this list")
 
 // cursor names the last row of a page: time and id, by which lists are sorted.

@@ -160,6 +160,7 @@ func sum(open []reservation) reserved {
 			r.reversing = r.reversing.Add(o.Amount)
 		case EffectRefund:
 			r.refunding = r.refunding.Add(o.Amount)
+		case EffectTimeoutReverse, EffectTimeoutVoid: // the operation that they undo has the reservation
 		}
 	}
 	return r
@@ -210,7 +211,8 @@ func (p paymentRow) admitChange(op Operation, r reserved) error {
 	if !p.Authorized.IsPositive() {
 		return refuse(fault.Conflict, CodeNothingAuthorized, "nothing is authorized")
 	}
-	limit, code := decimal.Zero, ""
+	var limit decimal.Decimal
+	var code string
 	switch op.Effect {
 	case EffectCapture:
 		limit, code = p.capturable(r), CodeExceedsAuthorized
@@ -357,6 +359,7 @@ func (row *operationPayment) apply(outsideID string, change PaymentChange) error
 	case EffectRefund:
 		p.Refunded = p.Refunded.Add(moved)
 		p.Status = p.afterRefund()
+	case EffectTimeoutReverse, EffectTimeoutVoid: // what they undo never came into the sums
 	}
 	return nil
 }

@@ -493,6 +493,8 @@ func (l *ledger) conclude(success bool) {
 		l.reversed = l.reversed.Add(amount)
 	case journal.EffectRefund:
 		l.refunded = l.refunded.Add(amount)
+	case journal.EffectTimeoutReverse, journal.EffectTimeoutVoid:
+		l.t.Fatalf("no step begins %s", o.effect)
 	}
 }
 

@@ -55,22 +55,29 @@ func personalDataIsSealed(t *testing.T, f *fixture) {
 	personal(t, f)
 	db := raw(t, f.dsn)
 	for table := range sealedColumns {
-		rows, err := db.Queryx(`SELECT * FROM ` + table) //nolint:gosec // names of this file
-		require.NoError(t, err)
-		count := 0
-		for rows.Next() {
-			row := map[string]any{}
-			require.NoError(t, rows.MapScan(row))
-			for column, value := range row {
-				text, _ := value.(string)
-				bytes, _ := value.([]byte)
-				require.NotContains(t, text+string(bytes), "example.com", "%s.%s", table, column)
-			}
-			count++
-		}
-		require.NoError(t, rows.Err())
-		require.NotZero(t, count, table)
+		requireSealed(t, db, table)
 	}
+}
+
+// requireSealed looks for personal data in the rows of a table, of which there must be some.
+func requireSealed(t *testing.T, db *sqlx.DB, table string) {
+	t.Helper()
+	rows, err := db.Queryx(`SELECT * FROM ` + table)
+	require.NoError(t, err)
+	defer rows.Close()
+	count := 0
+	for rows.Next() {
+		row := map[string]any{}
+		require.NoError(t, rows.MapScan(row))
+		for column, value := range row {
+			text, _ := value.(string)
+			bytes, _ := value.([]byte)
+			require.NotContains(t, text+string(bytes), "example.com", "%s.%s", table, column)
+		}
+		count++
+	}
+	require.NoError(t, rows.Err())
+	require.NotZero(t, count, table)
 }
 
 func tamperedTextIsRefused(t *testing.T, f *fixture) {
@@ -174,7 +181,7 @@ func timesAndAmountsRoundTrip(t *testing.T, f *fixture) {
 func TestJournalThatIsNotSetUpIsRefused(t *testing.T) {
 	empty := map[string]func(t *testing.T) string{
 		"no file":    func(t *testing.T) string { return sqliteDSN(t) },
-		"empty file": func(t *testing.T) string { return emptyFile(t) },
+		"empty file": emptyFile,
 		"postgres":   func(t *testing.T) string { return pgtest.New(t, nil) },
 	}
 	for name, dsn := range empty {

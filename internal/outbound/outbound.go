@@ -74,7 +74,7 @@ func Transport(config Config) http.RoundTripper {
 	if config.Limit > 0 {
 		t.limiter = rate.NewLimiter(config.Limit, config.Burst)
 	}
-	t.breaker = gobreaker.NewCircuitBreaker[*http.Response](gobreaker.Settings{
+	t.breaker = gobreaker.NewCircuitBreaker[*http.Response](gobreaker.Settings{ //nolint:bodyclose // a type, no response
 		Name:     config.System,
 		Interval: config.Breaker.Window,
 		Timeout:  config.Breaker.OpenFor,

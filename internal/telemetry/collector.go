@@ -53,7 +53,7 @@ func (c *collector) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySp
 	if err != nil {
 		return fmt.Errorf("send spans: %w", err)
 	}
-	defer answer.Body.Close() //nolint:errcheck // nothing is done with it
+	defer answer.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 1<<16))
 	if answer.StatusCode >= http.StatusMultipleChoices {
 		return fmt.Errorf("send spans: the collector answers %d", answer.StatusCode)
@@ -171,7 +171,7 @@ func attributes(list []attribute.KeyValue) []otlpAttribute {
 		case attribute.FLOAT64:
 			value["doubleValue"] = pair.Value.AsFloat64()
 		default:
-			value["stringValue"] = pair.Value.Emit()
+			value["stringValue"] = pair.Value.String()
 		}
 		out = append(out, otlpAttribute{Key: string(pair.Key), Value: value})
 	}

@@ -187,7 +187,7 @@ func (c *Client) exchange(ctx context.Context, request call, credential credenti
 	if err != nil {
 		return c.noAnswer(request, requestID, err)
 	}
-	defer response.Body.Close() //nolint:errcheck // read to its end or given up
+	defer response.Body.Close()
 	body, readErr := readBounded(response.Body)
 	if id := response.Header.Get("X-Request-Id"); id != "" && len(id) <= 64 {
 		requestID = id

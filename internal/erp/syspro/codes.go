@@ -8,7 +8,7 @@ import (
 
 // The paths of the facade, below /APIServices.
 const (
-	pathToken             = "/AuthService/Token"
+	pathToken             = "/AuthService/Token" //nolint:gosec // a path, no secret
 	pathPing              = "/HealthService/Ping"
 	pathPeriodStatus      = "/GLJournalService/GetPeriodStatus"
 	pathGetCustomer       = "/CustomerService/GetCustomer"

@@ -34,7 +34,7 @@ func newHarness(t *testing.T, authorise func(*syspro.Config)) erptest.Harness {
 	nobody := httptest.NewServer(http.NotFoundHandler())
 	nobody.Close()
 
-	company := sandboxCompany{url: web.URL}
+	company := sandboxCompany{url: web.URL, client: &http.Client{Timeout: 30 * time.Second}}
 	adapter := client(t, web.URL, authorise)
 	return erptest.Harness{
 		Port:         adapter,
@@ -68,7 +68,10 @@ func client(t *testing.T, url string, authorise func(*syspro.Config)) *syspro.Cl
 }
 
 // sandboxCompany reaches behind the facade by the sandbox's control surface.
-type sandboxCompany struct{ url string }
+type sandboxCompany struct {
+	url    string
+	client *http.Client
+}
 
 var routes = map[erptest.Operation]string{
 	erptest.PutCustomer:      "CustomerService/AddCustomer",
@@ -93,7 +96,7 @@ func (s sandboxCompany) post(t *testing.T, path string, body any) {
 	t.Helper()
 	written, err := json.Marshal(body)
 	require.NoError(t, err)
-	response, err := http.Post(s.url+"/_sandbox/"+path, "application/json", bytes.NewReader(written))
+	response, err := s.client.Post(s.url+"/_sandbox/"+path, "application/json", bytes.NewReader(written))
 	require.NoError(t, err)
 	require.NoError(t, response.Body.Close())
 	require.Equal(t, 2, response.StatusCode/100, "POST /_sandbox/%s: %s", path, response.Status)
@@ -106,7 +109,7 @@ var namedBy = map[erptest.Ledger]string{
 
 func (s sandboxCompany) count(t *testing.T, ledger erptest.Ledger, name string) int {
 	t.Helper()
-	response, err := http.Get(s.url + "/_sandbox/ledger")
+	response, err := s.client.Get(s.url + "/_sandbox/ledger")
 	require.NoError(t, err)
 	defer response.Body.Close()
 	var all map[string][]map[string]any

@@ -219,7 +219,8 @@ func TestRunServesUntilItIsStopped(t *testing.T) {
 	}
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+line.Address+"/readyz", nil)
 	require.NoError(t, err)
-	response, err := http.DefaultClient.Do(request)
+	client := http.Client{Timeout: 30 * time.Second}
+	response, err := client.Do(request)
 	require.NoError(t, err)
 	_, err = io.Copy(io.Discard, response.Body)
 	require.NoError(t, errors.Join(err, response.Body.Close()))

@@ -62,7 +62,7 @@ func newShopping(t *testing.T) *shopping {
 	s.callbacks = &activities.Callbacks{
 		Client: web.Client(), Shop: func(string) (activities.Shop, error) { return s.shop, s.shopError }, Journal: s.store, Clock: time.Now,
 	}
-	s.env = new(testsuite.WorkflowTestSuite).NewTestActivityEnvironment()
+	s.env = activityEnvironment()
 	s.env.RegisterActivity(s.callbacks)
 	return s
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 
@@ -135,9 +136,16 @@ func newBank(t testing.TB, change ...func(*bank, *sandbox.Config)) *bank {
 		Gateway: client, Journal: b.store, Deployment: "test", Merchant: merchant, GuardVerified: true,
 		Timing: activities.GatewayTiming{Settle: settleWait, Budget: budget, Lag: indexLag}, Clock: b.clock.Now,
 	}
-	b.env = new(testsuite.WorkflowTestSuite).NewTestActivityEnvironment()
+	b.env = activityEnvironment()
 	b.env.RegisterActivity(b.payments)
 	return b
+}
+
+// activityEnvironment is Temporal's, without its log of every failed try.
+func activityEnvironment() *testsuite.TestActivityEnvironment {
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	return suite.NewTestActivityEnvironment()
 }
 
 func withLag(search, details time.Duration) func(*bank, *sandbox.Config) {

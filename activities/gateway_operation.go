@@ -129,6 +129,8 @@ func (p *Payments) perform(ctx context.Context, op money) (cybersource.Outcome, 
 		switch {
 		case err != nil:
 			return cybersource.Outcome{}, err
+		case strings.HasPrefix(stored.Detail, refusedDetail):
+			return cybersource.Outcome{}, p.askLater(op, stored.Detail)
 		case !resend && takesMoney(op.effect):
 			return p.undoLost(ctx, op, stored)
 		case !resend:
@@ -334,7 +336,7 @@ func (p *Payments) lookUp(ctx context.Context, op money, stored journal.Operatio
 	if age := p.Clock().Sub(stored.LastSentAt); age < p.Timing.Settle {
 		return outcome, false, p.askLater(op, stored.Detail)
 	}
-	if code, refused := strings.CutPrefix(stored.Detail, refusedDetail); refused {
+	if code, refused := strings.CutPrefix(stored.Detail, refusedDetail); refused && !op.refusedByItself(stored) {
 		return outcome, false, p.refuse(ctx, op, &fault.Fault{
 			Kind: fault.Conflict, System: system, Code: code, Message: fmt.Sprintf("%s refused: %s", op.kind, code),
 		})
@@ -343,6 +345,12 @@ func (p *Payments) lookUp(ctx context.Context, op money, stored journal.Operatio
 		return outcome, false, p.stillUnknown(op, nil)
 	}
 	return outcome, true, nil
+}
+
+// refusedByItself tells that the gateway's state may forbid a resend because the send before it has taken the money: however long the index
+// stays empty, that is no refusal.
+func (op money) refusedByItself(stored journal.Operation) bool {
+	return stored.Sends > 1 && takesMoney(op.effect)
 }
 
 // adoptFound takes over what was found. While an undoing is on its way it is carried on, since it may still arrive; once the gateway has

@@ -157,7 +157,7 @@ func (p *Payments) voidCapture(ctx context.Context, in UndoPaymentInput) (Undone
 	if payment.Refunded.IsPositive() {
 		return Undone{Result: UndoTooLate, Payment: payment.Payment}, nil
 	}
-	key := orderKey(in.OrderID, "void", in.Attempt)
+	key := undoingKey(in, "void", payment.CaptureID)
 	op := money{
 		key: key, kind: cybersource.KindVoid, orderID: in.OrderID, code: followOnCode(in.OrderID, "V", key),
 		effect: journal.EffectVoidCapture, amount: canonical.NewMoney(payment.Captured, payment.Currency), mark: in.Mark, hashOf: []any{payment.CaptureID},
@@ -172,6 +172,12 @@ func (p *Payments) voidCapture(ctx context.Context, in UndoPaymentInput) (Undone
 		return Undone{Result: UndoTooLate, Payment: payment.Payment}, nil // the gateway's word, not our journal's
 	}
 	return p.undone(ctx, in.OrderID, err)
+}
+
+// undoingKey is the key of taking a transaction back. It names the transaction, since an order may have several in turn (a partial approval
+// is reversed, and another card follows), each to be taken back by a first attempt.
+func undoingKey(in UndoPaymentInput, step, id string) string {
+	return orderKey(in.OrderID, step+"-"+id, in.Attempt)
 }
 
 // captured is the resource that holds a payment's captured money: the sale itself, or its capture.
@@ -254,7 +260,7 @@ func (p *Payments) reverseAuthorization(ctx context.Context, in UndoPaymentInput
 	if !hold.IsPositive() {
 		return Undone{Result: UndoNothing, Payment: payment.Payment}, nil
 	}
-	key := orderKey(in.OrderID, "reverse", in.Attempt)
+	key := undoingKey(in, "reverse", payment.AuthorizationID)
 	op := money{
 		key: key, kind: cybersource.KindReversal, orderID: in.OrderID, code: followOnCode(in.OrderID, "R", key),
 		effect: journal.EffectReverse, amount: canonical.NewMoney(hold, payment.Currency), mark: in.Mark,

@@ -573,7 +573,7 @@ func TestAHoldThatIsGoneIsReversed(t *testing.T) {
 		undone := must(t, b, b.payments.ReverseAuthorization, undoing(order.OrderID, 1))
 		require.Equal(t, canonical.PaymentReversed, undone.Payment.Status)
 	}
-	require.Equal(t, cybersource.ReasonAuthAlreadyReversed, refusalCode(t, b, "order:WEB-1:reverse:1"))
+	require.Equal(t, cybersource.ReasonAuthAlreadyReversed, refusalCode(t, b, "order:WEB-1:reverse-"+auth.Payment.AuthorizationID+":1"))
 	b.requireJournal(t, order.OrderID)
 }
 
@@ -619,4 +619,28 @@ func TestWhatIsUnknownIsSettledBeforeItIsUndone(t *testing.T) {
 			})
 		}
 	}
+}
+
+func TestEachAuthorizationIsTakenBackByAFirstAttempt(t *testing.T) {
+	b := newBank(t)
+	order := b.order(t, "WEB-1")
+	for attempt, number := range []string{cardPartial, cardApproved} {
+		must(t, b, b.payments.AuthorizePayment, paying(t, order, attempt+1, number, true))
+		must(t, b, b.payments.VoidCapture, undoing(order.OrderID, 1))
+		undone := must(t, b, b.payments.ReverseAuthorization, undoing(order.OrderID, 1))
+		require.Equal(t, activities.UndoDone, undone.Result)
+		b.requireJournal(t, order.OrderID)
+	}
+	b.requireBalance(t, order.OrderID, "0.00", "0.00", "0.00")
+}
+
+func TestACaptureIsNotRefusedByItself(t *testing.T) {
+	b := newBank(t, withLag(5*time.Minute, 0))
+	order := b.order(t, "WEB-1")
+	auth := must(t, b, b.payments.AuthorizePayment, paying(t, order, 1, cardApproved, false))
+	b.broken(t, captureRoute, "drop_after", 1)
+	capture := must(t, b, b.payments.CapturePayment, capturing(order.OrderID, auth.Payment.AuthorizationID, 1))
+	require.Equal(t, canonical.PaymentCaptured, capture.Payment.Status, "the resend was refused because the first one had captured")
+	require.Len(t, b.booked("capture"), 1)
+	b.requireJournal(t, order.OrderID)
 }

@@ -49,8 +49,8 @@ func run(ctx context.Context, args []string, out, problems io.Writer) (err error
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(problems)
 	flags.IntVar(&o.rounds, "rounds", 5, "rounds; each runs every kind once, in another order")
-	flags.IntVar(&o.orders, "orders", 40, "orders, and no-op workflows, of each kind in a round")
-	flags.IntVar(&o.concurrency, "concurrency", 20, "orders under way at once")
+	flags.IntVar(&o.orders, "orders", 30, "orders, and no-op workflows, of each kind in a round")
+	flags.IntVar(&o.concurrency, "concurrency", 15, "orders under way at once")
 	flags.IntVar(&o.webhooks, "webhooks", 500, "webhook requests in a round")
 	flags.StringVar(&o.cpuProfile, "cpuprofile", "", "write a CPU profile of the rounds to this file")
 	if err := flags.Parse(args); err != nil {

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 
 	commonpb "go.temporal.io/api/common/v1"
@@ -161,27 +160,24 @@ func leavesNoTrace(dir, witness string) error {
 	return errors.Join(append(problems, err)...)
 }
 
-// eachFile reads every file below a directory.
+// eachFile reads every file below a directory. Files that go away meanwhile, as SQLite's journals do, are left out.
 func eachFile(dir string, read func(path string, content []byte)) error {
-	return filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil // SQLite's journals come and go
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
+	files := root.FS()
+	return fs.WalkDir(files, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.Type().IsRegular() {
+			var content []byte
+			if content, err = fs.ReadFile(files, path); err == nil {
+				read(path, content)
+			}
 		}
-		if err != nil || !entry.Type().IsRegular() {
-			return err
-		}
-		content, err := os.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
-		if err != nil {
-			return err
-		}
-		inside, err := filepath.Rel(dir, path)
-		if err != nil {
-			return err
-		}
-		read(inside, content)
-		return nil
+		return err
 	})
 }

@@ -55,20 +55,20 @@ func TestPoliciesOfTheCallerCount(t *testing.T) {
 
 // TestARealDeploymentIsOutOfReach: the shell that this is started from may hold the settings of one.
 func TestARealDeploymentIsOutOfReach(t *testing.T) {
-	real := []string{
+	deployment := []string{
 		"TENDERLINE_API_KEYS", "TENDERLINE_CALLBACK_SECRET", "TENDERLINE_CALLBACK_URL", "TENDERLINE_CODEC_ORIGINS", "TENDERLINE_CYBERSOURCE_BASE_URL",
 		"TENDERLINE_CYBERSOURCE_KEY_ID", "TENDERLINE_CYBERSOURCE_MERCHANT_ID", "TENDERLINE_CYBERSOURCE_P12_FILE", "TENDERLINE_CYBERSOURCE_SHARED_SECRET",
 		"TENDERLINE_DATABASE_DSN", "TENDERLINE_DATABASE_ERP_DSN", "TENDERLINE_DEPLOYMENT", "TENDERLINE_ENCRYPTION_KEYS", "TENDERLINE_SYSPRO_BASE_URL",
 		"TENDERLINE_SYSPRO_CLIENT_SECRET",
 	}
-	environ := make([]string, len(real))
-	for i, name := range real {
+	environ := make([]string, len(deployment))
+	for i, name := range deployment {
 		environ[i] = name + "=production"
 	}
 	settings, ignored, err := overrides(environ)
 	require.NoError(t, err)
 	require.Empty(t, settings)
-	require.Equal(t, real, ignored)
+	require.Equal(t, deployment, ignored)
 }
 
 func TestNothingListensBeyondLoopback(t *testing.T) {

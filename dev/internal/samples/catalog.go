@@ -116,13 +116,24 @@ func place(scenario string, changes ...func(map[string]any)) func(context.Contex
 // Changes to an order.
 
 func captureApart(order map[string]any) {
-	order["payment"].(map[string]any)["capture"] = "after_authorization"
+	part[map[string]any](order, "payment")["capture"] = "after_authorization"
 }
 
 func atKiosk(order map[string]any) { order["channel"] = Kiosk }
 
 func sku(code string) func(map[string]any) {
-	return func(order map[string]any) { order["lines"].([]any)[0].(map[string]any)["sku"] = code }
+	return func(order map[string]any) {
+		order["lines"] = []any{map[string]any{"sku": code, "quantity": "2", "unitPrice": "19.95", "tax": "3.29"}}
+	}
+}
+
+// part is a part of an order's document; it panics where world.NewOrder has made something else.
+func part[T any](document map[string]any, name string) T {
+	value, ok := document[name].(T)
+	if !ok {
+		panic("an order's " + name + " is not what the samples take it for")
+	}
+	return value
 }
 
 // secondCard has a first card declined and pays with another.

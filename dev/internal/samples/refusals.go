@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -24,8 +25,28 @@ func sentTwice(ctx context.Context, p *Play) error {
 	if err != nil {
 		return err
 	}
-	const copies = 5
-	p.line("sent five times at once")
+	location, err := p.taken(ctx, order, 5)
+	if err != nil {
+		return err
+	}
+	if err := p.Reach(ctx, "confirmed"); err != nil {
+		return err
+	}
+	if again, err := p.taken(ctx, order, 1); err != nil || again != location {
+		return errors.Join(err, fmt.Errorf("the same order was answered with %q, then with %q", location, again))
+	}
+	order["customerPoNumber"] = "another"
+	other, err := p.Submit(ctx, order)
+	if err != nil {
+		return err
+	}
+	p.line(fmt.Sprintf("another order of this ID: %d", other.Status))
+	return problem(other, http.StatusConflict, "urn:tenderline:problem:conflict")
+}
+
+// taken sends an order several times at once and gives the location that all answers name.
+func (p *Play) taken(ctx context.Context, order map[string]any, copies int) (string, error) {
+	p.line(fmt.Sprintf("sent, %d at once", copies))
 	locations := make([]string, copies)
 	group, groupCtx := errgroup.WithContext(ctx)
 	for i := range copies {
@@ -36,27 +57,13 @@ func sentTwice(ctx context.Context, p *Play) error {
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return err
+		return "", err
 	}
-	if err := p.Reach(ctx, "confirmed"); err != nil {
-		return err
+	different := slices.Compact(locations)
+	if len(different) != 1 || different[0] == "" {
+		return "", fmt.Errorf("the same order was answered with different locations: %q", different)
 	}
-	again, err := p.Taken(ctx, order)
-	if err != nil {
-		return err
-	}
-	for _, location := range append(locations, again.Header.Get("Location")) {
-		if location == "" || location != locations[0] {
-			return fmt.Errorf("the same order was answered with different locations: %q and %q", locations[0], location)
-		}
-	}
-	order["customerPoNumber"] = "another"
-	other, err := p.Submit(ctx, order)
-	if err != nil {
-		return err
-	}
-	p.line(fmt.Sprintf("another order of this ID: %d", other.Status))
-	return problem(other, http.StatusConflict, "urn:tenderline:problem:conflict")
+	return different[0], nil
 }
 
 // cardNumber puts a card number into a note: refused, nothing started, not repeated.

@@ -102,11 +102,17 @@ func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.It
 
 func (p Ports) url(port int) string { return "http://" + loopback(port) }
 
-// APIURL, GatewayURL, ErpURL and ShopURL are where the parts answer.
-func (s *Stack) APIURL() string     { return s.options.Ports.url(s.options.Ports.API) }
+// APIURL is where the API answers.
+func (s *Stack) APIURL() string { return s.options.Ports.url(s.options.Ports.API) }
+
+// GatewayURL is where the gateway's sandbox answers.
 func (s *Stack) GatewayURL() string { return s.options.Ports.url(s.options.Ports.Gateway) }
-func (s *Stack) ErpURL() string     { return s.options.Ports.url(s.options.Ports.ERP) }
-func (s *Stack) ShopURL() string    { return s.options.Ports.url(s.options.Ports.Shop) }
+
+// ErpURL is where the ERP's sandbox answers.
+func (s *Stack) ErpURL() string { return s.options.Ports.url(s.options.Ports.ERP) }
+
+// ShopURL is where the shop's sandbox answers, and the page that shows the three side by side.
+func (s *Stack) ShopURL() string { return s.options.Ports.url(s.options.Ports.Shop) }
 
 // env are the embedded settings: sandboxes as the world outside, waits shortened so that a person sees what happens.
 func (o Options) env() map[string]string {
@@ -373,7 +379,7 @@ func ready(ctx context.Context, url string) bool {
 	if err != nil {
 		return false
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := (&http.Client{Timeout: 5 * time.Second}).Do(request)
 	if err != nil {
 		return false
 	}

@@ -38,7 +38,7 @@ func (h Holder) String() string { return fmt.Sprintf("%s (pid %d)", h.Name, h.PI
 // Check reports whether addr (host:port) can be listened on now: nil, a *BusyError, or whatever else is wrong with the
 // address. The answer is a snapshot: the port may be taken between this call and the bind.
 func Check(addr string) error {
-	listener, err := net.Listen("tcp", addr)
+	listener, err := net.Listen("tcp", addr) //nolint:noctx // a bind does not wait
 	if err == nil {
 		return listener.Close()
 	}
@@ -86,7 +86,7 @@ func (e *multiError) Unwrap() error { return e.first }
 func Free(host string, n int) ([]int, error) {
 	free := make([]int, 0, n)
 	for range n {
-		listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+		listener, err := net.Listen("tcp", net.JoinHostPort(host, "0")) //nolint:noctx // a bind does not wait
 		if err != nil {
 			return nil, fmt.Errorf("find a free port on %s: %w", host, err)
 		}
@@ -96,7 +96,7 @@ func Free(host string, n int) ([]int, error) {
 				return nil, fmt.Errorf("reserve a port on %s: %w", host, err)
 			}
 		}
-		free = append(free, listener.Addr().(*net.TCPAddr).Port)
+		free = append(free, listener.Addr().(*net.TCPAddr).Port) //nolint:errcheck // it listens on TCP
 	}
 	return free, nil
 }
@@ -104,7 +104,7 @@ func Free(host string, n int) ([]int, error) {
 // leaveInTimeWait connects to the listener once and closes from the listening side first: it is the side that closes
 // first whose socket lingers in TIME_WAIT.
 func leaveInTimeWait(listener net.Listener) error {
-	dialed, err := net.Dial("tcp", listener.Addr().String())
+	dialed, err := net.Dial("tcp", listener.Addr().String()) //nolint:noctx // the listener is in this process
 	if err != nil {
 		return err
 	}

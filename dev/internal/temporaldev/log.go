@@ -52,7 +52,7 @@ func (l *serverLogger) write(level slog.Level, msg string, tags []tag.Tag) {
 	if level < l.minLevel || l.quiet.Load() || !l.slog.Enabled(context.Background(), level) {
 		return
 	}
-	l.slog.LogAttrs(context.Background(), level, msg, attrs(tags)...)
+	l.slog.LogAttrs(context.Background(), level, msg, attrs(tags)...) //nolint:sloglint // the message is the server's
 }
 
 func attrs(tags []tag.Tag) []slog.Attr {

@@ -224,15 +224,15 @@ func (c *Client) noAnswer(request call, requestID string, err error) *fault.Faul
 }
 
 // unreadable classes a success whose body can't be used. A mutation was made, but which document came of it is not known; a look-up with
-// such an answer breaks the contract, unless the answer just broke off.
+// such an answer breaks the contract, unless the answer just broke off or is no JSON at all.
 func (c *Client) unreadable(request call, status int, requestID string, err error) *fault.Fault {
 	f := &fault.Fault{System: c.config.Name, Code: "UNREADABLE_ANSWER", HTTPStatus: status, RequestID: requestID,
 		Message: "the ERP reported success, but its answer can't be read", Err: err}
 	switch {
 	case request.changes():
 		f.Kind = fault.UnknownOutcome
-	case isBrokenOff(err):
-		f.Kind = fault.Connection
+	case isBrokenOff(err), errors.Is(err, errNoFacade):
+		f.Kind = fault.Connection // also the page that a proxy puts in front of an ERP which is down
 	default:
 		f.Kind = fault.Bug
 	}

@@ -303,7 +303,7 @@ func TestAnswersThatTellNothing(t *testing.T) {
 		{"connection cut", reply{cut: true}, fault.UnknownOutcome, fault.Connection},
 		{"empty body", reply{status: 201}, fault.UnknownOutcome, fault.Connection},
 		{"broken off", reply{status: 201, body: `{"Status":"Success","SalesOr`}, fault.UnknownOutcome, fault.Connection},
-		{"no JSON", reply{status: 200, body: "<html>login</html>"}, fault.UnknownOutcome, fault.Bug},
+		{"no JSON", reply{status: 200, body: "<html>login</html>"}, fault.UnknownOutcome, fault.Connection},
 		{"no object", reply{status: 200, body: "null"}, fault.UnknownOutcome, fault.Bug},
 		{"no number in it", reply{status: 200, body: `{"Status":"Success"}`}, fault.UnknownOutcome, fault.Bug},
 		{"other types", reply{status: 200, body: `{"SalesOrder":{},"OrderStatus":"1"}`}, fault.UnknownOutcome, fault.Bug},

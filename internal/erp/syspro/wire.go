@@ -32,6 +32,9 @@ func decodeAnswer(body []byte, into any, common *answer) error {
 		if len(trimmed) == 0 {
 			return fmt.Errorf("read answer: %w", io.ErrUnexpectedEOF)
 		}
+		if !json.Valid(body) {
+			return errNoFacade
+		}
 		return errors.New("read answer: no JSON object")
 	}
 	if err := json.Unmarshal(body, into); err != nil {
@@ -48,6 +51,9 @@ func decodeAnswer(body []byte, into any, common *answer) error {
 }
 
 func isBrokenOff(err error) bool { return errors.Is(err, io.ErrUnexpectedEOF) }
+
+// errNoFacade: what answered was not the facade, but a proxy in front of it, say.
+var errNoFacade = errors.New("read answer: not JSON")
 
 // number is a decimal as the facade writes it: a JSON number or a string, "" and null for none.
 type number struct {

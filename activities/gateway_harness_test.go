@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -220,8 +221,10 @@ func try[I, O any](b *bank, activity func(context.Context, I) (O, error), in I) 
 // finish runs an activity as Temporal would, until it ends: a failure that may be retried comes again after the pause it asks for.
 func finish[I, O any](b *bank, activity func(context.Context, I) (O, error), in I) (O, error) {
 	const tries = 400
+	var err error
 	for range tries {
-		out, err := try(b, activity, in)
+		var out O
+		out, err = try(b, activity, in)
 		failure := application(err)
 		if failure == nil || failure.NonRetryable() {
 			return out, err
@@ -229,7 +232,7 @@ func finish[I, O any](b *bank, activity func(context.Context, I) (O, error), in 
 		b.clock.Advance(max(failure.NextRetryDelay(), time.Second))
 	}
 	var none O
-	return none, errors.New("the activity does not end")
+	return none, fmt.Errorf("the activity does not end: %v", err)
 }
 
 // must is finish for an activity that ends well.

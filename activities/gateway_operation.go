@@ -131,10 +131,8 @@ func (p *Payments) perform(ctx context.Context, op money) (cybersource.Outcome, 
 			return cybersource.Outcome{}, err
 		case strings.HasPrefix(stored.Detail, refusedDetail):
 			return cybersource.Outcome{}, p.askLater(op, stored.Detail)
-		case !resend && takesMoney(op.effect):
-			return p.undoLost(ctx, op, stored)
 		case !resend:
-			return cybersource.Outcome{}, p.askLater(op, stored.Detail)
+			return p.undoLost(ctx, op, stored)
 		}
 	}
 	if err := p.Journal.Operations().Resend(ctx, op.key); err != nil {
@@ -289,8 +287,8 @@ func (p *Payments) conclude(ctx context.Context, op money, outcome cybersource.O
 	}
 	switch outcome.Result {
 	case cybersource.Authorized, cybersource.Captured, cybersource.Refunded, cybersource.Reversed, cybersource.Voided:
-		// A sale that was only authorized has captured nothing.
-		change.NotCaptured = op.effect == journal.EffectSale && outcome.Result == cybersource.Authorized
+		// A sale that was only authorized, or voided since, holds the money and has captured nothing.
+		change.NotCaptured = op.effect == journal.EffectSale && outcome.Result != cybersource.Captured
 	case cybersource.PartiallyAuthorized, cybersource.RiskDeclined:
 		change.NotCaptured = true
 		if outcome.Authorized.Currency != "" {
@@ -313,14 +311,20 @@ func (p *Payments) conclude(ctx context.Context, op money, outcome cybersource.O
 	return outcome, journalFault(p.Journal.SucceedPayment(ctx, op.key, outcome.ID, stored, change, p.progress(op, outcome)))
 }
 
-// undoneSince tells that what a look-up has found was taken back since: nothing of it is left.
+// undoneSince tells that what a look-up has found was taken back since: nothing of it is left. Of a voided sale the hold may be left.
 func (op money) undoneSince(result cybersource.Result) bool {
 	switch op.effect {
-	case journal.EffectAuthorize, journal.EffectSale, journal.EffectCapture, journal.EffectRefund:
-		return result == cybersource.Reversed || result == cybersource.Voided
+	case journal.EffectSale:
+		return result == cybersource.Reversed
+	case journal.EffectAuthorize, journal.EffectCapture, journal.EffectRefund:
+		return takenBack(result)
 	default:
 		return false
 	}
+}
+
+func takenBack(result cybersource.Result) bool {
+	return result == cybersource.Reversed || result == cybersource.Voided
 }
 
 // lookUp asks the gateway what became of an operation that was sent. again tells that it is proven not to be there, or that its undoing was
@@ -365,7 +369,7 @@ func (p *Payments) adoptFound(ctx context.Context, op money, stored journal.Oper
 		if onItsWay && !op.undoneSince(found.Result) {
 			return cybersource.Outcome{}, true, nil
 		}
-		if err := p.endUndo(ctx, undo, op.undoneSince(found.Result)); err != nil {
+		if err := p.endUndo(ctx, undo, takenBack(found.Result)); err != nil {
 			return cybersource.Outcome{}, false, err
 		}
 	}
@@ -430,7 +434,7 @@ func (p *Payments) find(ctx context.Context, op money, since time.Time) (cyberso
 			if !found {
 				break
 			}
-			if !undoneBefore || !op.undoneSince(outcome.Result) {
+			if !undoneBefore || !takesMoney(op.effect) || !takenBack(outcome.Result) {
 				return outcome, true, nil
 			}
 			taken[outcome.ID] = true // a former attempt's, whose id never arrived: our time-out form has undone it
@@ -470,23 +474,18 @@ func (p *Payments) patient(err error) error {
 }
 
 // undoLost takes an operation back whose answer was lost and which may not be sent again: by the time-out reversal of an
-// authorization, the time-out void of what moves money. Either says that it is undone, or that it was never there.
+// authorization, the time-out void of what moves money; a voided sale leaves its hold, which is reversed then. Either says that it is undone,
+// or that it was never there.
 func (p *Payments) undoLost(ctx context.Context, op money, stored journal.Operation) (cybersource.Outcome, error) {
-	undo := money{
-		key: undoKey(stored.Key), kind: cybersource.KindTimeoutReversal, orderID: op.orderID, code: op.code, guard: stored.Guard,
-		effect: journal.EffectTimeoutReverse, amount: stored.Amount, hashOf: []any{stored.Key},
-	}
+	there := true
 	var err error
-	if stored.Effect == journal.EffectAuthorize {
-		undo.request, err = cybersource.TimeoutReversalRequest(op.code, stored.Guard, stored.Amount)
-	} else {
-		undo.kind, undo.effect = cybersource.KindTimeoutVoid, journal.EffectTimeoutVoid
-		undo.request, err = cybersource.TimeoutVoidRequest(op.code, stored.Guard)
+	if stored.Effect != journal.EffectAuthorize {
+		there, err = p.voidLost(ctx, op, stored)
+	}
+	if err == nil && there && (stored.Effect == journal.EffectAuthorize || stored.Effect == journal.EffectSale) {
+		err = p.reverseLost(ctx, op, stored)
 	}
 	if err != nil {
-		return cybersource.Outcome{}, err
-	}
-	if err := p.performTimeout(ctx, undo); err != nil {
 		return cybersource.Outcome{}, err
 	}
 	if err := p.Journal.AbsentPayment(ctx, stored.Key, journal.PaymentChange{}, nil); err != nil {
@@ -495,16 +494,47 @@ func (p *Payments) undoLost(ctx context.Context, op money, stored journal.Operat
 	return cybersource.Outcome{}, errAbsent
 }
 
-// undoKey is the key of the time-out form that undoes an operation.
-func undoKey(key string) string { return key + ":timeout" }
-
-// undoOf gives the time-out form of an operation, if one was begun and its own outcome is not known.
-func (p *Payments) undoOf(ctx context.Context, key string) (undo journal.Operation, open bool, err error) {
-	undo, err = p.Journal.Operations().Get(ctx, undoKey(key))
-	if errors.Is(err, journal.ErrNotFound) {
-		return undo, false, nil
+// voidLost sends the time-out void; there tells that there was something to void.
+func (p *Payments) voidLost(ctx context.Context, op money, stored journal.Operation) (there bool, err error) {
+	undo := money{
+		key: voidKey(stored.Key), kind: cybersource.KindTimeoutVoid, orderID: op.orderID, code: op.code, guard: stored.Guard,
+		effect: journal.EffectTimeoutVoid, amount: stored.Amount, hashOf: []any{stored.Key},
 	}
-	return undo, err == nil && !undo.State.Final(), err
+	if undo.request, err = cybersource.TimeoutVoidRequest(op.code, stored.Guard); err != nil {
+		return false, err
+	}
+	return p.performTimeout(ctx, undo)
+}
+
+// reverseLost sends the time-out reversal.
+func (p *Payments) reverseLost(ctx context.Context, op money, stored journal.Operation) (err error) {
+	undo := money{
+		key: reversalKey(stored.Key), kind: cybersource.KindTimeoutReversal, orderID: op.orderID, code: op.code, guard: stored.Guard,
+		effect: journal.EffectTimeoutReverse, amount: stored.Amount, hashOf: []any{stored.Key},
+	}
+	if undo.request, err = cybersource.TimeoutReversalRequest(op.code, stored.Guard, stored.Amount); err != nil {
+		return err
+	}
+	_, err = p.performTimeout(ctx, undo)
+	return err
+}
+
+// voidKey and reversalKey are the keys of the time-out forms that undo an operation.
+func voidKey(key string) string     { return key + ":timeout-void" }
+func reversalKey(key string) string { return key + ":timeout-reversal" }
+
+// undoOf gives the time-out form of an operation that was begun and whose own outcome is not known, if there is one.
+func (p *Payments) undoOf(ctx context.Context, key string) (undo journal.Operation, open bool, err error) {
+	for _, form := range []string{voidKey(key), reversalKey(key)} {
+		undo, err = p.Journal.Operations().Get(ctx, form)
+		if err == nil && !undo.State.Final() {
+			return undo, true, nil
+		}
+		if err != nil && !errors.Is(err, journal.ErrNotFound) {
+			return undo, false, err
+		}
+	}
+	return journal.Operation{}, false, nil
 }
 
 // endUndo closes a time-out form by what became of the operation it was to undo.
@@ -519,12 +549,12 @@ func (p *Payments) endUndo(ctx context.Context, undo journal.Operation, undone b
 	return journalFault(p.Journal.SucceedPayment(ctx, undo.Key, "", stored, journal.PaymentChange{}, nil))
 }
 
-// performTimeout sends a time-out form; nil tells that nothing is left of the original, or that it never arrived. The form may be sent as
-// often as needed. A refusal that does not say either leaves everything open: not voidable may mean that the money has gone.
-func (p *Payments) performTimeout(ctx context.Context, op money) error {
+// performTimeout sends a time-out form: there tells that it has undone the original, not there that the original never arrived. The form may
+// be sent as often as needed. A refusal that does not say either leaves everything open: not voidable may mean that the money has gone.
+func (p *Payments) performTimeout(ctx context.Context, op money) (there bool, err error) {
 	request, err := json.Marshal(op.request)
 	if err != nil {
-		return err
+		return false, err
 	}
 	ctx = outbound.WithOperation(ctx, op.key)
 	stored, fresh, err := p.Journal.BeginPayment(ctx, journal.Operation{
@@ -532,42 +562,42 @@ func (p *Payments) performTimeout(ctx context.Context, op money) error {
 		InputHash: inputHash(op.hashOf...), Request: request,
 	}, op.effect)
 	if err != nil {
-		return journalFault(err)
+		return false, journalFault(err)
 	}
 	switch {
 	case stored.State == journal.OperationAbsent:
-		return p.askLater(op, stored.Detail) // the original was seen alive
+		return false, p.askLater(op, stored.Detail) // the original was seen alive
 	case stored.State.Final():
-		return nil
+		return stored.State == journal.OperationSucceeded, nil
 	case !fresh:
 		if err := p.Journal.Operations().Resend(ctx, op.key); err != nil {
-			return journalFault(err)
+			return false, journalFault(err)
 		}
 	}
 	outcome, err := p.Gateway.Send(ctx, op.request)
 	f := fault.As(err)
 	switch {
-	case err == nil && (outcome.Result == cybersource.Reversed || outcome.Result == cybersource.Voided):
+	case err == nil && takenBack(outcome.Result):
 		_, err = p.conclude(ctx, op, outcome)
-		return err
+		return err == nil, err
 	case err == nil:
-		return p.unknown(ctx, op, refusedDetail+outcome.Reason)
+		return false, p.unknown(ctx, op, refusedDetail+outcome.Reason)
 	case f == nil || f.Kind.Retryable():
-		return p.noteFailure(ctx, op, stored, err)
+		return false, p.noteFailure(ctx, op, stored, err)
 	case f.Code == cybersource.ReasonAuthAlreadyReversed:
-		return p.endUndo(ctx, stored, true)
+		return true, p.endUndo(ctx, stored, true)
 	case neverArrived(f):
 		if err := p.refuse(ctx, op, f); fault.As(err) != f {
-			return err
+			return false, err
 		}
-		return nil
+		return false, nil
 	case f.Kind == fault.Credentials:
 		if err := p.unknown(ctx, op, f.Code); fault.As(err) == nil {
-			return err
+			return false, err
 		}
-		return p.stillUnknown(op, f)
+		return false, p.stillUnknown(op, f)
 	default:
-		return p.unknown(ctx, op, refusedDetail+f.Code)
+		return false, p.unknown(ctx, op, refusedDetail+f.Code)
 	}
 }
 

@@ -77,7 +77,7 @@ func (p *Payments) authorization(ctx context.Context, orderID string, outcome cy
 	}
 	auth := Authorization{
 		Result: result, Payment: payment, Retryable: outcome.RetryAdvice != "01", ReasonText: reasonText(result, outcome),
-		LiveHold: result == PartiallyAuthorized || result == RiskDeclined,
+		LiveHold: result == PartiallyAuthorized || result == RiskDeclined || outcome.Result == cybersource.Voided && payment.Authorized.IsPositive(),
 	}
 	if outcome.Risk != nil {
 		auth.RiskScore = outcome.Risk.Score

@@ -224,6 +224,8 @@ func TestALateIndexMakesNobodyPayTwice(t *testing.T) {
 				require.Equal(t, activities.Absent, auth.Result)
 				require.Equal(t, 1, b.requests(t, http.MethodPost, "/pts/v2/payments"))
 				require.Equal(t, 1, b.requests(t, http.MethodPost, "/pts/v2/voids"))
+				require.Equal(t, 1, b.requests(t, http.MethodPost, "/pts/v2/reversals"), "a voided sale leaves its hold")
+				b.requireBalance(t, order.OrderID, "0.00", "0.00", "0.00")
 			}
 			require.Len(t, b.booked("sale"), 1)
 		})
@@ -408,9 +410,10 @@ func TestATimeoutFormWhoseAnswerIsLostIsCarriedToItsEnd(t *testing.T) {
 				b.broken(t, "POST /pts/v2/voids", mode, 1)
 				auth := must(t, b, b.payments.AuthorizePayment, paying(t, order, 1, cardApproved, capture))
 				require.Contains(t, []activities.AuthorizationResult{activities.Absent, activities.Declined}, auth.Result)
-				if !capture {
-					b.requireBalance(t, order.OrderID, "0.00", "0.00", "0.00")
+				if auth.LiveHold { // a voided sale that was found by its id: the process reverses what is held
+					must(t, b, b.payments.ReverseAuthorization, undoing(order.OrderID, 1))
 				}
+				b.requireBalance(t, order.OrderID, "0.00", "0.00", "0.00")
 				payment, err := b.store.Payment(t.Context(), order.OrderID)
 				require.NoError(t, err)
 				require.False(t, payment.Open, "an open form would bar every new attempt")
@@ -643,4 +646,29 @@ func TestACaptureIsNotRefusedByItself(t *testing.T) {
 	require.Equal(t, canonical.PaymentCaptured, capture.Payment.Status, "the resend was refused because the first one had captured")
 	require.Len(t, b.booked("capture"), 1)
 	b.requireJournal(t, order.OrderID)
+}
+
+func TestALostRefundWithoutAGuardIsVoidedBeforeItIsTriedAgain(t *testing.T) {
+	for _, mode := range []string{"drop_after", "drop_before"} {
+		t.Run(mode, func(t *testing.T) {
+			b := newBank(t, withLag(2*time.Minute, 0))
+			b.payments.GuardVerified = false
+			order := b.order(t, "WEB-1")
+			must(t, b, b.payments.AuthorizePayment, paying(t, order, 1, cardApproved, true))
+			b.closeBatch(t)
+			b.broken(t, "POST /pts/v2/payments/*/refunds", mode, 1)
+			_, err := try(b, b.payments.RefundCapture, undoing(order.OrderID, 1))
+			requireFault(t, err, fault.UnknownOutcome, false)
+			_, err = try(b, b.payments.RefundCapture, undoing(order.OrderID, 2))
+			requireFault(t, err, fault.UnknownOutcome, true) // not "nothing to refund"
+			_, err = finish(b, b.payments.RefundCapture, undoing(order.OrderID, 1))
+			requireFault(t, err, fault.Conflict, true)
+			require.Equal(t, "ABSENT", code(t, err))
+			b.requireBalance(t, order.OrderID, "0.00", total, "0.00")
+			undone := must(t, b, b.payments.RefundCapture, undoing(order.OrderID, 2))
+			require.Equal(t, activities.UndoDone, undone.Result)
+			b.requireBalance(t, order.OrderID, "0.00", total, total)
+			b.requireJournal(t, order.OrderID)
+		})
+	}
 }

@@ -197,7 +197,7 @@ func (p paymentRow) admitAuthorization(r reserved) error {
 
 // admitTimeout refuses to undo by time-out where nothing is unknown that the form could undo.
 func admitTimeout(effect Effect, r reserved) error {
-	if r.authorizations > 0 || (effect == EffectTimeoutVoid && r.captures > 0) {
+	if r.authorizations > 0 || (effect == EffectTimeoutVoid && (r.captures > 0 || r.refunding.IsPositive())) {
 		return nil
 	}
 	return refuse(fault.Conflict, CodeNothingUnknown, "no operation of the order is waiting for its outcome")

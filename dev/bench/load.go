@@ -47,6 +47,7 @@ func (b *bench) rounds(ctx context.Context, o options, r *report, progress io.Wr
 		}
 	}
 	for round := range o.rounds {
+		begun := time.Now()
 		for i := range kinds {
 			kind := kinds[(round+i)%len(kinds)]
 			measured, err := kind.run(ctx, o.orders, o.concurrency)
@@ -55,6 +56,9 @@ func (b *bench) rounds(ctx context.Context, o options, r *report, progress io.Wr
 			}
 			*kind.into = append(*kind.into, measured)
 			_, _ = fmt.Fprintf(progress, "round %d of %d, %s: %.1f per second\n", round+1, o.rounds, kind.name, measured.perSecond())
+		}
+		if time.Since(b.started)+time.Since(begun) > o.budget {
+			break
 		}
 	}
 	return nil

@@ -27,10 +27,11 @@ import (
 
 // options are how much is measured.
 type options struct {
-	rounds      int // pairs of orders and no-op workflows
-	orders      int // of each kind in a round
-	concurrency int // under way at once
-	webhooks    int // requests in a round
+	rounds      int           // pairs of orders and no-op workflows
+	orders      int           // of each kind in a round
+	concurrency int           // under way at once
+	webhooks    int           // requests in a round
+	budget      time.Duration // for the rounds; on a busy machine fewer are run
 	cpuProfile  string
 }
 
@@ -49,9 +50,10 @@ func run(ctx context.Context, args []string, out, problems io.Writer) (err error
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(problems)
 	flags.IntVar(&o.rounds, "rounds", 5, "rounds; each runs every kind once, in another order")
-	flags.IntVar(&o.orders, "orders", 30, "orders, and no-op workflows, of each kind in a round")
+	flags.IntVar(&o.orders, "orders", 25, "orders, and no-op workflows, of each kind in a round")
 	flags.IntVar(&o.concurrency, "concurrency", 15, "orders under way at once")
 	flags.IntVar(&o.webhooks, "webhooks", 500, "webhook requests in a round")
+	flags.DurationVar(&o.budget, "budget", 150*time.Second, "begin no round that would end after so long, beyond the first")
 	flags.StringVar(&o.cpuProfile, "cpuprofile", "", "write a CPU profile of the rounds to this file")
 	if err := flags.Parse(args); err != nil {
 		return err

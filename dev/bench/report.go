@@ -28,7 +28,7 @@ func (r report) write(out io.Writer) error {
 	var text strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
 
-	line("%d CPUs, %s, %s; %d rounds of %d, %d at once; %s in all.\n", r.cpus, r.platform, r.goVersion, r.options.rounds, r.options.orders,
+	line("%d CPUs, %s, %s; %d rounds of %d, %d at once; %s in all.\n", r.cpus, r.platform, r.goVersion, len(r.sales), r.options.orders,
 		r.options.concurrency, r.took.Round(time.Second))
 	line("| Against a no-op workflow (min / median / max of the rounds) | Sale | Auth, then capture |")
 	line("|---|---:|---:|")

@@ -13,6 +13,7 @@ ARGS      ?=
 TESTFLAGS ?=
 BENCH     ?= .
 BENCHTIME ?= 1s
+BENCHFLAGS ?=
 
 # Tools, pinned; Go builds them once and keeps them in its cache.
 GOLANGCI_LINT := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
@@ -63,9 +64,9 @@ test-dev:
 test-short: ## what needs no server: seconds
 	@go test -short -timeout 5m $(TESTFLAGS) ./...
 
-bench: ## benchmarks, those on the embedded server included (BENCH=regexp, BENCHTIME=5s)
+bench: ## benchmarks, then orders beside no-op workflows (BENCH=regexp, BENCHTIME=5s, BENCHFLAGS=-h)
 	@go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem $(TESTFLAGS) ./...
-	@go -C dev test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem -timeout 30m $(TESTFLAGS) ./...
+	@go -C dev run ./bench $(BENCHFLAGS)
 
 lint: lint-modules lint-go lint-workflows lint-vulnerabilities ## formatting, linters, determinism, module rules, known vulnerabilities
 

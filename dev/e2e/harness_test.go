@@ -195,7 +195,7 @@ func (r *rig) requireSound(t *testing.T, id string) {
 		require.Zero(t, money.Live, "money is left: %+v", money.Lines)
 		require.True(t, money.Captured.IsZero() && money.Held.IsZero(), "money is left: %+v", money.Lines)
 		require.Zero(t, open["orders"], "a sales order is left: %+v", books.SalesOrders)
-		require.Equal(t, len(books.Invoices), len(books.CreditMemos), "an invoice is not credited")
+		require.Len(t, books.CreditMemos, len(books.Invoices), "an invoice is not credited")
 		require.Equal(t, open["receipts"], open["reversals"], "a receipt is not reversed: %+v", books.Payments)
 	}
 	told := r.callbacks(t, id)

@@ -63,7 +63,7 @@ func newWorkerProcess(t *testing.T, r *rig) *workerProcess {
 
 func (w *workerProcess) start(t *testing.T) {
 	t.Helper()
-	w.running = exec.Command(w.program, "worker") //nolint:noctx // it ends by SIGKILL, which is what is tested
+	w.running = exec.Command(w.program, "worker")
 	w.running.Env, w.running.Stdout, w.running.Stderr = w.env, w.log, w.log
 	require.NoError(t, w.running.Start())
 }
@@ -163,7 +163,7 @@ func TestWorkerKilledAtRandom(t *testing.T) {
 	worker.start(t)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // which moment it is does not matter
+	random := rand.New(rand.NewPCG(seed, 0))
 	ways := []journey{journeys[0], journeys[1], journeys[4], journeys[5], journeys[0], journeys[1]}
 	ids := make([]string, len(ways))
 	for i, way := range ways {

@@ -148,14 +148,14 @@ func (r *rig) keepHistory(t *testing.T, workflowID, name string) {
 		history.Events = append(history.Events, event)
 	}
 	r.open(t, history)
-	text, err := temporalproto.CustomJSONMarshalOptions{Indent: " "}.Marshal(history)
+	text, err := temporalproto.CustomJSONMarshalOptions{}.Marshal(history)
 	require.NoError(t, err)
 	require.NotContains(t, string(text), "binary/encrypted", "a sealed payload was left")
 	if !*record {
 		return
 	}
-	require.NoError(t, os.MkdirAll(replayDir, 0o755))                                                   //nolint:gosec // part of the sources
-	require.NoError(t, os.WriteFile(filepath.Join(replayDir, name+".json"), append(text, '\n'), 0o644)) //nolint:gosec // part of the sources
+	require.NoError(t, os.MkdirAll(replayDir, 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(replayDir, name+".json"), append(text, '\n'), 0o644))
 }
 
 // open makes a history readable: payloads and failures in the clear, no name of the machine it was made on.
@@ -164,10 +164,10 @@ func (r *rig) open(t *testing.T, history *historypb.History) {
 	ring, err := r.stack.App.Keyring()
 	require.NoError(t, err)
 	codec := engine.Codec(ring)
-	clear := converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), codec)
+	plain := converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), codec)
 	require.NoError(t, proxy.VisitFailures(t.Context(), history, proxy.VisitFailuresOptions{
 		Visitor: func(_ *proxy.VisitFailuresContext, failure *failurepb.Failure) error {
-			converter.DecodeCommonFailureAttributes(clear, failure)
+			converter.DecodeCommonFailureAttributes(plain, failure)
 			failure.StackTrace = ""
 			return nil
 		},

@@ -474,19 +474,18 @@ func (p *Payments) patient(err error) error {
 }
 
 // undoLost takes an operation back whose answer was lost and which may not be sent again: by the time-out reversal of an
-// authorization, the time-out void of what moves money; a voided sale leaves its hold, which is reversed then. Either says that it is undone,
-// or that it was never there.
+// authorization, the time-out void of what moves money. A sale takes both: voided it leaves its hold, and one whose capture did not run (refused
+// by risk rules, approved in part) is a hold that no void finds. Either says that it is undone, or that it was never there.
 func (p *Payments) undoLost(ctx context.Context, op money, stored journal.Operation) (cybersource.Outcome, error) {
-	there := true
-	var err error
 	if stored.Effect != journal.EffectAuthorize {
-		there, err = p.voidLost(ctx, op, stored)
+		if err := p.voidLost(ctx, op, stored); err != nil {
+			return cybersource.Outcome{}, err
+		}
 	}
-	if err == nil && there && (stored.Effect == journal.EffectAuthorize || stored.Effect == journal.EffectSale) {
-		err = p.reverseLost(ctx, op, stored)
-	}
-	if err != nil {
-		return cybersource.Outcome{}, err
+	if stored.Effect == journal.EffectAuthorize || stored.Effect == journal.EffectSale {
+		if err := p.reverseLost(ctx, op, stored); err != nil {
+			return cybersource.Outcome{}, err
+		}
 	}
 	if err := p.Journal.AbsentPayment(ctx, stored.Key, journal.PaymentChange{}, nil); err != nil {
 		return cybersource.Outcome{}, journalFault(err)
@@ -494,14 +493,14 @@ func (p *Payments) undoLost(ctx context.Context, op money, stored journal.Operat
 	return cybersource.Outcome{}, errAbsent
 }
 
-// voidLost sends the time-out void; there tells that there was something to void.
-func (p *Payments) voidLost(ctx context.Context, op money, stored journal.Operation) (there bool, err error) {
+// voidLost sends the time-out void.
+func (p *Payments) voidLost(ctx context.Context, op money, stored journal.Operation) (err error) {
 	undo := money{
 		key: voidKey(stored.Key), kind: cybersource.KindTimeoutVoid, orderID: op.orderID, code: op.code, guard: stored.Guard,
 		effect: journal.EffectTimeoutVoid, amount: stored.Amount, hashOf: []any{stored.Key},
 	}
 	if undo.request, err = cybersource.TimeoutVoidRequest(op.code, stored.Guard); err != nil {
-		return false, err
+		return err
 	}
 	return p.performTimeout(ctx, undo)
 }
@@ -515,8 +514,7 @@ func (p *Payments) reverseLost(ctx context.Context, op money, stored journal.Ope
 	if undo.request, err = cybersource.TimeoutReversalRequest(op.code, stored.Guard, stored.Amount); err != nil {
 		return err
 	}
-	_, err = p.performTimeout(ctx, undo)
-	return err
+	return p.performTimeout(ctx, undo)
 }
 
 // voidKey and reversalKey are the keys of the time-out forms that undo an operation.
@@ -549,12 +547,12 @@ func (p *Payments) endUndo(ctx context.Context, undo journal.Operation, undone b
 	return journalFault(p.Journal.SucceedPayment(ctx, undo.Key, "", stored, journal.PaymentChange{}, nil))
 }
 
-// performTimeout sends a time-out form: there tells that it has undone the original, not there that the original never arrived. The form may
-// be sent as often as needed. A refusal that does not say either leaves everything open: not voidable may mean that the money has gone.
-func (p *Payments) performTimeout(ctx context.Context, op money) (there bool, err error) {
+// performTimeout sends a time-out form; nil tells that it has undone the original, or found nothing to undo. The form may be sent as often as
+// needed. A refusal that does not say either leaves everything open: not voidable may mean that the money has gone.
+func (p *Payments) performTimeout(ctx context.Context, op money) error {
 	request, err := json.Marshal(op.request)
 	if err != nil {
-		return false, err
+		return err
 	}
 	ctx = outbound.WithOperation(ctx, op.key)
 	stored, fresh, err := p.Journal.BeginPayment(ctx, journal.Operation{
@@ -562,16 +560,16 @@ func (p *Payments) performTimeout(ctx context.Context, op money) (there bool, er
 		InputHash: inputHash(op.hashOf...), Request: request,
 	}, op.effect)
 	if err != nil {
-		return false, journalFault(err)
+		return journalFault(err)
 	}
 	switch {
 	case stored.State == journal.OperationAbsent:
-		return false, p.askLater(op, stored.Detail) // the original was seen alive
+		return p.askLater(op, stored.Detail) // the original was seen alive
 	case stored.State.Final():
-		return stored.State == journal.OperationSucceeded, nil
+		return nil
 	case !fresh:
 		if err := p.Journal.Operations().Resend(ctx, op.key); err != nil {
-			return false, journalFault(err)
+			return journalFault(err)
 		}
 	}
 	outcome, err := p.Gateway.Send(ctx, op.request)
@@ -579,25 +577,25 @@ func (p *Payments) performTimeout(ctx context.Context, op money) (there bool, er
 	switch {
 	case err == nil && takenBack(outcome.Result):
 		_, err = p.conclude(ctx, op, outcome)
-		return err == nil, err
+		return err
 	case err == nil:
-		return false, p.unknown(ctx, op, refusedDetail+outcome.Reason)
+		return p.unknown(ctx, op, refusedDetail+outcome.Reason)
 	case f == nil || f.Kind.Retryable():
-		return false, p.noteFailure(ctx, op, stored, err)
+		return p.noteFailure(ctx, op, stored, err)
 	case f.Code == cybersource.ReasonAuthAlreadyReversed:
-		return true, p.endUndo(ctx, stored, true)
+		return p.endUndo(ctx, stored, true)
 	case neverArrived(f):
 		if err := p.refuse(ctx, op, f); fault.As(err) != f {
-			return false, err
+			return err
 		}
-		return false, nil
+		return nil
 	case f.Kind == fault.Credentials:
 		if err := p.unknown(ctx, op, f.Code); fault.As(err) == nil {
-			return false, err
+			return err
 		}
-		return false, p.stillUnknown(op, f)
+		return p.stillUnknown(op, f)
 	default:
-		return false, p.unknown(ctx, op, refusedDetail+f.Code)
+		return p.unknown(ctx, op, refusedDetail+f.Code)
 	}
 }
 

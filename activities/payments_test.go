@@ -672,3 +672,14 @@ func TestALostRefundWithoutAGuardIsVoidedBeforeItIsTriedAgain(t *testing.T) {
 		})
 	}
 }
+
+func TestALostSaleWhoseCaptureDidNotRunIsReversed(t *testing.T) {
+	b := newBank(t, withLag(5*time.Minute, 0))
+	b.payments.GuardVerified = false
+	order := b.order(t, "WEB-1")
+	b.broken(t, payRoute, "drop_after", 1)
+	auth := must(t, b, b.payments.AuthorizePayment, paying(t, order, 1, cardRiskDeclined, true))
+	require.Equal(t, activities.Absent, auth.Result)
+	b.requireBalance(t, order.OrderID, "0.00", "0.00", "0.00")
+	b.requireJournal(t, order.OrderID)
+}

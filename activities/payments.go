@@ -47,8 +47,24 @@ func (p *Payments) authorizePayment(ctx context.Context, in AuthorizePaymentInpu
 	if err != nil {
 		return Authorization{}, err
 	}
-	return p.authorization(ctx, in.OrderID, outcome)
+	auth, err := p.authorization(ctx, in.OrderID, outcome)
+	if err == nil && auth.Result == Captured {
+		err = stillCaptured(auth.Payment, in.Amount)
+	}
+	return auth, err
 }
+
+// stillCaptured refuses a stored success whose money was taken back since: a run that was reset to before its compensation must not
+// book an order that nobody pays for.
+func stillCaptured(payment canonical.Payment, want canonical.Money) error {
+	if payment.Captured.Sub(payment.Refunded).GreaterThanOrEqual(want.Amount) {
+		return nil
+	}
+	return &fault.Fault{Kind: fault.Conflict, System: "tenderline", Code: codeTakenBack, Message: "the payment was captured and taken back since"}
+}
+
+// codeTakenBack is the code of a payment that was captured and taken back.
+const codeTakenBack = "TAKEN_BACK"
 
 // results maps the gateway's outcomes to ours; what is not here is no answer.
 var results = map[cybersource.Result]AuthorizationResult{
@@ -140,6 +156,9 @@ func (p *Payments) capturePayment(ctx context.Context, in CapturePaymentInput) (
 		return Capture{}, err
 	}
 	after, err := p.payment(ctx, in.OrderID)
+	if err == nil {
+		err = stillCaptured(after, in.Amount)
+	}
 	return Capture{Payment: after, Adopted: outcome.Adopted}, err
 }
 

@@ -45,6 +45,7 @@ type settings struct {
 	merchantID, keyID, keySecret   string
 	clientID, clientSecret, apiKey string
 	shopSecret                     string
+	webhookURL, webhookKey         string
 }
 
 // Credentials of the sandboxes. They open nothing but a stand-in; every one can be set.
@@ -76,6 +77,8 @@ func parse(args []string, env func(string) string, stderr io.Writer) (settings, 
 		{&s.clientID, "client-id", "SANDBOX_CLIENT_ID", sandboxClientID, "client of the ERP facade"},
 		{&s.clientSecret, "client-secret", "SANDBOX_CLIENT_SECRET", "sandbox-client-secret", "the client's secret"},
 		{&s.apiKey, "api-key", "SANDBOX_API_KEY", "sandbox-api-key", "API key of the ERP facade"},
+		{&s.webhookURL, "webhook-url", "SANDBOX_WEBHOOK_URL", "", "address that hears of fraud decisions; empty: nobody, unless a subscription is made"},
+		{&s.webhookKey, "webhook-key", "SANDBOX_WEBHOOK_KEY", "", "keyId:base64 that signs what goes to the webhook address"},
 		{&s.shopSecret, "shop-secret", "SANDBOX_SHOP_SECRET", "whsec_" + sandboxSecret("shop"), "signing secret of callbacks, whsec_..."},
 	} {
 		value := f.value
@@ -93,8 +96,24 @@ func parse(args []string, env func(string) string, stderr io.Writer) (settings, 
 	return s, nil
 }
 
+// webhook is the subscription that exists from the start, nil where none is set.
+func (s settings) webhook() (*cybersource.PresetWebhook, error) {
+	if s.webhookURL == "" {
+		return nil, nil
+	}
+	id, key, found := strings.Cut(s.webhookKey, ":")
+	if !found || id == "" || key == "" {
+		return nil, errors.New("webhook-key must be keyId:base64 where webhook-url is set")
+	}
+	return &cybersource.PresetWebhook{URL: s.webhookURL, KeyID: id, Key: key}, nil
+}
+
 func run(ctx context.Context, args []string, env func(string) string, stdout, stderr io.Writer) error {
 	s, err := parse(args, env, stderr)
+	if err != nil {
+		return err
+	}
+	hook, err := s.webhook()
 	if err != nil {
 		return err
 	}
@@ -112,6 +131,7 @@ func run(ctx context.Context, args []string, env func(string) string, stdout, st
 
 	gateway, err := cybersource.New(cybersource.Config{
 		MerchantID: s.merchantID, KeyID: s.keyID, SharedSecret: s.keySecret, StateDir: s.stateDir, Logger: logger, AllowHTTPWebhooks: true,
+		Webhook: hook,
 	})
 	if err != nil {
 		closeListeners()

@@ -105,3 +105,17 @@ func TestURLOfAnyAddress(t *testing.T) {
 	defer l.Close()
 	require.True(t, strings.HasPrefix(url(l), "http://127.0.0.1:"))
 }
+
+func TestWebhookSettings(t *testing.T) {
+	hook, err := settings{}.webhook()
+	require.NoError(t, err)
+	require.Nil(t, hook)
+	hook, err = settings{webhookURL: "http://127.0.0.1:8080/webhooks/cybersource", webhookKey: "k1:c2VjcmV0"}.webhook()
+	require.NoError(t, err)
+	require.Equal(t, "k1", hook.KeyID)
+	require.Equal(t, "c2VjcmV0", hook.Key)
+	for _, key := range []string{"", "k1", ":c2VjcmV0", "k1:"} {
+		_, err = settings{webhookURL: "http://127.0.0.1:8080/", webhookKey: key}.webhook()
+		require.ErrorContains(t, err, "webhook-key")
+	}
+}

@@ -2,15 +2,8 @@ package wiring
 
 import (
 	"context"
-	"crypto/rsa"
-	"crypto/x509"
-	"encoding/pem"
-	"errors"
-	"fmt"
-	"os"
 
 	"github.com/tenderline/tenderline/internal/config"
-	"github.com/tenderline/tenderline/internal/cybersource"
 	"github.com/tenderline/tenderline/internal/engine"
 	"github.com/tenderline/tenderline/webhook"
 )
@@ -27,46 +20,12 @@ func (a *App) API(ctx context.Context) (*webhook.Server, error) {
 	if err := a.Ready(ctx); err != nil {
 		return nil, err
 	}
-	keys, err := a.Config.Cybersource.WebhookKeySet()
+	deps, err := webhook.Configured(a.Config)
 	if err != nil {
 		return nil, err
 	}
-	private, err := privateKeys(a.Config.Cybersource.MLEPrivateKeyFile)
-	if err != nil {
-		return nil, err
-	}
-	return webhook.New(webhook.Deps{
-		Starter: door, Store: a.store, Keys: a.Config.API.Keys, HTTP: a.Config.HTTP, Listen: a.Config.Metrics, CodecUse: a.Config.Codec,
-		Codec: engine.Codec(a.ring), Verifier: cybersource.Verifier{Keys: keys, MaxAge: a.Config.Cybersource.WebhookMaxAge}, MLEKeys: private,
-		Checks:  []webhook.Check{{Name: "journal", Do: a.store.Check}, {Name: "temporal", Do: a.Ready}},
-		Metrics: a.Metrics, Traces: a.traces, Logger: a.Log,
-	})
-}
-
-// privateKeys reads the key that opens encrypted webhooks: PEM, PKCS #8 or PKCS #1.
-func privateKeys(path string) ([]*rsa.PrivateKey, error) {
-	if path == "" {
-		return nil, nil
-	}
-	const variable = "TENDERLINE_CYBERSOURCE_MLE_PRIVATE_KEY_FILE"
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", variable, err)
-	}
-	block, _ := pem.Decode(text)
-	if block == nil {
-		return nil, fmt.Errorf("%s: the file holds no PEM block", variable)
-	}
-	if key, err := x509.ParsePKCS1PrivateKey(block.Bytes); err == nil {
-		return []*rsa.PrivateKey{key}, nil
-	}
-	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if err != nil {
-		return nil, errors.New(variable + ": the key is neither PKCS #8 nor PKCS #1")
-	}
-	key, ok := parsed.(*rsa.PrivateKey)
-	if !ok {
-		return nil, errors.New(variable + ": the key is not an RSA key")
-	}
-	return []*rsa.PrivateKey{key}, nil
+	deps.Starter, deps.Store, deps.Codec = door, a.store, engine.Codec(a.ring)
+	deps.Checks = []webhook.Check{{Name: "journal", Do: a.store.Check}, {Name: "temporal", Do: a.Ready}}
+	deps.Metrics, deps.Traces, deps.Logger = a.Metrics, a.traces, a.Log
+	return webhook.New(deps)
 }

@@ -1,16 +1,10 @@
 package wiring
 
 import (
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -52,41 +46,4 @@ func TestCallbacksReachPublicAddressesOnly(t *testing.T) {
 	} {
 		require.Equal(t, public, publicOnly("tcp", address, nil) == nil, address)
 	}
-}
-
-func TestPrivateKeysOfEitherForm(t *testing.T) {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	require.NoError(t, err)
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
-	require.NoError(t, err)
-	for name, tc := range map[string]struct {
-		text  []byte
-		fails string
-	}{
-		"pkcs1":   {text: pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})},
-		"pkcs8":   {text: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})},
-		"no pem":  {text: []byte("secret text"), fails: "holds no PEM block"},
-		"no key":  {text: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("x")}), fails: "neither PKCS #8 nor PKCS #1"},
-		"missing": {fails: "no such file"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "key.pem")
-			if tc.text != nil {
-				require.NoError(t, os.WriteFile(path, tc.text, 0o600))
-			}
-			keys, err := privateKeys(path)
-			if tc.fails != "" {
-				require.ErrorContains(t, err, tc.fails)
-				require.ErrorContains(t, err, "TENDERLINE_CYBERSOURCE_MLE_PRIVATE_KEY_FILE")
-				require.NotContains(t, err.Error(), "secret text")
-				return
-			}
-			require.NoError(t, err)
-			require.Len(t, keys, 1)
-			require.True(t, key.Equal(keys[0]))
-		})
-	}
-	keys, err := privateKeys("")
-	require.NoError(t, err)
-	require.Empty(t, keys)
 }

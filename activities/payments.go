@@ -231,7 +231,28 @@ func (p *Payments) refundCapture(ctx context.Context, in UndoPaymentInput) (Undo
 		return Undone{}, bug("%v", err)
 	}
 	_, err = p.follow(ctx, op, cybersource.Refunded)
+	if f := fault.As(err); f != nil && f.Kind == fault.Conflict && f.Code == cybersource.ReasonCaptureAlreadyVoided {
+		err = p.noteVoided(ctx, in, payment)
+	}
 	return p.undone(ctx, in.OrderID, err)
+}
+
+// noteVoided takes over that a capture is voided where only the gateway's refusal of a refund says so: by somebody else, or by a void of
+// ours that a late index never showed.
+func (p *Payments) noteVoided(ctx context.Context, in UndoPaymentInput, payment journal.Payment) error {
+	op := money{
+		key: undoingKey(in, "voided", payment.CaptureID), kind: cybersource.KindVoid, orderID: in.OrderID, code: in.OrderID,
+		effect: journal.EffectVoidCapture, amount: canonical.NewMoney(payment.Captured, payment.Currency), mark: in.Mark,
+	}
+	stored, _, err := p.Journal.BeginPayment(ctx, journal.Operation{
+		Key: op.key, System: system, Kind: string(op.kind), OrderID: op.orderID, Reference: op.code, Amount: op.amount,
+		InputHash: inputHash(payment.CaptureID), Request: []byte("{}"),
+	}, op.effect)
+	if err != nil || stored.State.Final() {
+		return journalFault(err)
+	}
+	_, err = p.conclude(ctx, op, cybersource.Outcome{Kind: op.kind, Result: cybersource.Voided, Status: "VOIDED", Amount: op.amount, Adopted: true})
+	return err
 }
 
 // reservedRefund is the failure where money is left to pay back, but all of it is reserved by something whose end is not known.

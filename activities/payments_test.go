@@ -683,3 +683,26 @@ func TestALostSaleWhoseCaptureDidNotRunIsReversed(t *testing.T) {
 	b.requireBalance(t, order.OrderID, "0.00", "0.00", "0.00")
 	b.requireJournal(t, order.OrderID)
 }
+
+func TestARefundOfWhatIsVoidedTellsOfTheVoid(t *testing.T) {
+	for _, capture := range []bool{true, false} {
+		t.Run(map[bool]string{true: "sale", false: "capture"}[capture], func(t *testing.T) {
+			b := newBank(t, withLag(time.Hour, 0))
+			order := b.order(t, "WEB-1")
+			auth := must(t, b, b.payments.AuthorizePayment, paying(t, order, 1, cardApproved, capture))
+			if !capture {
+				must(t, b, b.payments.CapturePayment, capturing(order.OrderID, auth.Payment.AuthorizationID, 1))
+			}
+			b.broken(t, "POST /pts/v2/*/*/voids", "drop_after", 1)
+			undone := must(t, b, b.payments.VoidCapture, undoing(order.OrderID, 1))
+			require.Equal(t, activities.UndoTooLate, undone.Result, "the resend is refused because of the lost void, which the index does not show")
+			for range 2 {
+				must(t, b, b.payments.RefundCapture, undoing(order.OrderID, 1))
+				b.requireJournal(t, order.OrderID)
+			}
+			must(t, b, b.payments.ReverseAuthorization, undoing(order.OrderID, 1))
+			b.requireBalance(t, order.OrderID, "0.00", "0.00", "0.00")
+			b.requireJournal(t, order.OrderID)
+		})
+	}
+}

@@ -141,7 +141,7 @@ func (b *books) fails(t *testing.T, service, mode string) {
 // ledger is one of the ERP's ledgers.
 func (b *books) ledger(t *testing.T, name string) []map[string]any {
 	t.Helper()
-	response, err := http.Get(b.url + "/_sandbox/ledger")
+	response, err := controls.Get(b.url + "/_sandbox/ledger")
 	require.NoError(t, err)
 	defer func() { _ = response.Body.Close() }()
 	var all map[string][]map[string]any

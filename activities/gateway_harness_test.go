@@ -232,7 +232,7 @@ func finish[I, O any](b *bank, activity func(context.Context, I) (O, error), in 
 		b.clock.Advance(max(failure.NextRetryDelay(), time.Second))
 	}
 	var none O
-	return none, fmt.Errorf("the activity does not end: %v", err)
+	return none, fmt.Errorf("the activity does not end: %w", err)
 }
 
 // must is finish for an activity that ends well.
@@ -284,11 +284,14 @@ func (b *bank) answering(t tb, route string, status int, reason string) {
 	postJSON(t, b.url+"/_sandbox/faults", map[string]any{"route": route, "mode": "status", "status": status, "reason": reason, "times": 1})
 }
 
+// controls talks to the stand-ins' control surface.
+var controls = &http.Client{Timeout: 30 * time.Second}
+
 func (b *bank) healed(t tb) {
 	t.Helper()
 	request, err := http.NewRequest(http.MethodDelete, b.url+"/_sandbox/faults", nil)
 	require.NoError(t, err)
-	response, err := http.DefaultClient.Do(request)
+	response, err := controls.Do(request)
 	require.NoError(t, err)
 	require.NoError(t, response.Body.Close())
 }
@@ -312,7 +315,7 @@ func postJSON(t tb, url string, body any) {
 		written, err = json.Marshal(body)
 		require.NoError(t, err)
 	}
-	response, err := http.Post(url, "application/json", bytes.NewReader(written))
+	response, err := controls.Post(url, "application/json", bytes.NewReader(written))
 	require.NoError(t, err)
 	require.NoError(t, response.Body.Close())
 	require.Equal(t, 2, response.StatusCode/100, "POST %s: %s", url, response.Status)
@@ -332,7 +335,7 @@ func (b *bank) booked(kind string) []sandbox.LedgerEntry {
 // requests counts what of a route reached the gateway.
 func (b *bank) requests(t tb, method, path string) int {
 	t.Helper()
-	response, err := http.Get(b.url + "/_sandbox/requests")
+	response, err := controls.Get(b.url + "/_sandbox/requests")
 	require.NoError(t, err)
 	defer func() { _ = response.Body.Close() }()
 	var seen struct {

@@ -427,7 +427,7 @@ func TestATimeoutFormWhoseAnswerIsLostIsCarriedToItsEnd(t *testing.T) {
 func TestNothingWasEverSent(t *testing.T) {
 	b := newBank(t)
 	order := b.order(t, "WEB-1")
-	real := b.payments.Gateway
+	reachable := b.payments.Gateway
 	nobody, err := cybersource.New(cybersource.Config{BaseURL: "http://127.0.0.1:1", MerchantID: merchant, KeyID: keyID, SharedSecret: sharedSecret, Clock: b.clock.Now})
 	require.NoError(t, err)
 	b.payments.Gateway = nobody
@@ -439,7 +439,7 @@ func TestNothingWasEverSent(t *testing.T) {
 	}
 	undone := must(t, b, b.payments.VoidCapture, undoing(order.OrderID, 1))
 	require.Equal(t, activities.UndoNothing, undone.Result, "nothing to ask for, though the gateway is down")
-	b.payments.Gateway = real
+	b.payments.Gateway = reachable
 	auth := must(t, b, b.payments.AuthorizePayment, in)
 	require.Equal(t, activities.Absent, auth.Result, "closed: it can't be sent after it was undone")
 	require.Empty(t, b.server.Ledger().Transactions)

@@ -40,7 +40,7 @@ func (b *bench) cost(ctx context.Context, capture string) (orderCost, error) {
 		if err := b.buy(ctx, order); err != nil {
 			return c, err
 		}
-		id = order["orderId"].(string)
+		id = orderID(order)
 	}
 	var err error
 	if c.order, c.plan, err = b.history(ctx, workflows.OrderWorkflowID(id)); err != nil {
@@ -78,6 +78,7 @@ func (b *bench) history(ctx context.Context, id string) (history, plan, error) {
 			h.tasks++
 		case enumspb.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED:
 			p.Child = true
+		default: // every other event is only counted
 		}
 	}
 	return h, p, nil
@@ -110,9 +111,9 @@ func mappingCost(context.Context) (mappingResult, error) {
 	result.documents = len(all)
 	input := sampleInput()
 	var failed error
-	measured := testing.Benchmark(func(t *testing.B) {
-		t.ReportAllocs()
-		for t.Loop() {
+	measured := testing.Benchmark(func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
 			for _, mapping := range all {
 				if _, err := mapping.Apply(input); err != nil {
 					failed = err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -87,13 +88,23 @@ func (b *bench) newOrder(ctx context.Context, capture string) (map[string]any, e
 	}
 	b.serial++
 	order := world.NewOrder(fmt.Sprintf("BENCH-%06d", b.serial), token)
-	order["payment"].(map[string]any)["capture"] = capture
+	payment, ok := order["payment"].(map[string]any)
+	if !ok {
+		return nil, errors.New("the sample order has no payment")
+	}
+	payment["capture"] = capture
 	return order, nil
+}
+
+// orderID is an order's id.
+func orderID(order map[string]any) string {
+	id, _ := order["orderId"].(string)
+	return id
 }
 
 // buy places an order and waits until the shop was told of its confirmation.
 func (b *bench) buy(ctx context.Context, order map[string]any) error {
-	id := order["orderId"].(string)
+	id := orderID(order)
 	answer, err := b.world.Submit(ctx, order)
 	if err != nil {
 		return err

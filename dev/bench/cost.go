@@ -112,6 +112,7 @@ func mappingCost(context.Context) (mappingResult, error) {
 	input := sampleInput()
 	var failed error
 	measured := testing.Benchmark(func(b *testing.B) {
+		b.Helper()
 		b.ReportAllocs()
 		for b.Loop() {
 			for _, mapping := range all {

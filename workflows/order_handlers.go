@@ -139,6 +139,12 @@ func (o *order) show(ctx workflow.Context, sentence string) {
 	workflow.SetCurrentDetails(ctx, sentence)
 }
 
+// publish puts the statuses where lists are filtered by them; the starter has set the ones at the start.
+func (o *order) publish(ctx workflow.Context) {
+	_ = workflow.UpsertTypedSearchAttributes(ctx,
+		SearchOrderStatus.ValueSet(string(o.view.Status)), SearchPaymentStatus.ValueSet(string(o.view.PaymentStatus)))
+}
+
 // attention is called by the desk when a step parks or is resolved.
 func (o *order) attention(ctx workflow.Context, needs bool, sentence string) {
 	o.view.NeedsAttention = needs

@@ -118,10 +118,7 @@ func (o *order) setup(root, steady workflow.Context) error {
 		root.Done().Receive(ctx, nil)
 		o.wishCancel(CancelRequest{Actor: "temporal", Reason: "the run was cancelled"})
 	})
-	return workflow.UpsertTypedSearchAttributes(steady,
-		SearchOrderID.ValueSet(o.in.Order.OrderID), SearchErp.ValueSet(o.in.Erp),
-		SearchOrderStatus.ValueSet(string(canonical.OrderPreparing)), SearchPaymentStatus.ValueSet(string(canonical.PaymentNone)),
-		SearchNeedsAttention.ValueSet(false))
+	return nil
 }
 
 // story is the process, top to bottom.
@@ -255,7 +252,7 @@ func (o *order) pay(ctx workflow.Context) *ending {
 		if err != nil {
 			return o.undone(ctx, err)
 		}
-		o.took(ctx, auth)
+		o.took(auth)
 		switch auth.Result {
 		case activities.Authorized, activities.Captured:
 			return nil
@@ -314,12 +311,11 @@ func (o *order) authorize(ctx workflow.Context, skipReview bool) (activities.Aut
 }
 
 // took notes what an authorization came to.
-func (o *order) took(ctx workflow.Context, auth activities.Authorization) {
+func (o *order) took(auth activities.Authorization) {
 	o.view.Payment = auth.Payment
 	o.view.PaymentStatus = auth.Payment.Status
 	o.view.Reason = auth.ReasonText
 	o.paymentKnown = true
-	_ = workflow.UpsertTypedSearchAttributes(ctx, SearchPaymentStatus.ValueSet(string(o.view.PaymentStatus)))
 }
 
 // awaitPayment tells the shop of a decline and waits for another card.
@@ -330,6 +326,7 @@ func (o *order) awaitPayment(ctx workflow.Context, auth activities.Authorization
 	}
 	o.stage(canonical.OrderAwaitingPayment, "Declined ("+auth.ReasonText+"); waiting for another card")
 	o.show(ctx, o.view.Stage)
+	o.publish(ctx)
 	o.flush(ctx)
 	o.callback(ctx, declined)
 	options := workflow.AwaitOptions{Timeout: o.in.Policy.PaymentWait, TimerOptions: workflow.TimerOptions{Summary: "Wait for another card"}}
@@ -353,6 +350,7 @@ func (o *order) awaitPayment(ctx workflow.Context, auth activities.Authorization
 func (o *order) reviewed(ctx workflow.Context, auth activities.Authorization) (end *ending, again bool) {
 	o.stage(canonical.OrderInReview, "Held by Decision Manager; waiting for a decision")
 	o.show(ctx, o.view.Stage)
+	o.publish(ctx)
 	o.callback(ctx, ending{status: canonical.OrderInReview, event: EventHeld, reason: auth.ReasonText})
 	o.held = o.bookHeld(ctx)
 	var review ReviewResult
@@ -412,6 +410,7 @@ func (o *order) capture(ctx workflow.Context) *ending {
 		return o.undone(ctx, wish)
 	}
 	o.stage(canonical.OrderCapturing, "Capturing the payment")
+	o.publish(ctx)
 	o.money.add(undoCapture, o.voidCapture)
 	err := o.desk.try(ctx, o.late(stepCapture), func(ctx workflow.Context, attempt int) error {
 		in := activities.CapturePaymentInput{
@@ -433,8 +432,7 @@ func (o *order) capture(ctx workflow.Context) *ending {
 // book puts the paid order into the ERP: sales order, invoice, receipt.
 func (o *order) book(ctx workflow.Context) *ending {
 	o.stage(canonical.OrderBooking, "Booking in the ERP")
-	_ = workflow.UpsertTypedSearchAttributes(ctx, SearchPaymentStatus.ValueSet(string(o.view.PaymentStatus)),
-		SearchOrderStatus.ValueSet(string(canonical.OrderBooking)))
+	o.publish(ctx)
 	for _, part := range []func(workflow.Context) error{o.bookSalesOrder, o.bookInvoice, o.bookReceipt} {
 		if wish := o.cancelWish(); wish != nil {
 			return o.undone(ctx, wish)
@@ -589,7 +587,7 @@ func (o *order) finish(ctx workflow.Context, end ending) {
 	o.paymentKnown = true
 	o.tell(ctx, "end", o.view.Stage)
 	o.flush(ctx)
-	_ = workflow.UpsertTypedSearchAttributes(ctx, SearchOrderStatus.ValueSet(string(end.status)), SearchPaymentStatus.ValueSet(string(o.view.PaymentStatus)))
+	o.publish(ctx)
 	o.show(ctx, o.view.Stage)
 	o.callback(ctx, end)
 }

@@ -23,7 +23,6 @@ func (o *order) unwind(ctx workflow.Context) {
 	o.money.unwind(ctx, o.desk, o.undoing)
 	group.Wait(ctx)
 	o.tagUndone(ctx)
-	_ = workflow.UpsertTypedSearchAttributes(ctx, SearchPaymentStatus.ValueSet(string(o.view.PaymentStatus)))
 }
 
 // tagUndone shows in the ERP what became of the money.

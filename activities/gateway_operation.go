@@ -323,6 +323,16 @@ func (op money) undoneSince(result cybersource.Result) bool {
 	}
 }
 
+// live tells that money is held or taken, or may be.
+func live(result cybersource.Result) bool {
+	switch result {
+	case cybersource.Declined, cybersource.Invalid, cybersource.AuthenticationRequired:
+		return false
+	default:
+		return !takenBack(result)
+	}
+}
+
 func takenBack(result cybersource.Result) bool {
 	return result == cybersource.Reversed || result == cybersource.Voided
 }
@@ -434,10 +444,10 @@ func (p *Payments) find(ctx context.Context, op money, since time.Time) (cyberso
 			if !found {
 				break
 			}
-			if !undoneBefore || !takesMoney(op.effect) || !takenBack(outcome.Result) {
+			if !undoneBefore || !takesMoney(op.effect) || live(outcome.Result) || !outcome.SubmittedAt.Before(since.Truncate(time.Second)) {
 				return outcome, true, nil
 			}
-			taken[outcome.ID] = true // a former attempt's, whose id never arrived: our time-out form has undone it
+			taken[outcome.ID] = true // of a former attempt that was given up without its id: nothing of it is left, but of ours there may be
 		}
 	}
 	return cybersource.Outcome{}, false, nil

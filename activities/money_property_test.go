@@ -20,6 +20,8 @@ type history struct {
 	order    canonical.Order
 	attempts map[string]int
 	last     activities.AuthorizePaymentInput
+	captured string // the authorization that the last capture was for: another one is another attempt
+	refunded string // likewise, what the last refund was of
 }
 
 // attempt is a step's business attempt, from 1.
@@ -63,8 +65,6 @@ func (h *history) repeat(t tb, toTheEnd bool) {
 	}
 	if err == nil && h.last.Attempt == h.attempt("authorize") && auth.Result != "" {
 		h.attempts["authorize"]++ // whatever it came to, another payment is another attempt
-		h.attempts["capture"]++
-		h.attempts["refund"]++
 	}
 	h.last = activities.AuthorizePaymentInput{}
 }
@@ -74,6 +74,10 @@ func (h *history) capture(t tb, toTheEnd bool) {
 	if err != nil || !payment.Authorized.Equal(dec(total)) {
 		return
 	}
+	if payment.AuthorizationID != h.captured {
+		h.captured = payment.AuthorizationID
+		h.attempts["capture"]++
+	}
 	_, err = play(h, toTheEnd, h.payments.CapturePayment, capturing(h.order.OrderID, payment.AuthorizationID, h.attempt("capture")))
 	h.answered(t, "capture", err)
 }
@@ -81,6 +85,10 @@ func (h *history) capture(t tb, toTheEnd bool) {
 func (h *history) undo(t tb, step string, toTheEnd bool) activities.Undone {
 	steps := map[string]func(context.Context, activities.UndoPaymentInput) (activities.Undone, error){
 		"void": h.payments.VoidCapture, "reverse": h.payments.ReverseAuthorization, "refund": h.payments.RefundCapture,
+	}
+	if payment, err := h.store.Payment(context.Background(), h.order.OrderID); err == nil && payment.CaptureID != h.refunded {
+		h.refunded = payment.CaptureID
+		h.attempts["refund"]++
 	}
 	undone, err := play(h, toTheEnd, steps[step], undoing(h.order.OrderID, h.attempt(step)))
 	h.answered(t, step, err)

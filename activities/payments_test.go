@@ -345,22 +345,26 @@ func TestALostAnswerNeverTakesAFormerAttemptForItsOwn(t *testing.T) {
 	b.requireJournal(t, order.OrderID)
 }
 
-func TestALostAnswerNeverTakesWhatWasUndoneForItsOwn(t *testing.T) {
-	b := newBank(t, withLag(2*time.Minute, 0))
-	b.payments.GuardVerified = false
-	order := b.order(t, "WEB-1")
-	b.broken(t, payRoute, "drop_after", 1)
-	auth := must(t, b, b.payments.AuthorizePayment, paying(t, order, 1, cardApproved, false))
-	require.Equal(t, activities.Absent, auth.Result)
-	b.requireBalance(t, order.OrderID, "0.00", "0.00", "0.00")
+func TestALostAnswerNeverTakesWhatWasGivenUpForItsOwn(t *testing.T) {
+	for name, former := range map[string]string{"reversed": cardApproved, "declined": cardDeclined} {
+		t.Run(name, func(t *testing.T) {
+			b := newBank(t, withLag(2*time.Minute, 0))
+			b.payments.GuardVerified = false
+			order := b.order(t, "WEB-1")
+			b.broken(t, payRoute, "drop_after", 1)
+			auth := must(t, b, b.payments.AuthorizePayment, paying(t, order, 1, former, false))
+			require.Equal(t, activities.Absent, auth.Result)
+			b.requireBalance(t, order.OrderID, "0.00", "0.00", "0.00")
 
-	b.payments.GuardVerified = true
-	b.clock.Advance(time.Minute)
-	b.broken(t, payRoute, "drop_after", 1)
-	auth = must(t, b, b.payments.AuthorizePayment, paying(t, order, 2, cardApproved, false))
-	require.Equal(t, activities.Authorized, auth.Result)
-	b.requireJournal(t, order.OrderID)
-	require.Len(t, b.booked("auth"), 2)
+			b.payments.GuardVerified = true
+			b.clock.Advance(time.Minute)
+			b.broken(t, payRoute, "drop_after", 1)
+			auth = must(t, b, b.payments.AuthorizePayment, paying(t, order, 2, cardApproved, false))
+			require.Equal(t, activities.Authorized, auth.Result)
+			b.requireJournal(t, order.OrderID)
+			require.Len(t, b.booked("auth"), 2)
+		})
+	}
 }
 
 func TestTheGatewaysClockMayBeBehind(t *testing.T) {

@@ -110,7 +110,7 @@ func performErp[R any](ctx context.Context, ops *journal.Operations, system stri
 	}
 	result, err := op.send(ctx, stored.Request)
 	if err != nil {
-		return none, notedErp(ctx, ops, op.key, err)
+		return none, notedErp(ctx, ops, op.key, !fresh && stored.Sends > 0, err)
 	}
 	return result, succeedErp(ctx, ops, op, result)
 }
@@ -151,9 +151,16 @@ func succeedErp[R any](ctx context.Context, ops *journal.Operations, op erpOpera
 	return journalFault(ops.Succeed(ctx, op.key, id, outcome))
 }
 
-// notedErp writes down what a failed send means, and gives the failure back.
-func notedErp(ctx context.Context, ops *journal.Operations, key string, failure error) error {
+// notedErp writes down what a failed send means, and gives the failure back. resent tells that the operation was sent before: a key that
+// is not accepted now says nothing of that send, which stays unknown and waits for a person.
+func notedErp(ctx context.Context, ops *journal.Operations, key string, resent bool, failure error) error {
 	f := fault.As(failure)
+	if f != nil && f.Kind == fault.Credentials && resent {
+		unknown := *f
+		unknown.Kind, unknown.Final = fault.UnknownOutcome, true
+		unknown.Message = "an earlier send is not resolved, and the key is not accepted any more: " + f.Message
+		return errors.Join(ops.Unknown(ctx, key, f.Code), &unknown)
+	}
 	if f == nil {
 		return errors.Join(failure, ops.Unknown(ctx, key, failure.Error()))
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/tenderline/tenderline/internal/canonical"
 	"github.com/tenderline/tenderline/internal/cybersource"
@@ -44,13 +43,16 @@ func (p *Payments) decideCase(ctx context.Context, in DecideCaseInput) (CaseDeci
 	return p.afterVerdict(ctx, in, standing)
 }
 
+// caseDecisionEvent begins the types of the events by which a reviewer's verdict is told.
+const caseDecisionEvent = "risk.casemanagement.decision."
+
 // proven checks that the verified webhook inbox holds the event by which the gateway is said to have decided.
 func (p *Payments) proven(ctx context.Context, in DecideCaseInput) error {
 	event, err := p.Journal.Event(ctx, in.EventID)
 	if err != nil && !errors.Is(err, journal.ErrNotFound) {
 		return err
 	}
-	if err != nil || event.Source != system || event.OrderID != in.OrderID || !strings.HasSuffix(event.EventType, ".decision."+string(in.Decision)) {
+	if err != nil || event.Source != system || event.OrderID != in.OrderID || event.EventType != caseDecisionEvent+string(in.Decision) {
 		return &fault.Fault{Kind: fault.DeclinedByPolicy, System: "tenderline", Code: CodeUnproven, Message: "the inbox holds no such decision for this order"}
 	}
 	return nil
@@ -114,7 +116,7 @@ func (p *Payments) notedVerdict(ctx context.Context, key string, failure error) 
 		}
 		return false, f
 	default:
-		return false, notedErp(ctx, operations, key, failure)
+		return false, notedErp(ctx, operations, key, false, failure)
 	}
 }
 
@@ -167,11 +169,12 @@ func (p *Payments) afterVerdict(ctx context.Context, in DecideCaseInput, standin
 			Key: "fraud-decision", Kind: "fraud.decision", Actor: in.Actor, Summary: fmt.Sprintf("Fraud review: %s by %s", in.Decision, in.Actor),
 			Detail: map[string]string{"transactionId": in.PaymentID},
 		}}}
-		if err := p.Journal.ChangePayment(ctx, in.OrderID, journal.PaymentChange{Status: status}, progress); err != nil {
-			return CaseDecision{}, err
-		}
+		// Audited first: after a crash between the two it is there twice, never not at all.
 		action := journal.Action{OrderID: in.OrderID, Actor: in.Actor, Action: "fraud." + string(in.Decision), Reason: in.Comment, Detail: map[string]string{"source": in.Source}}
 		if err := p.Journal.RecordAction(ctx, action); err != nil {
+			return CaseDecision{}, err
+		}
+		if err := p.Journal.ChangePayment(ctx, in.OrderID, journal.PaymentChange{Status: status}, progress); err != nil {
 			return CaseDecision{}, err
 		}
 	}

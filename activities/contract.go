@@ -89,6 +89,7 @@ type AuthorizePaymentInput struct {
 	Amount     canonical.Money   `json:"amount"`
 	Capture    bool              `json:"capture"`
 	SkipReview bool              `json:"skipReview,omitempty"` // a reviewer has accepted already
+	Renewal    bool              `json:"renewal,omitempty"`    // by the merchant, with a stored credential, in place of an authorization that ran out
 	Mark       Mark              `json:"mark"`
 }
 
@@ -134,12 +135,15 @@ type Capture struct {
 	Adopted bool              `json:"adopted,omitempty"` // somebody else had captured, or an answer was lost: found, not sent again
 }
 
-// UndoPaymentInput asks to take back an order's money in part of the ways: void, reversal or refund.
+// UndoPaymentInput asks to take back an order's money in one of the ways: void, reversal or refund. RefundID is set by the process
+// that a refund was asked of, and with it the amount; a compensation takes back all there is.
 type UndoPaymentInput struct {
-	OrderID string `json:"orderId"`
-	Attempt int    `json:"attempt"`
-	Reason  string `json:"reason"`
-	Mark    Mark   `json:"mark"`
+	OrderID  string          `json:"orderId"`
+	RefundID string          `json:"refundId,omitempty"`
+	Amount   canonical.Money `json:"amount,omitzero"`
+	Attempt  int             `json:"attempt"`
+	Reason   string          `json:"reason"`
+	Mark     Mark            `json:"mark"`
 }
 
 // UndoneResult says what taking back came to.
@@ -150,12 +154,15 @@ const (
 	UndoNothing UndoneResult = "nothing"  // there was nothing to take back
 	UndoDone    UndoneResult = "done"     // taken back
 	UndoTooLate UndoneResult = "too_late" // a void that came after the batch: a refund is the way
+	UndoRefused UndoneResult = "refused"  // a refund of more than is left: Undone.Why says what is
 )
 
 // Undone is the answer to VoidCapture, ReverseAuthorization and RefundCapture.
 type Undone struct {
-	Result  UndoneResult      `json:"result"`
-	Payment canonical.Payment `json:"payment"`
+	Result        UndoneResult      `json:"result"`
+	TransactionID string            `json:"transactionId,omitempty"` // of the void, refund or reversal
+	Why           string            `json:"why,omitempty"`
+	Payment       canonical.Payment `json:"payment"`
 }
 
 // DecideCaseInput takes a decision at Decision Manager, and finds what a reviewer may have done there.
@@ -167,6 +174,7 @@ type DecideCaseInput struct {
 	Actor     string                  `json:"actor"`
 	Source    string                  `json:"source"`
 	EventID   string                  `json:"eventId,omitempty"` // inbox event by which the gateway told; proven before it counts, and the case is not decided again
+	Asked     bool                    `json:"asked,omitempty"`   // the gateway has told when it was asked; it is asked again before it counts
 	Attempt   int                     `json:"attempt"`
 	Amount    canonical.Money         `json:"amount"`
 }
@@ -275,4 +283,5 @@ type CallbackInput struct {
 	Reason  string                  `json:"reason,omitempty"`
 	Data    map[string]string       `json:"data,omitempty"`
 	Lines   []Shortage              `json:"lines,omitempty"` // lines that are back-ordered or missing
+	Refund  *RefundNotice           `json:"refund,omitempty"`
 }

@@ -110,6 +110,13 @@ func policy(p config.Policy) workflows.Policy {
 		ReviewDeadline:  p.ReviewDeadline,
 		ReviewDefault:   p.ReviewDefault,
 		UntrustedSignal: p.UntrustedSignal,
+		ReviewRemind:    p.ReviewRemind,
+		ReviewEscalate:  p.ReviewEscalate,
+		ReviewPoll:      p.ReviewPoll,
+
+		AuthorizationLife:     p.AuthorizationLife,
+		RenewStoredCredential: p.RenewStoredCredential,
+
 		StepTimeout:     p.StepTimeout,
 		GatewayPatience: p.GatewayPatience,
 		ErpPatience:     p.ErpPatience,

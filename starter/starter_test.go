@@ -149,6 +149,7 @@ func TestChannelDecidesHowAnOrderRuns(t *testing.T) {
 		Stock: workflows.StockPark, Credit: workflows.CreditIgnore, Invoice: workflows.InvoiceAtOrder, OnErpFailure: workflows.FailurePark,
 		SaleInOneCall: true, PaymentWait: 30 * time.Minute, PaymentTries: 3, PreparationFor: time.Minute, TokenLife: 15 * time.Minute,
 		ParkDeadline: 2 * time.Hour, ReviewDeadline: 48 * time.Hour, ReviewDefault: canonical.FraudAccept, UntrustedSignal: false,
+		ReviewRemind: 4 * time.Hour, ReviewEscalate: 24 * time.Hour, ReviewPoll: 15 * time.Minute, AuthorizationLife: 168 * time.Hour,
 		StepTimeout: 40 * time.Second, GatewayPatience: 20 * time.Minute, ErpPatience: 12 * time.Hour, CallbackFor: 72 * time.Hour,
 	}, in.Policy)
 

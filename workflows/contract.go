@@ -31,6 +31,12 @@ func OrderWorkflowID(orderID string) string { return "order/" + orderID }
 // FraudReviewWorkflowID is the ID of an order's fraud review.
 func FraudReviewWorkflowID(orderID string) string { return "fraud-review/" + orderID }
 
+// LateRejectWorkflowID is the ID of the process that a reject after the capture starts.
+func LateRejectWorkflowID(orderID string) string { return FraudReviewWorkflowID(orderID) + "/late" }
+
+// RefundWorkflowID is the ID of one refund of an order.
+func RefundWorkflowID(orderID, refundID string) string { return "refund/" + orderID + "/" + refundID }
+
 // CallbackWorkflowID is the ID of one message to the shop.
 func CallbackWorkflowID(orderID string, event CallbackEvent, occurrence int) string {
 	if occurrence > 1 {
@@ -59,6 +65,7 @@ const (
 
 	QueryOrder  = "order"  // OrderView
 	QueryReview = "review" // ReviewView
+	QueryRefund = "refund" // RefundView
 )
 
 // Search attributes. All hold opaque references or typed constants, never a person's data.
@@ -134,7 +141,13 @@ type Policy struct {
 
 	ReviewDeadline  time.Duration           `json:"reviewDeadline"`
 	ReviewDefault   canonical.FraudDecision `json:"reviewDefault"`
-	UntrustedSignal bool                    `json:"untrustedSignal"` // decisions typed into the Temporal UI count
+	UntrustedSignal bool                    `json:"untrustedSignal"`          // decisions typed into the Temporal UI count
+	ReviewRemind    time.Duration           `json:"reviewRemind,omitempty"`   // after which people are reminded; 0: never
+	ReviewEscalate  time.Duration           `json:"reviewEscalate,omitempty"` // after which the review is escalated; 0: never
+	ReviewPoll      time.Duration           `json:"reviewPoll,omitempty"`     // between two questions to the gateway; 0: none, also not before the deadline
+
+	AuthorizationLife     time.Duration `json:"authorizationLife,omitempty"`     // after which an authorization counts as run out; 0: never
+	RenewStoredCredential bool          `json:"renewStoredCredential,omitempty"` // buyers have consented that a stored credential is charged again
 
 	StepTimeout     time.Duration `json:"stepTimeout"`     // of one try around one outside call; longer than the call's own time-out
 	GatewayPatience time.Duration `json:"gatewayPatience"` // total limit of one gateway step
@@ -193,16 +206,19 @@ type ResolutionKind string
 
 // The resolutions.
 const (
-	ResolveRetry      ResolutionKind = "retry"
-	ResolveCompensate ResolutionKind = "compensate"
+	ResolveRetry      ResolutionKind = "retry"      // the same again: what was refused becomes a new business attempt, what is unknown goes on
+	ResolveRetryWith  ResolutionKind = "retry_with" // a new business attempt with Resolution.Correction; only for what was refused
+	ResolveSkip       ResolutionKind = "skip"       // go on without the step
+	ResolveCompensate ResolutionKind = "compensate" // take back what was done; of a refund: give it up before money moved
 )
 
-// Resolution is an operator's answer to a parked step.
+// Resolution is an operator's answer to a parked step. Correction is for retry_with alone.
 type Resolution struct {
-	ID     string         `json:"id"`
-	Kind   ResolutionKind `json:"kind"`
-	Actor  string         `json:"actor"`
-	Reason string         `json:"reason,omitempty"`
+	ID         string                 `json:"id"`
+	Kind       ResolutionKind         `json:"kind"`
+	Actor      string                 `json:"actor"`
+	Reason     string                 `json:"reason,omitempty"`
+	Correction *activities.Correction `json:"correction,omitempty"`
 }
 
 // ResolutionAnswer tells that the resolution was taken.
@@ -230,6 +246,7 @@ const (
 	SourceGateway    DecisionSource = "cybersource"
 	SourceDeadline   DecisionSource = "deadline"
 	SourceCancel     DecisionSource = "cancel"
+	SourcePoll       DecisionSource = "cybersource-poll" // the gateway, when it was asked
 )
 
 // UnverifiedActor is who decided when the Temporal UI's signal button did.
@@ -242,6 +259,7 @@ type Decision struct {
 	Comment  string                  `json:"comment,omitempty"`
 	Actor    string                  `json:"actor,omitempty"`
 	Source   DecisionSource          `json:"source,omitempty"`
+	Mark     bool                    `json:"mark,omitempty"` // of a reject: mark the customer for the gateway's negative list
 }
 
 // GatewayDecision says that the gateway reported a case as decided. EventID names the verified event in the webhook inbox.
@@ -289,6 +307,66 @@ type ReviewView struct {
 	Actor    string                  `json:"actor,omitempty"`
 }
 
+// RefundInput starts Refund. What it names of the ERP is what the journal held when the refund was taken.
+type RefundInput struct {
+	RefundID     string                    `json:"refundId"`
+	Order        canonical.Order           `json:"order"`
+	Breakdown    canonical.RefundBreakdown `json:"breakdown"`
+	Restock      bool                      `json:"restock,omitempty"`
+	Reason       string                    `json:"reason,omitempty"`
+	Actor        string                    `json:"actor"`
+	Origin       RefundOrigin              `json:"origin"`
+	CreditMemo   string                    `json:"creditMemo,omitempty"` // of origin erp: the memo that asks for it
+	Erp          string                    `json:"erp"`
+	Site         activities.Site           `json:"site,omitempty"`
+	CustomerCode string                    `json:"customerCode,omitempty"`
+	SalesOrder   string                    `json:"salesOrder,omitempty"`
+	Invoice      string                    `json:"invoice,omitempty"`
+	Policy       Policy                    `json:"policy"`
+}
+
+// RefundOrigin says who asked for a refund.
+type RefundOrigin string
+
+// The origins.
+const (
+	OriginShop     RefundOrigin = "shop"
+	OriginOperator RefundOrigin = "operator"
+	OriginErp      RefundOrigin = "erp"    // a credit memo
+	OriginReview   RefundOrigin = "review" // a reject after the capture
+)
+
+// RefundView is what a refund shows while it runs, and its result.
+type RefundView struct {
+	RefundID       string                  `json:"refundId"`
+	OrderID        string                  `json:"orderId"`
+	Status         canonical.RefundStatus  `json:"status"`
+	Way            activities.RefundWay    `json:"way,omitempty"`
+	Amount         canonical.Money         `json:"amount"`
+	TransactionID  string                  `json:"transactionId,omitempty"`
+	CreditMemo     string                  `json:"creditMemo,omitempty"`
+	ErpRefund      string                  `json:"erpRefund,omitempty"`
+	PaymentStatus  canonical.PaymentStatus `json:"paymentStatus,omitempty"`
+	Why            string                  `json:"why,omitempty"`
+	NeedsAttention bool                    `json:"needsAttention,omitempty"`
+	Stage          string                  `json:"stage"`
+}
+
+// LateRejectInput starts LateReject: a reject that came after the capture. EventID names the inbox event of the gateway's reject; a
+// person's has none.
+type LateRejectInput struct {
+	OrderID string          `json:"orderId"`
+	EventID string          `json:"eventId,omitempty"`
+	Actor   string          `json:"actor"`
+	Source  DecisionSource  `json:"source"`
+	Comment string          `json:"comment,omitempty"`
+	Mark    bool            `json:"mark,omitempty"`
+	Order   canonical.Order `json:"order"`
+	Erp     string          `json:"erp"`
+	Site    activities.Site `json:"site,omitempty"`
+	Policy  Policy          `json:"policy"`
+}
+
 // CallbackEvent names what a callback tells the shop.
 type CallbackEvent string
 
@@ -300,4 +378,7 @@ const (
 	EventRejected    CallbackEvent = "order.rejected"
 	EventCancelled   CallbackEvent = "order.cancelled"
 	EventCompensated CallbackEvent = "order.compensated"
+
+	EventRefunded      CallbackEvent = "refund.completed"
+	EventRefundRefused CallbackEvent = "refund.refused"
 )

@@ -49,6 +49,21 @@ const (
 	PaymentChargedBack       PaymentStatus = "charged_back"
 )
 
+// RefundStatus is where a refund stands.
+type RefundStatus string
+
+// The statuses of a refund; the last two are ends.
+const (
+	RefundReceived  RefundStatus = "received"
+	RefundPaying    RefundStatus = "paying_back" // at the gateway
+	RefundBooking   RefundStatus = "booking"     // the money is on its way back; the ERP follows
+	RefundCompleted RefundStatus = "completed"
+	RefundRefused   RefundStatus = "refused"
+)
+
+// Final tells whether a refund of this status has ended.
+func (s RefundStatus) Final() bool { return s == RefundCompleted || s == RefundRefused }
+
 // FraudDecision is a reviewer's verdict on a held order.
 type FraudDecision string
 

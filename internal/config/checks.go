@@ -180,8 +180,19 @@ func (p Policy) problems(name func(field string) string) []error {
 	if p.PaymentTries < 1 || p.PaymentTries > 10 {
 		fail("PAYMENT_TRIES", "must be between 1 and 10")
 	}
-	if p.PaymentWait < 0 {
-		fail("PAYMENT_WAIT", "must not be negative")
+	for _, limit := range []struct {
+		field string
+		value time.Duration
+	}{
+		{"PAYMENT_WAIT", p.PaymentWait},
+		{"REVIEW_REMIND", p.ReviewRemind},
+		{"REVIEW_ESCALATE", p.ReviewEscalate},
+		{"REVIEW_POLL", p.ReviewPoll},
+		{"AUTHORIZATION_LIFE", p.AuthorizationLife},
+	} {
+		if limit.value < 0 {
+			fail(limit.field, "must not be negative")
+		}
 	}
 	for _, limit := range []struct {
 		field string

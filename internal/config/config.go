@@ -124,10 +124,17 @@ type Policy struct {
 	ReviewDeadline  time.Duration           `envconfig:"REVIEW_DEADLINE" yaml:"reviewDeadline" default:"48h" desc:"after which a fraud review is decided by itself"`
 	ReviewDefault   canonical.FraudDecision `envconfig:"REVIEW_DEFAULT" yaml:"reviewDefault" default:"reject" desc:"what it is decided to then: reject or accept"`
 	UntrustedSignal bool                    `envconfig:"UNTRUSTED_SIGNAL" yaml:"untrustedSignal" default:"false" desc:"fraud decisions by signal from the Temporal UI count; their actor is not verified"`
-	StepTimeout     time.Duration           `envconfig:"STEP_TIMEOUT" yaml:"stepTimeout" default:"40s" desc:"one try of a step around one outside call; after a worker's death the step is tried again when it is over; longer than the call's own time-out"`
-	GatewayPatience time.Duration           `envconfig:"GATEWAY_PATIENCE" yaml:"gatewayPatience" default:"20m" desc:"total limit of one gateway step; longer than the resolve budget"`
-	ErpPatience     time.Duration           `envconfig:"ERP_PATIENCE" yaml:"erpPatience" default:"12h" desc:"total limit of one ERP step"`
-	CallbackFor     time.Duration           `envconfig:"CALLBACK_FOR" yaml:"callbackFor" default:"72h" desc:"how long a callback to the shop is tried"`
+	ReviewRemind    time.Duration           `envconfig:"REVIEW_REMIND" yaml:"reviewRemind" default:"4h" desc:"after which analysts are reminded of a fraud review; 0: never"`
+	ReviewEscalate  time.Duration           `envconfig:"REVIEW_ESCALATE" yaml:"reviewEscalate" default:"24h" desc:"after which a fraud review is escalated; 0: never"`
+	ReviewPoll      time.Duration           `envconfig:"REVIEW_POLL" yaml:"reviewPoll" default:"15m" desc:"between two questions to the gateway how a case stands, and asked before the deadline decides; 0: never"`
+
+	AuthorizationLife     time.Duration `envconfig:"AUTHORIZATION_LIFE" yaml:"authorizationLife" default:"168h" desc:"after which an authorization that waited for a review counts as run out; 0: never"`
+	RenewStoredCredential bool          `envconfig:"RENEW_STORED_CREDENTIAL" yaml:"renewStoredCredential" default:"false" desc:"buyers have consented that their stored credential is charged again when an authorization ran out in review; a card saved with the order needs no more consent"`
+
+	StepTimeout     time.Duration `envconfig:"STEP_TIMEOUT" yaml:"stepTimeout" default:"40s" desc:"one try of a step around one outside call; after a worker's death the step is tried again when it is over; longer than the call's own time-out"`
+	GatewayPatience time.Duration `envconfig:"GATEWAY_PATIENCE" yaml:"gatewayPatience" default:"20m" desc:"total limit of one gateway step; longer than the resolve budget"`
+	ErpPatience     time.Duration `envconfig:"ERP_PATIENCE" yaml:"erpPatience" default:"12h" desc:"total limit of one ERP step"`
+	CallbackFor     time.Duration `envconfig:"CALLBACK_FOR" yaml:"callbackFor" default:"72h" desc:"how long a callback to the shop is tried"`
 }
 
 // Callback is where the messages to shops go whose channel says nothing else.

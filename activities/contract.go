@@ -264,11 +264,12 @@ type ParkInput struct {
 
 // UnparkInput ends a parked step.
 type UnparkInput struct {
-	ID         string `json:"id"`
-	OrderID    string `json:"orderId"`
-	Resolution string `json:"resolution"`
-	Actor      string `json:"actor"`
-	Reason     string `json:"reason,omitempty"`
+	ID         string   `json:"id"`
+	OrderID    string   `json:"orderId"`
+	Resolution string   `json:"resolution"`
+	Actor      string   `json:"actor"`
+	Reason     string   `json:"reason,omitempty"`
+	Changed    []string `json:"changed,omitempty"` // of retry_with: the places that the correction changes, never their values
 }
 
 // CallbackInput is one message to the shop.

@@ -116,7 +116,7 @@ func (l *Ledger) ParkStep(ctx context.Context, in ParkInput) error {
 
 // UnparkStep records how a parked step was resolved, by whom and why. An item that was resolved before stays as it was.
 func (l *Ledger) UnparkStep(ctx context.Context, in UnparkInput) error {
-	err := l.Journal.Resolve(ctx, in.ID, in.Resolution, in.Actor, in.Reason)
+	err := l.Journal.Resolve(ctx, in.ID, in.Resolution, in.Actor, in.Reason, in.Changed...)
 	if errors.Is(err, journal.ErrResolved) {
 		return nil
 	}

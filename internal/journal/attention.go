@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tenderline/tenderline/internal/fault"
@@ -23,13 +24,16 @@ const (
 type Attention struct {
 	ID         string
 	OrderID    string
-	WorkflowID string
+	Channel    string // of the order; default: what the journal knows
+	WorkflowID string // "": no process waits, as of an inbox event
 	Step       string
 	Class      fault.Kind
+	System     string // the one outside that failed; "" for our own
 	Summary    string // sealed at rest, as are the next three
 	Suggestion string
 	Sent       []byte
 	Answer     []byte
+	Fixes      []byte   // JSON of what may mend it, likeliest first; sealed at rest; added by AddFixes
 	Actions    []string // what it may be resolved with
 	Since      time.Time
 	Deadline   time.Time // zero: none
@@ -48,30 +52,54 @@ type parkedDocument struct {
 	Answer     []byte `json:"answer,omitempty"`
 }
 
-// Park records a parked step and flags its order. An id that is there already, open or resolved, stays as it is.
-func (s *Store) Park(ctx context.Context, item Attention) error {
+// Park records a parked step, flags its order and adds the notices that tell of it. An id that is there already, open or resolved,
+// stays as it is, and nobody is told again.
+func (s *Store) Park(ctx context.Context, item Attention, notices ...Notice) error {
+	return s.db.transact(ctx, func(q queryer) error {
+		parked, err := s.park(ctx, q, item, ` ON CONFLICT (id) DO NOTHING`)
+		if err != nil || !parked {
+			return err
+		}
+		return s.addNotices(ctx, q, notices)
+	})
+}
+
+// park inserts the item; conflict says what becomes of one that is there.
+func (s *Store) park(ctx context.Context, q queryer, item Attention, conflict string) (parked bool, err error) {
 	document, err := s.parked(item)
 	if err != nil {
-		return err
+		return false, err
 	}
 	actions, err := json.Marshal(item.Actions)
 	if err != nil {
-		return failed(err, "park", item.ID)
+		return false, failed(err, "park", item.ID)
 	}
 	since := s.now()
 	if !item.Since.IsZero() {
 		since = toInstant(item.Since)
 	}
-	return s.db.transact(ctx, func(q queryer) error {
-		inserted, err := q.exec(ctx, `INSERT INTO attention (id, order_id, workflow_id, step, class, document, actions, state, since,
-			deadline) VALUES `+in(10)+` ON CONFLICT (id) DO NOTHING`, item.ID, item.OrderID, item.WorkflowID, item.Step, item.Class,
-			document, string(actions), AttentionOpen, since, toInstant(item.Deadline))
-		if err != nil || inserted == 0 {
-			return failed(err, "park", item.ID)
-		}
-		_, err = q.exec(ctx, `UPDATE orders SET needs_attention = ?, updated_at = ? WHERE order_id = ?`, true, s.now(), item.OrderID)
-		return failed(err, "flag order", item.OrderID)
-	})
+	inserted, err := q.exec(ctx, `INSERT INTO attention (id, order_id, channel, workflow_id, step, class, system, document, actions, state,
+		since, deadline) VALUES (?, ?, COALESCE(?, (SELECT channel FROM orders WHERE order_id = ?), ''), ?, ?, ?, ?, ?, ?, ?, ?, ?)`+
+		conflict, item.ID, item.OrderID, orNull(item.Channel), item.OrderID, item.WorkflowID, item.Step, item.Class, item.System,
+		document, string(actions), AttentionOpen, since, toInstant(item.Deadline))
+	if err != nil || inserted == 0 {
+		return false, failed(err, "park", item.ID)
+	}
+	_, err = q.exec(ctx, `UPDATE orders SET needs_attention = ?, updated_at = ? WHERE order_id = ?`, true, s.now(), item.OrderID)
+	return true, failed(err, "flag order", item.OrderID)
+}
+
+// AddFixes stores what may mend an open item, in place of what was stored before.
+func (s *Store) AddFixes(ctx context.Context, id string, fixes []byte) error {
+	sealed, err := s.seal(fixes, "attention", "fixes", id)
+	if err != nil {
+		return err
+	}
+	changed, err := s.db.write().exec(ctx, `UPDATE attention SET fixes = ? WHERE id = ?`, sealed, id)
+	if err != nil {
+		return failed(err, "add fixes to", id)
+	}
+	return s.exists(changed, "parked step", id)
 }
 
 func (s *Store) parked(item Attention) ([]byte, error) {
@@ -83,8 +111,8 @@ func (s *Store) parked(item Attention) ([]byte, error) {
 }
 
 // Resolve closes a parked step, unflags its order when nothing else of it waits, and notes the action in the audit. Repeating
-// it changes nothing; another resolution or actor is ErrResolved.
-func (s *Store) Resolve(ctx context.Context, id, resolution, actor, reason string) error {
+// it changes nothing; another resolution or actor is ErrResolved. corrected are the places that a correction has changed, for the audit.
+func (s *Store) Resolve(ctx context.Context, id, resolution, actor, reason string, corrected ...string) error {
 	sealed, err := s.seal([]byte(reason), "attention", "reason", id)
 	if err != nil {
 		return err
@@ -92,6 +120,10 @@ func (s *Store) Resolve(ctx context.Context, id, resolution, actor, reason strin
 	item, err := s.Attention(ctx, id)
 	if err != nil {
 		return err
+	}
+	detail := map[string]string{"attentionId": id, "step": item.Step, "workflowId": item.WorkflowID}
+	if len(corrected) > 0 {
+		detail["changed"] = strings.Join(corrected, " ")
 	}
 	return s.db.transact(ctx, func(q queryer) error {
 		// The order's row is locked first: a step that parks meanwhile either is seen below or flags the order after us.
@@ -109,7 +141,7 @@ func (s *Store) Resolve(ctx context.Context, id, resolution, actor, reason strin
 			return s.resolvedAlike(ctx, q, id, resolution, actor)
 		}
 		return s.unflag(ctx, q, item, Action{OrderID: item.OrderID, Actor: actor, Action: resolution, Reason: reason,
-			Detail: map[string]string{"attentionId": id, "step": item.Step, "workflowId": item.WorkflowID}})
+			Detail: detail})
 	})
 }
 
@@ -148,11 +180,13 @@ func (s *Store) Attention(ctx context.Context, id string) (Attention, error) {
 
 // AttentionFilter says which parked steps a list holds. Zero fields don't narrow it.
 type AttentionFilter struct {
-	OrderID string
-	State   AttentionState
-	Class   fault.Kind
-	Limit   int    // default 50, at most 500
-	Cursor  string // of the page before
+	OrderID    string
+	State      AttentionState
+	Class      fault.Kind
+	System     string
+	WorkflowID string
+	Limit      int    // default 50, at most 500
+	Cursor     string // of the page before
 }
 
 // Attentions lists parked steps, those that wait longest first. next is the cursor of the next page, "" after the last one.
@@ -190,6 +224,12 @@ func (f AttentionFilter) conditions() (conditions, error) {
 	if f.Class != "" {
 		where.add(`class = ?`, f.Class)
 	}
+	if f.System != "" {
+		where.add(`system = ?`, f.System)
+	}
+	if f.WorkflowID != "" {
+		where.add(`workflow_id = ?`, f.WorkflowID)
+	}
 	if f.Cursor != "" {
 		since, id, err := parseCursor(f.Cursor)
 		if err != nil {
@@ -200,17 +240,20 @@ func (f AttentionFilter) conditions() (conditions, error) {
 	return where, nil
 }
 
-const attentionColumns = `id, order_id, workflow_id, step, class, document, actions, state, resolution, actor, reason, since,
-	deadline, resolved_at`
+const attentionColumns = `id, order_id, channel, workflow_id, step, class, system, document, fixes, actions, state, resolution, actor,
+	reason, since, deadline, resolved_at`
 
 // attentionRow is a parked step as the table has it.
 type attentionRow struct {
 	ID         string         `db:"id"`
 	OrderID    string         `db:"order_id"`
+	Channel    string         `db:"channel"`
 	WorkflowID string         `db:"workflow_id"`
 	Step       string         `db:"step"`
 	Class      fault.Kind     `db:"class"`
+	System     string         `db:"system"`
 	Document   []byte         `db:"document"`
+	Fixes      []byte         `db:"fixes"`
 	Actions    string         `db:"actions"`
 	State      AttentionState `db:"state"`
 	Resolution string         `db:"resolution"`
@@ -230,12 +273,16 @@ func (s *Store) attention(row attentionRow) (Attention, error) {
 	if err != nil {
 		return Attention{}, err
 	}
+	fixes, err := s.unseal(row.Fixes, "attention", "fixes", row.ID)
+	if err != nil {
+		return Attention{}, err
+	}
 	item, parked := row.plain(), parkedDocument{}
 	if err := errors.Join(json.Unmarshal(document, &parked), json.Unmarshal([]byte(row.Actions), &item.Actions)); err != nil {
 		return Attention{}, failed(err, "read parked step", row.ID)
 	}
 	item.Summary, item.Suggestion, item.Sent, item.Answer = parked.Summary, parked.Suggestion, parked.Sent, parked.Answer
-	item.Reason = string(reason)
+	item.Reason, item.Fixes = string(reason), fixes
 	return item, nil
 }
 
@@ -253,7 +300,8 @@ func (s *Store) listed(ctx context.Context, row attentionRow) Attention {
 // plain is what of a parked step is not sealed.
 func (row attentionRow) plain() Attention {
 	return Attention{
-		ID: row.ID, OrderID: row.OrderID, WorkflowID: row.WorkflowID, Step: row.Step, Class: row.Class, State: row.State,
+		ID: row.ID, OrderID: row.OrderID, Channel: row.Channel, WorkflowID: row.WorkflowID, Step: row.Step, Class: row.Class,
+		System: row.System, State: row.State,
 		Resolution: row.Resolution, Actor: row.Actor, Since: row.Since.time(), Deadline: row.Deadline.time(),
 		ResolvedAt: row.ResolvedAt.time(),
 	}

@@ -3,6 +3,8 @@ package journal
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -31,6 +33,7 @@ type Call struct {
 
 // Action is what a person, or a rule in a person's stead, did to an order.
 type Action struct {
+	Key     string    // within the order, where given: an action that is recorded twice is there once
 	At      time.Time // default: now
 	OrderID string
 	Actor   string
@@ -96,25 +99,44 @@ func (o *Operations) RecordAction(ctx context.Context, action Action) error {
 }
 
 func (o *Operations) recordAction(ctx context.Context, q queryer, action Action) error {
-	id, err := uuid.NewV7()
+	_, err := o.addAction(ctx, q, action)
+	return err
+}
+
+// addAction records an action and tells whether it was not there yet.
+func (o *Operations) addAction(ctx context.Context, q queryer, action Action) (added bool, err error) {
+	id, err := action.id()
 	if err != nil {
-		return fmt.Errorf("make action id: %w", err)
+		return false, err
 	}
 	document, err := json.Marshal(actionDocument{redact(action.Reason), redactAll(action.Detail)})
 	if err != nil {
-		return fmt.Errorf("encode action: %w", err)
+		return false, fmt.Errorf("encode action: %w", err)
 	}
-	sealed, err := o.seal(document, "actions", "document", id.String())
+	sealed, err := o.seal(document, "actions", "document", id)
 	if err != nil {
-		return err
+		return false, err
 	}
 	at := o.now()
 	if !action.At.IsZero() {
 		at = toInstant(action.At)
 	}
-	_, err = q.exec(ctx, `INSERT INTO actions (id, at, order_id, actor, action, document) VALUES `+in(6),
-		id.String(), at, action.OrderID, action.Actor, action.Action, sealed)
-	return failed(err, "record action on order", action.OrderID)
+	inserted, err := q.exec(ctx, `INSERT INTO actions (id, at, order_id, actor, action, document) VALUES `+in(6)+`
+		ON CONFLICT (id) DO NOTHING`, id, at, action.OrderID, action.Actor, action.Action, sealed)
+	return inserted == 1, failed(err, "record action on order", action.OrderID)
+}
+
+// id is the action's own in the table: made of its key, else new.
+func (a Action) id() (string, error) {
+	if a.Key != "" {
+		sum := sha256.Sum256([]byte(a.OrderID + "\x00" + a.Key))
+		return hex.EncodeToString(sum[:]), nil
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return "", fmt.Errorf("make action id: %w", err)
+	}
+	return id.String(), nil
 }
 
 // Audit gives the calls and actions of an order, oldest first.

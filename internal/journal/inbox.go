@@ -3,7 +3,10 @@ package journal
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
+
+	"github.com/tenderline/tenderline/internal/fault"
 )
 
 // InboxState says what became of a received event.
@@ -75,21 +78,73 @@ func (s *Store) Pending(ctx context.Context, now time.Time, limit int) ([]InboxI
 
 // Delivered ends an event that reached its process.
 func (s *Store) Delivered(ctx context.Context, id string) error {
-	return s.endEvent(ctx, id, InboxDelivered, "")
+	return s.endEvent(ctx, s.db.write(), id, InboxDelivered, "")
 }
 
 // Ignored ends an event that concerns nothing of ours; reason says why.
 func (s *Store) Ignored(ctx context.Context, id, reason string) error {
-	return s.endEvent(ctx, id, InboxIgnored, reason)
+	return s.endEvent(ctx, s.db.write(), id, InboxIgnored, reason)
 }
 
-// GiveUp leaves an event to a person.
-func (s *Store) GiveUp(ctx context.Context, id, reason string) error {
-	return s.endEvent(ctx, id, InboxAttention, reason)
+// inboxAttention is how the ids of parked items begin that stand for events.
+const inboxAttention = "att-inbox-"
+
+// InboxStep is the step of a parked item that stands for an event.
+const InboxStep = "inbox"
+
+// The resolutions of a parked item that stands for an event.
+const (
+	inboxReplay  = "retry"
+	inboxDismiss = "skip"
+)
+
+// InboxAttentionID is the id of the parked item that GiveUp makes of an event.
+func InboxAttentionID(eventID string) string { return inboxAttention + eventID }
+
+// InboxEventID gives the event that a parked item stands for; false where it is a step of a workflow.
+func InboxEventID(attentionID string) (eventID string, ok bool) {
+	return strings.CutPrefix(attentionID, inboxAttention)
 }
 
-func (s *Store) endEvent(ctx context.Context, id string, state InboxState, reason string) error {
-	changed, err := s.db.write().exec(ctx, `UPDATE inbox SET state = ?, last_error = ?, tries = tries + 1, updated_at = ?
+// GiveUp leaves an event to a person: it becomes a parked item, without workflow, of the step "inbox", which retry replays and skip
+// dismisses, with the notices that tell of it. An event that is given up again, after a replay, opens its item again.
+func (s *Store) GiveUp(ctx context.Context, id string, class fault.Kind, reason string, notices ...Notice) error {
+	return s.db.transact(ctx, func(q queryer) error {
+		var row inboxRow
+		err := q.get(ctx, &row, `SELECT `+inboxColumns+` FROM inbox WHERE id = ?`+q.dialect.forUpdate, id)
+		if err := found(err, "event", id); err != nil {
+			return err
+		}
+		if err := s.endEvent(ctx, q, id, InboxAttention, reason); err != nil {
+			return err
+		}
+		parked, err := s.park(ctx, q, Attention{
+			ID: InboxAttentionID(id), OrderID: row.OrderID, Step: InboxStep, Class: class, System: row.Source,
+			Summary: fmt.Sprintf("Event %s of %s was given up: %s", row.EventType, row.Source, redact(reason)),
+			Actions: []string{inboxReplay, inboxDismiss},
+		}, ` ON CONFLICT (id) DO UPDATE SET state = excluded.state, class = excluded.class, document = excluded.document, since = excluded.since,
+			resolution = '', actor = '', reason = NULL, resolved_at = 0 WHERE attention.state = 'resolved'`)
+		if err != nil || !parked {
+			return err
+		}
+		return s.addNotices(ctx, q, notices)
+	})
+}
+
+// Replay makes an event that was given up or ignored due again, now and with all its tries. One that is pending stays as it is.
+func (s *Store) Replay(ctx context.Context, id string) error {
+	now := s.now()
+	changed, err := s.db.write().exec(ctx, `UPDATE inbox SET next_try_at = CASE WHEN state = 'pending' THEN next_try_at ELSE ? END,
+		tries = CASE WHEN state = 'pending' THEN tries ELSE 0 END, state = 'pending', updated_at = ?
+		WHERE id = ? AND state <> 'delivered'`, now, now, id)
+	if err != nil {
+		return failed(err, "replay event", id)
+	}
+	return s.exists(changed, "undelivered event", id)
+}
+
+func (s *Store) endEvent(ctx context.Context, q queryer, id string, state InboxState, reason string) error {
+	changed, err := q.exec(ctx, `UPDATE inbox SET state = ?, last_error = ?, tries = tries + 1, updated_at = ?
 		WHERE id = ?`, state, redact(reason), s.now(), id)
 	if err != nil {
 		return failed(err, "end event", id)
@@ -116,6 +171,56 @@ func (s *Store) Event(ctx context.Context, id string) (InboxItem, error) {
 	}
 	return s.inboxItem(row)
 }
+
+// InboxFilter says which events a list holds. Zero fields don't narrow it.
+type InboxFilter struct {
+	State   InboxState
+	OrderID string
+	Limit   int    // default 50, at most 500
+	Cursor  string // of the page before
+}
+
+// Inbox lists events without their body, the latest first. next is the cursor of the next page, "" after the last one.
+func (s *Store) Inbox(ctx context.Context, filter InboxFilter) (page []InboxItem, next string, err error) {
+	where, err := filter.conditions()
+	if err != nil {
+		return nil, "", err
+	}
+	limit := pageSize(filter.Limit)
+	var rows []inboxRow
+	err = s.db.read().list(ctx, &rows, `SELECT `+inboxFacts+` FROM inbox`+where.text()+` ORDER BY received_at DESC, id DESC LIMIT ?`,
+		append(where.args, limit+1)...)
+	if err != nil {
+		return nil, "", fmt.Errorf("list events: %w", err)
+	}
+	if len(rows) > limit {
+		rows = rows[:limit]
+		next = cursor(rows[limit-1].ReceivedAt, rows[limit-1].ID)
+	}
+	page, err = convert(rows, s.inboxItem)
+	return page, next, err
+}
+
+func (f InboxFilter) conditions() (conditions, error) {
+	var where conditions
+	if f.State != "" {
+		where.add(`state = ?`, f.State)
+	}
+	if f.OrderID != "" {
+		where.add(`order_id = ?`, f.OrderID)
+	}
+	if f.Cursor != "" {
+		at, id, err := parseCursor(f.Cursor)
+		if err != nil {
+			return where, err
+		}
+		where.add(`(received_at < ? OR (received_at = ? AND id < ?))`, at, at, id)
+	}
+	return where, nil
+}
+
+// inboxFacts is what of an event is not sealed.
+const inboxFacts = `id, source, event_type, resource_id, order_id, state, tries, next_try_at, last_error, received_at`
 
 const inboxColumns = `id, source, event_type, resource_id, order_id, body, state, tries, next_try_at, last_error, received_at`
 

@@ -69,7 +69,7 @@ func eventsAreLeasedAndEnd(t *testing.T, f *fixture) {
 
 	require.NoError(t, f.Delivered(t.Context(), "e3"))
 	require.NoError(t, f.Ignored(t.Context(), "e1", "no order of ours"))
-	require.NoError(t, f.GiveUp(t.Context(), "e2", "tried for a day"))
+	require.NoError(t, f.GiveUp(t.Context(), "e2", fault.MissingReference, "tried for a day"))
 	require.NoError(t, f.Postpone(t.Context(), "e4", f.clock.Now().Add(time.Hour), "order is not known yet"))
 	f.clock.Advance(time.Hour - time.Second)
 	require.Empty(t, pending(t, f, 10))
@@ -125,7 +125,7 @@ func parkingFlagsTheOrder(t *testing.T, f *fixture) {
 		require.NoError(t, f.Park(t.Context(), parked("a1", "WEB-1")))
 	}
 	want := parked("a1", "WEB-1")
-	want.State = journal.AttentionOpen
+	want.State, want.Channel = journal.AttentionOpen, "web-us"
 	got, err := f.Attention(t.Context(), "a1")
 	require.NoError(t, err)
 	require.Equal(t, want, got)

@@ -2,7 +2,9 @@ package journal
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,7 +22,8 @@ import (
 type OrderRecord struct {
 	OrderID, Channel string
 	BodyHash         string // of the body as it was posted: the same id with another body is refused
-	Input            []byte // the canonical order as JSON, sealed at rest; not in lists
+	Input            []byte // the canonical order as JSON, as it is in force: corrected, where it was; sealed at rest; not in lists
+	Original         []byte // as it was posted, where Input was corrected since; sealed at rest; not in lists
 	Status           canonical.OrderStatus
 	PaymentStatus    canonical.PaymentStatus
 	Reason           string // why it is where it is, for people
@@ -45,11 +48,11 @@ func (s *Store) TakeOrder(ctx context.Context, order OrderRecord) (stored OrderR
 		return OrderRecord{}, false, err
 	}
 	row := s.newOrder(order, input)
-	inserted, err := s.db.write().exec(ctx, `INSERT INTO orders (`+orderColumns+`, input, progress_seq) VALUES `+in(19)+`
+	inserted, err := s.db.write().exec(ctx, `INSERT INTO orders (`+orderColumns+`, input, progress_seq, customer_hash) VALUES `+in(20)+`
 		ON CONFLICT (order_id) DO NOTHING`,
 		row.OrderID, row.Channel, row.BodyHash, row.Status, row.PaymentStatus, row.Reason, row.NeedsAttention, row.Currency, row.Total,
 		row.Erp, row.ErpOrderNumber, row.ErpInvoice, row.CustomerCode, row.GatewayID, row.ReceivedAt, row.StartedAt, row.UpdatedAt,
-		row.Input, 0)
+		row.Input, 0, customerHash(order))
 	if err != nil {
 		return OrderRecord{}, false, failed(err, "take order", order.OrderID)
 	}
@@ -86,6 +89,54 @@ func (s *Store) newOrder(order OrderRecord, input []byte) orderRow {
 	return row
 }
 
+// customerHash names the customer of an order without telling who it is; "" where the order names none.
+func customerHash(order OrderRecord) string {
+	var input struct {
+		Customer struct {
+			ID string `json:"id"`
+		} `json:"customer"`
+	}
+	if json.Unmarshal(order.Input, &input) != nil || input.Customer.ID == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(order.Channel + "\x00" + input.Customer.ID))
+	return hex.EncodeToString(sum[:])
+}
+
+// SaveCorrection makes a corrected order the one in force, keeps the order as it was posted, and notes who corrected what in the audit, in one
+// transaction. An action of the same Key changes nothing.
+func (s *Store) SaveCorrection(ctx context.Context, orderID string, corrected []byte, action Action) error {
+	input, err := s.seal(required(corrected), "orders", "input", orderID)
+	if err != nil {
+		return err
+	}
+	action.OrderID = orderID
+	return s.db.transact(ctx, func(q queryer) error {
+		if err := s.lockOrder(ctx, q, orderID); err != nil {
+			return err
+		}
+		added, err := s.operations.addAction(ctx, q, action)
+		if err != nil || !added {
+			return err
+		}
+		stored, err := s.orderFrom(ctx, q, orderID)
+		if err != nil {
+			return err
+		}
+		original := stored.Original
+		if original == nil {
+			original = required(stored.Input)
+		}
+		kept, err := s.seal(original, "orders", "original", orderID)
+		if err != nil {
+			return err
+		}
+		_, err = q.exec(ctx, `UPDATE orders SET input = ?, original = ?, customer_hash = ?, updated_at = ? WHERE order_id = ?`, input, kept,
+			customerHash(OrderRecord{Channel: stored.Channel, Input: corrected}), s.now(), orderID)
+		return failed(err, "correct order", orderID)
+	})
+}
+
 // MarkStarted records that the order's workflow runs.
 func (s *Store) MarkStarted(ctx context.Context, orderID string) error {
 	now := s.now()
@@ -116,7 +167,7 @@ func (s *Store) Order(ctx context.Context, orderID string) (OrderRecord, error) 
 
 func (s *Store) orderFrom(ctx context.Context, q queryer, orderID string) (OrderRecord, error) {
 	var row orderRow
-	err := q.get(ctx, &row, `SELECT `+orderColumns+`, input FROM orders WHERE order_id = ?`, orderID)
+	err := q.get(ctx, &row, `SELECT `+orderColumns+`, input, original FROM orders WHERE order_id = ?`, orderID)
 	if err := found(err, "order", orderID); err != nil {
 		return OrderRecord{}, err
 	}
@@ -202,20 +253,27 @@ type Event struct {
 	Detail map[string]string
 }
 
-// RecordProgress brings the read model forward. Recording the same progress again changes nothing.
-func (s *Store) RecordProgress(ctx context.Context, progress Progress) error {
+// RecordProgress brings the read model forward, and adds the notices that tell of it. Recording the same progress again changes nothing.
+func (s *Store) RecordProgress(ctx context.Context, progress Progress, notices ...Notice) error {
 	return s.db.transact(ctx, func(q queryer) error {
-		changed, err := s.advance(ctx, q, progress)
-		if err != nil {
+		if err := s.recordProgress(ctx, q, progress); err != nil {
 			return err
 		}
-		if changed == 0 {
-			if err := s.orderExists(ctx, q, progress.OrderID); err != nil {
-				return err
-			}
-		}
-		return s.addEvents(ctx, q, progress.OrderID, progress.Events)
+		return s.addNotices(ctx, q, notices)
 	})
+}
+
+func (s *Store) recordProgress(ctx context.Context, q queryer, progress Progress) error {
+	changed, err := s.advance(ctx, q, progress)
+	if err != nil {
+		return err
+	}
+	if changed == 0 {
+		if err := s.orderExists(ctx, q, progress.OrderID); err != nil {
+			return err
+		}
+	}
+	return s.addEvents(ctx, q, progress.OrderID, progress.Events)
 }
 
 // follow brings the order behind a payment: its payment status, which is the payment's own whatever the progress says, and
@@ -323,6 +381,7 @@ type orderRow struct {
 	Channel        string                  `db:"channel"`
 	BodyHash       string                  `db:"body_hash"`
 	Input          []byte                  `db:"input"`
+	Original       []byte                  `db:"original"`
 	Status         canonical.OrderStatus   `db:"status"`
 	PaymentStatus  canonical.PaymentStatus `db:"payment_status"`
 	Reason         string                  `db:"reason"`
@@ -344,8 +403,12 @@ func (s *Store) order(row orderRow) (OrderRecord, error) {
 	if err != nil {
 		return OrderRecord{}, err
 	}
+	original, err := s.unseal(row.Original, "orders", "original", row.OrderID)
+	if err != nil {
+		return OrderRecord{}, err
+	}
 	record := OrderRecord{
-		OrderID: row.OrderID, Channel: row.Channel, BodyHash: row.BodyHash, Input: input, Status: row.Status,
+		OrderID: row.OrderID, Channel: row.Channel, BodyHash: row.BodyHash, Input: input, Original: original, Status: row.Status,
 		PaymentStatus: row.PaymentStatus, Reason: row.Reason, NeedsAttention: row.NeedsAttention, Currency: row.Currency,
 		Total: row.Total, Erp: row.Erp, ErpOrderNumber: row.ErpOrderNumber, ErpInvoice: row.ErpInvoice,
 		CustomerCode: row.CustomerCode, GatewayID: row.GatewayID, ReceivedAt: row.ReceivedAt.time(), UpdatedAt: row.UpdatedAt.time(),

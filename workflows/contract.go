@@ -295,6 +295,7 @@ type ReviewResult struct {
 	Comment  string                  `json:"comment,omitempty"`
 	Captured bool                    `json:"captured,omitempty"`
 	Reversed bool                    `json:"reversed,omitempty"`
+	Mark     bool                    `json:"mark,omitempty"` // the customer is to be marked for the gateway's negative list
 	Payment  canonical.Payment       `json:"payment"`
 }
 

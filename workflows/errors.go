@@ -52,3 +52,16 @@ func refused(err error) bool { return !kindOf(err).Retryable() }
 func refuse(kind, message string) error {
 	return temporal.NewNonRetryableApplicationError(message, kind, nil)
 }
+
+// invalidCorrection is the refusal of a correction, with what is wrong of it field by field.
+func invalidCorrection(err error) error {
+	var application *temporal.ApplicationError
+	if errors.As(err, &application) && application.Type() == RefusedInvalid {
+		return err
+	}
+	var details []any
+	if detail := detailOf(err); detail != nil {
+		details = []any{*detail}
+	}
+	return temporal.NewNonRetryableApplicationError(messageOf(err), RefusedInvalid, nil, details...)
+}

@@ -33,6 +33,17 @@ func booking(ctx workflow.Context, erp string, policy Policy, summary string) wo
 	})
 }
 
+// question is the profile of a question that nothing depends on: it is given up soon, and asked again when it is due again.
+func question(ctx workflow.Context, queue string, policy Policy, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              queue,
+		StartToCloseTimeout:    policy.StepTimeout,
+		ScheduleToCloseTimeout: 2 * policy.StepTimeout,
+		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumAttempts: 3},
+		Summary:                summary,
+	})
+}
+
 // ledger is the profile of work on our own database: a local activity, retried until the database is back.
 func ledger(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
@@ -63,6 +74,13 @@ func run[I, O any](ctx workflow.Context, activity func(context.Context, I) (O, e
 // do calls an activity that has no answer.
 func do[I any](ctx workflow.Context, activity func(context.Context, I) error, in I) error {
 	return workflow.ExecuteActivity(ctx, activity, in).Get(ctx, nil)
+}
+
+// read calls a local activity by its method value and gives its typed answer.
+func read[I, O any](ctx workflow.Context, activity func(context.Context, I) (O, error), in I) (O, error) {
+	var out O
+	err := workflow.ExecuteLocalActivity(ctx, activity, in).Get(ctx, &out)
+	return out, err
 }
 
 // note calls a local activity that has no answer.

@@ -5,8 +5,6 @@ import (
 	"strings"
 	"time"
 
-	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/tenderline/tenderline/activities"
@@ -38,7 +36,7 @@ func (o *order) setUpdates(ctx workflow.Context) error {
 		},
 		workflow.UpdateHandlerOptions{
 			Validator: func(NewToken) error {
-				if o.view.Status != canonical.OrderAwaitingPayment || o.newToken != nil {
+				if !o.wantsToken || o.newToken != nil {
 					return refuse(RefusedNotNow, "the order does not wait for another card: "+string(o.view.Status))
 				}
 				return nil
@@ -97,12 +95,20 @@ func (o *order) early(ctx workflow.Context, name string) step {
 	return s
 }
 
-// late is a step after which money may have moved.
+// late is a step after which money may have moved. What the ERP or a mapping refuses can be corrected; of a capture there is nothing to
+// correct.
 func (o *order) late(name string) step {
-	return step{
+	s := step{
 		name: name, actions: []ResolutionKind{ResolveRetry, ResolveCompensate},
 		deadline: o.in.Policy.ParkDeadline, overdue: ResolveCompensate,
 	}
+	if name != stepCapture {
+		s.correct = o.correct(name)
+	}
+	if name != stepCapture && name != stepAuthorize {
+		s.suggest = o.suggest(name)
+	}
+	return s
 }
 
 // booked is an ERP step after the money moved, to which the failure policy applies.
@@ -112,9 +118,18 @@ func (o *order) booked(name string) step {
 	return s
 }
 
-// undoing is a step that must be done in the end: it offers retry only, its deadline tries again, and it hears no cancel wish.
+// undoing is a step that must be done in the end: its deadline tries again, and it hears no cancel wish. Only what moves no money and no
+// goods can be skipped; in the ERP another posting date can be taken.
 func (o *order) undoing(name string) step {
-	return step{name: name, actions: []ResolutionKind{ResolveRetry}, deadline: o.in.Policy.ParkDeadline, overdue: ResolveRetry, deaf: true}
+	s := step{name: name, actions: []ResolutionKind{ResolveRetry}, deadline: o.in.Policy.ParkDeadline, overdue: ResolveRetry, deaf: true}
+	switch name {
+	case tagStep:
+		s.actions = append(s.actions, ResolveSkip)
+	case undoReceipt, undoInvoice:
+		s.correct = dateOnly(func(date string) { o.postingDate = date })
+		s.suggest = o.suggest(name)
+	}
+	return s
 }
 
 // mark numbers the next write to the read model, with the status the order has after it.
@@ -178,26 +193,11 @@ func (o *order) callback(ctx workflow.Context, end ending) {
 		return
 	}
 	o.told[end.event]++
-	id := CallbackWorkflowID(o.in.Order.OrderID, end.event, o.told[end.event])
-	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
-		WorkflowID:        id,
-		ParentClosePolicy: enumspb.PARENT_CLOSE_POLICY_ABANDON,
-		StaticSummary:     "Tell the shop: " + string(end.event),
-		TypedSearchAttributes: temporal.NewSearchAttributes(
-			SearchOrderID.ValueSet(o.in.Order.OrderID), SearchNeedsAttention.ValueSet(false)),
+	startCallback(ctx, o.log, o.in.Policy, activities.CallbackInput{
+		ID: CallbackWorkflowID(o.in.Order.OrderID, end.event, o.told[end.event]), OrderID: o.in.Order.OrderID, Channel: o.in.Order.Channel,
+		Event: string(end.event), At: workflow.Now(ctx).UTC(), Status: end.status, Payment: o.view.PaymentStatus, Reason: end.reason, Lines: end.lines,
+		Data: map[string]string{"erpOrderNumber": o.view.ErpOrderNumber, "invoice": o.view.Invoice},
 	})
-	child := workflow.ExecuteChildWorkflow(ctx, Callback, CallbackTask{
-		Message: activities.CallbackInput{
-			ID: id, OrderID: o.in.Order.OrderID, Channel: o.in.Order.Channel, Event: string(end.event), At: workflow.Now(ctx).UTC(),
-			Status: end.status, Payment: o.view.PaymentStatus, Reason: end.reason, Lines: end.lines,
-			Data: map[string]string{"erpOrderNumber": o.view.ErpOrderNumber, "invoice": o.view.Invoice},
-		},
-		Policy: o.in.Policy,
-	})
-	// An earlier run of the same order may have told the same; the shop dedupes by ID, and so does Temporal.
-	if err := child.GetChildWorkflowExecution().Get(ctx, nil); err != nil && !temporal.IsWorkflowExecutionAlreadyStartedError(err) {
-		o.log.Error("callback not started", "event", end.event, "error", err)
-	}
 }
 
 // stockLines sums an order's lines by stock code, in the order in which they first appear.
@@ -222,6 +222,14 @@ func describe(short []activities.Shortage) string {
 		parts = append(parts, s.StockCode+" ("+s.Available.String()+" of "+s.Wanted.String()+")")
 	}
 	return strings.Join(parts, ", ")
+}
+
+// date is the day on which the order's documents are posted.
+func (o *order) date(ctx workflow.Context) string {
+	if o.postingDate != "" {
+		return o.postingDate
+	}
+	return businessDate(ctx)
 }
 
 // businessDate is today in UTC as the ERP writes dates.

@@ -24,6 +24,8 @@ const (
 	stepInvoice   = "invoice"
 	stepReceipt   = "receipt"
 	stepReview    = "fraud-review"
+	stepRenew     = "renew-authorization"
+	stepMark      = "mark-customer"
 
 	undoAuthorize = "undo-authorize"
 	undoCapture   = "undo-capture"
@@ -52,19 +54,25 @@ type order struct {
 	events []activities.TimelineEvent // not yet in the read model
 	lines  int                        // of the story so far
 
-	cancel   *CancelRequest
-	newToken *canonical.Token
+	cancel     *CancelRequest
+	newToken   *canonical.Token
+	wantsToken bool // another card is taken now
 
 	documents    activities.Documents
 	tokenExpires time.Time
 	tries        int // tokens used
 	authAttempt  int // n of the authorization's operation key
+	authorizedAt time.Time
+	skipReview   bool // people have accepted the payment already
+	renewal      bool // the next authorization is in place of one that ran out
 	paymentKnown bool
 	checking     workflow.Future // the ERP's answer on customer and stock, while it is awaited
 	bookable     *activities.Bookable
 	held         *heldBooking // the sales order of a held payment, on its way into the ERP; nil where none is
 	told         map[CallbackEvent]int
-	credited     bool // a credit memo undid the invoice; the sales order then stays
+	credited     bool                          // a credit memo undid the invoice; the sales order then stays
+	postingDate  string                        // a person's, instead of the day's; "": the day's
+	marking      *activities.MarkCustomerInput // the customer of a reject, for the gateway's negative list
 }
 
 // ending is how an order ended.
@@ -92,6 +100,7 @@ func OrderToCash(ctx workflow.Context, in OrderInput) (OrderView, error) {
 		return o.view, err
 	}
 	o.finish(steady, o.story(steady))
+	o.markCustomer(steady)
 	if err := workflow.Await(steady, func() bool { return workflow.AllHandlersFinished(steady) }); err != nil {
 		return o.view, err
 	}
@@ -243,16 +252,15 @@ func declinedByPolicy(message string) error {
 func (o *order) pay(ctx workflow.Context) *ending {
 	o.stage(canonical.OrderAuthorizing, "Authorizing the payment")
 	o.flush(ctx)
-	skipReview := false
 	for {
 		if wish := o.cancelWish(); wish != nil {
 			return o.undone(ctx, wish)
 		}
-		auth, err := o.authorize(ctx, skipReview)
+		auth, err := o.authorize(ctx)
 		if err != nil {
 			return o.undone(ctx, err)
 		}
-		o.took(auth)
+		o.took(ctx, auth)
 		switch auth.Result {
 		case activities.Authorized, activities.Captured:
 			return nil
@@ -261,7 +269,6 @@ func (o *order) pay(ctx workflow.Context) *ending {
 			if !again {
 				return end
 			}
-			skipReview = true
 		case activities.RiskDeclined:
 			o.unwind(ctx)
 			return &ending{status: canonical.OrderRejected, event: EventRejected, reason: auth.ReasonText}
@@ -277,8 +284,8 @@ func (o *order) pay(ctx workflow.Context) *ending {
 }
 
 // authorize sends one authorization, or sale, and resolves an absent one by a new attempt.
-func (o *order) authorize(ctx workflow.Context, skipReview bool) (activities.Authorization, error) {
-	capture := o.in.Order.Payment.Capture == canonical.CaptureImmediate && o.in.Policy.SaleInOneCall && o.bookable != nil && !skipReview
+func (o *order) authorize(ctx workflow.Context) (activities.Authorization, error) {
+	capture := o.in.Order.Payment.Capture == canonical.CaptureImmediate && o.in.Policy.SaleInOneCall && o.bookable != nil && !o.skipReview
 	o.money.add(undoAuthorize, o.reverseAuthorization)
 	if capture {
 		o.money.add(undoCapture, o.voidCapture)
@@ -291,7 +298,7 @@ func (o *order) authorize(ctx workflow.Context, skipReview bool) (activities.Aut
 			in := activities.AuthorizePaymentInput{
 				OrderID: o.in.Order.OrderID, Attempt: o.authAttempt, Document: o.documents.Payment, Token: o.in.Order.Payment.Token,
 				SaveCard: o.in.Order.Payment.SaveCard, Amount: o.in.Order.Money(o.in.Order.Total), Capture: capture,
-				SkipReview: skipReview, Mark: o.mark(""),
+				SkipReview: o.skipReview, Renewal: o.renewal, Mark: o.mark(""),
 			}
 			var err error
 			auth, err = run(gateway(ctx, o.in.Policy, fmt.Sprintf("Authorize %s", in.Amount)), payments.AuthorizePayment, in)
@@ -311,7 +318,8 @@ func (o *order) authorize(ctx workflow.Context, skipReview bool) (activities.Aut
 }
 
 // took notes what an authorization came to.
-func (o *order) took(auth activities.Authorization) {
+func (o *order) took(ctx workflow.Context, auth activities.Authorization) {
+	o.authorizedAt, o.renewal = workflow.Now(ctx), false
 	o.view.Payment = auth.Payment
 	o.view.PaymentStatus = auth.Payment.Status
 	o.view.Reason = auth.ReasonText
@@ -330,7 +338,9 @@ func (o *order) awaitPayment(ctx workflow.Context, auth activities.Authorization
 	o.flush(ctx)
 	o.callback(ctx, declined)
 	options := workflow.AwaitOptions{Timeout: o.in.Policy.PaymentWait, TimerOptions: workflow.TimerOptions{Summary: "Wait for another card"}}
+	o.wantsToken = true
 	_, _ = workflow.AwaitWithOptions(ctx, options, func() bool { return o.newToken != nil || o.cancel != nil })
+	o.wantsToken = false
 	if o.cancel != nil {
 		return o.undone(ctx, o.cancelWish())
 	}
@@ -338,12 +348,17 @@ func (o *order) awaitPayment(ctx workflow.Context, auth activities.Authorization
 		declined.event = "" // the shop was told when the card was declined
 		return &declined
 	}
+	o.takeToken()
+	return nil
+}
+
+// takeToken makes the other card the order's.
+func (o *order) takeToken() {
 	o.in.Order.Payment.Token, o.newToken = *o.newToken, nil
 	o.tokenExpires = time.Time{}
 	o.tries++
 	o.paymentKnown = false
 	o.stage(canonical.OrderAuthorizing, "Authorizing another card")
-	return nil
 }
 
 // reviewed has a held payment decided. again tells that the bank was never asked, and is to be now.
@@ -364,13 +379,22 @@ func (o *order) reviewed(ctx workflow.Context, auth activities.Authorization) (e
 	o.view.PaymentStatus = review.Payment.Status
 	_ = workflow.UpsertTypedSearchAttributes(ctx, SearchFraudDecision.ValueSet(string(review.Decision)))
 	if review.Decision == canonical.FraudReject {
+		if review.Mark {
+			o.marking = &activities.MarkCustomerInput{
+				OrderID: o.in.Order.OrderID, PaymentID: auth.Payment.AuthorizationID, Notes: review.Comment, Actor: review.Actor,
+			}
+		}
 		o.unwind(ctx)
 		if wish := o.cancelWish(); wish != nil && review.Source == SourceCancel {
 			return &ending{status: canonical.OrderCancelled, event: EventCancelled, reason: wish.Reason}, false
 		}
 		return &ending{status: canonical.OrderRejected, event: EventRejected, reason: "rejected in fraud review"}, false
 	}
-	return nil, auth.Result == activities.HeldUnauthorized && !review.Captured
+	o.skipReview = true
+	if auth.Result == activities.HeldUnauthorized && !review.Captured {
+		return nil, true
+	}
+	return o.renewed(ctx)
 }
 
 // review runs FraudReview and passes a cancel wish on to it, since a held payment can't be touched before its case is decided.

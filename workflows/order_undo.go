@@ -116,7 +116,7 @@ func (o *order) bookingRef(ctx workflow.Context, attempt int) activities.Booking
 	return activities.BookingRef{
 		OrderID: o.in.Order.OrderID, CustomerCode: o.view.CustomerCode, SalesOrder: o.view.ErpOrderNumber, Invoice: o.view.Invoice,
 		Receipt: o.receiptReference(), PaymentStatus: o.view.PaymentStatus, Amount: o.in.Order.Money(o.in.Order.Total), BankCode: o.in.Site["bank"],
-		Date: businessDate(ctx), Attempt: attempt, Site: o.in.Site, Order: o.in.Order,
+		Date: o.date(ctx), Attempt: attempt, Site: o.in.Site, Order: o.in.Order,
 	}
 }
 
@@ -132,7 +132,7 @@ func (o *order) receiptReference() string {
 func (o *order) bookingInput(ctx workflow.Context, document mappings.Document, attempt int) activities.BookingInput {
 	return activities.BookingInput{
 		Order: o.in.Order, Site: o.in.Site, Document: document, CustomerCode: o.view.CustomerCode, Payment: o.view.Payment,
-		SalesOrder: o.view.ErpOrderNumber, Invoice: o.view.Invoice, Attempt: attempt, Date: businessDate(ctx),
+		SalesOrder: o.view.ErpOrderNumber, Invoice: o.view.Invoice, Attempt: attempt, Date: o.date(ctx),
 		OnHold:  o.view.Status == canonical.OrderInReview,
 		Deposit: o.view.Invoice == "",
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tenderline/tenderline/internal/canonical"
 	"github.com/tenderline/tenderline/internal/cybersource"
+	"github.com/tenderline/tenderline/internal/fault"
 	"github.com/tenderline/tenderline/internal/journal"
 	"github.com/tenderline/tenderline/workflows"
 )
@@ -85,7 +86,7 @@ func (s *Starter) undeliverable(ctx context.Context, item journal.InboxItem, dec
 	case beforeReview(record.Status):
 		return s.postpone(ctx, item, "no review waits yet; the order is "+string(record.Status))
 	case decision == canonical.FraudReject && kept(record.Status):
-		return s.store.GiveUp(ctx, item.ID, "rejected at the gateway, but the order is "+string(record.Status)+": hold the goods and consider a refund")
+		return s.store.GiveUp(ctx, item.ID, fault.DeclinedByPolicy, "rejected at the gateway, but the order is "+string(record.Status)+": hold the goods and consider a refund")
 	default:
 		return s.store.Ignored(ctx, item.ID, "the review has ended; the order is "+string(record.Status))
 	}
@@ -110,7 +111,7 @@ const (
 func (s *Starter) postpone(ctx context.Context, item journal.InboxItem, reason string) error {
 	if item.Tries+1 >= s.inboxTries {
 		s.log.ErrorContext(ctx, "event given up, a person must look", "event", item.ID, "order", item.OrderID, "reason", reason)
-		return s.store.GiveUp(ctx, item.ID, reason)
+		return s.store.GiveUp(ctx, item.ID, fault.MissingReference, reason)
 	}
 	return s.store.Postpone(ctx, item.ID, s.clock().Add(pause(item.Tries)), reason)
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tenderline/tenderline/internal/canonical"
 	"github.com/tenderline/tenderline/internal/config"
+	"github.com/tenderline/tenderline/internal/fault"
 	"github.com/tenderline/tenderline/internal/journal"
 	"github.com/tenderline/tenderline/workflows"
 )
@@ -36,7 +37,7 @@ type Store interface {
 	Pending(ctx context.Context, now time.Time, limit int) ([]journal.InboxItem, error)
 	Delivered(ctx context.Context, id string) error
 	Ignored(ctx context.Context, id, reason string) error
-	GiveUp(ctx context.Context, id, reason string) error
+	GiveUp(ctx context.Context, id string, class fault.Kind, reason string, notices ...journal.Notice) error
 	Postpone(ctx context.Context, id string, until time.Time, reason string) error
 }
 

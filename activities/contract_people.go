@@ -234,3 +234,19 @@ type RefundNotice struct {
 	Way      RefundWay       `json:"way,omitempty"`
 	Reason   string          `json:"reason,omitempty"`
 }
+
+// TakeRestInput asks for a refund of all that is left of an order's money.
+type TakeRestInput struct {
+	Order    canonical.Order `json:"order"`
+	RefundID string          `json:"refundId"`
+	Origin   string          `json:"origin"`
+	Actor    string          `json:"actor"`
+	Reason   string          `json:"reason,omitempty"`
+	Restock  bool            `json:"restock,omitempty"`
+}
+
+// TakenRest is what was recorded; Taken is false where nothing is left.
+type TakenRest struct {
+	Taken     bool                      `json:"taken"`
+	Breakdown canonical.RefundBreakdown `json:"breakdown"`
+}

@@ -102,7 +102,7 @@ func (w *Workers) addWorkflows(config Config) error {
 
 // Register registers every workflow under the name of its function. Replay tests use it too.
 func Register(registry worker.WorkflowRegistry) {
-	for _, process := range []any{workflows.OrderToCash, workflows.FraudReview, workflows.Callback} {
+	for _, process := range []any{workflows.OrderToCash, workflows.FraudReview, workflows.LateReject, workflows.Refund, workflows.Callback} {
 		registry.RegisterWorkflowWithOptions(process, workflow.RegisterOptions{})
 	}
 }

@@ -1,0 +1,182 @@
+package workflows
+
+import (
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/tenderline/tenderline/activities"
+	"github.com/tenderline/tenderline/internal/canonical"
+	"github.com/tenderline/tenderline/internal/fault"
+)
+
+// Names of the steps after a late reject.
+const (
+	stepHold    = "hold-sales-order"
+	stepPropose = "late-reject"
+	stepFree    = "release-sales-order"
+)
+
+// refundAfterReject is the ID of the refund that a late reject leads to: an order has at most one.
+const refundAfterReject = "late-reject"
+
+// lateReject is one run of LateReject.
+type lateReject struct {
+	in    LateRejectInput
+	log   log.Logger
+	desk  *desk
+	state activities.OrderState
+	held  bool
+	notes int
+}
+
+// LateReject is for a reject that arrives after the order was accepted and its money taken: it holds the sales order that has not left,
+// and proposes a refund to a person. It refunds nothing by itself. The result says what became of it.
+func LateReject(ctx workflow.Context, in LateRejectInput) (string, error) {
+	steady, _ := workflow.NewDisconnectedContext(ctx)
+	l := &lateReject{in: in, log: log.With(workflow.GetLogger(ctx), "order", in.OrderID)}
+	var err error
+	if l.desk, err = ownDesk(steady, in.OrderID); err != nil {
+		return "", err
+	}
+	outcome, err := l.story(steady)
+	if err != nil {
+		return "", err
+	}
+	workflow.SetCurrentDetails(steady, outcome)
+	return outcome, workflow.Await(steady, func() bool { return workflow.AllHandlersFinished(steady) })
+}
+
+// story is the process, top to bottom.
+func (l *lateReject) story(ctx workflow.Context) (string, error) {
+	if err := l.awaitEnd(ctx); err != nil {
+		return "", err
+	}
+	if !l.state.Refundable.IsPositive() {
+		l.mark(ctx)
+		return "Nothing to propose: the order is " + string(l.state.Status) + ", nothing of it is left to refund", nil
+	}
+	where := l.hold(ctx)
+	l.note(ctx, activities.ReviewProposed, l.in.Actor, l.in.Comment)
+	l.mark(ctx)
+	proposal := l.proposal(where)
+	answer, _ := l.desk.ask(ctx, step{name: stepPropose, actions: []ResolutionKind{ResolveCompensate, ResolveSkip}, deaf: true}, proposal)
+	if answer.Kind == ResolveCompensate {
+		return l.refund(ctx, answer)
+	}
+	l.free(ctx)
+	l.note(ctx, activities.ReviewKept, answer.Actor, answer.Reason)
+	return "Kept by " + answer.Actor, nil
+}
+
+// awaitEnd waits until the order's own process has ended: it may still be booking, and its compensation may make a proposal needless.
+func (l *lateReject) awaitEnd(ctx workflow.Context) error {
+	const firstPause, lastPause = 2 * time.Second, 5 * time.Minute
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		var err error
+		l.state, err = read(ledger(ctx, "Read the order"), ledgerWork.ReadOrder, l.in.OrderID)
+		if err != nil || l.state.Status.Final() {
+			return err
+		}
+		workflow.SetCurrentDetails(ctx, "Waiting for the order's own process; it is "+string(l.state.Status))
+		if err := workflow.NewTimerWithOptions(ctx, pause, workflow.TimerOptions{Summary: "Wait for the order"}).Get(ctx, nil); err != nil {
+			return err
+		}
+	}
+}
+
+// hold holds the sales order where it has not left, and says where it stands.
+func (l *lateReject) hold(ctx workflow.Context) string {
+	if l.state.SalesOrder == "" {
+		return "there is no sales order"
+	}
+	var held activities.RefundBooked
+	s := step{name: stepHold, actions: []ResolutionKind{ResolveRetry, ResolveSkip}, deadline: l.in.Policy.ParkDeadline, overdue: ResolveSkip, deaf: true}
+	_ = l.desk.try(ctx, s, func(ctx workflow.Context, attempt int) error {
+		var err error
+		held, err = run(booking(ctx, l.in.Erp, l.in.Policy, "Hold the sales order"), erpWork.HoldSalesOrder, l.holdInput(attempt))
+		return err
+	})
+	switch held.Result {
+	case activities.UndoDone:
+		l.held = true
+		return "sales order " + l.state.SalesOrder + " is on hold"
+	case activities.UndoTooLate:
+		return "sales order " + l.state.SalesOrder + " can't be held any more: " + held.Document
+	default:
+		return "sales order " + l.state.SalesOrder + " was not held"
+	}
+}
+
+func (l *lateReject) holdInput(attempt int) activities.HoldSalesOrderInput {
+	return activities.HoldSalesOrderInput{OrderID: l.in.OrderID, SalesOrder: l.state.SalesOrder, Reason: "rejected in fraud review", Attempt: attempt}
+}
+
+// free releases what was held.
+func (l *lateReject) free(ctx workflow.Context) {
+	if !l.held {
+		return
+	}
+	s := step{name: stepFree, actions: []ResolutionKind{ResolveRetry, ResolveSkip}, deadline: l.in.Policy.ParkDeadline, overdue: ResolveRetry, deaf: true}
+	_ = l.desk.try(ctx, s, func(ctx workflow.Context, attempt int) error {
+		in := l.holdInput(attempt)
+		in.Release = true
+		_, err := run(booking(ctx, l.in.Erp, l.in.Policy, "Release the sales order"), erpWork.HoldSalesOrder, in)
+		return err
+	})
+}
+
+// proposal is what the person reads who decides.
+func (l *lateReject) proposal(where string) error {
+	amount := canonical.NewMoney(l.state.Refundable, l.in.Order.Currency)
+	return temporal.NewNonRetryableApplicationError(
+		fmt.Sprintf("rejected by %s (%s) after the money was taken; %s. Refund %s (compensate), or keep the order (skip)", l.in.Actor, l.in.Source, where, amount),
+		string(fault.DeclinedByPolicy), nil, activities.FaultDetail{System: "tenderline", Code: "LATE_REJECT"})
+}
+
+// refund starts a refund of all that is left.
+func (l *lateReject) refund(ctx workflow.Context, answer Resolution) (string, error) {
+	taken, err := read(ledger(ctx, "Record the refund"), ledgerWork.TakeRest, activities.TakeRestInput{
+		Order: l.in.Order, RefundID: refundAfterReject, Origin: string(OriginReview), Actor: answer.Actor, Reason: "rejected in fraud review", Restock: l.held,
+	})
+	if err != nil {
+		return "", err
+	}
+	if !taken.Taken {
+		return "Nothing is left to refund", nil
+	}
+	err = startRefund(ctx, RefundInput{
+		RefundID: refundAfterReject, Order: l.in.Order, Breakdown: taken.Breakdown, Restock: l.held, Reason: "rejected in fraud review",
+		Actor: answer.Actor, Origin: OriginReview, Erp: l.in.Erp, Site: l.in.Site, CustomerCode: l.state.CustomerCode,
+		SalesOrder: l.state.SalesOrder, Invoice: l.state.Invoice, Policy: l.in.Policy,
+	})
+	if err != nil {
+		return "", err
+	}
+	l.note(ctx, activities.ReviewRefunding, answer.Actor, answer.Reason)
+	return "Refund " + refundAfterReject + " started by " + answer.Actor, nil
+}
+
+// mark marks the customer where the reject says so.
+func (l *lateReject) mark(ctx workflow.Context) {
+	if l.in.Mark {
+		markCustomer(ctx, l.desk, l.in.Policy, activities.MarkCustomerInput{
+			OrderID: l.in.OrderID, PaymentID: l.state.Payment.AuthorizationID, Notes: l.in.Comment, Actor: l.in.Actor,
+		})
+	}
+}
+
+// note writes into the review's record.
+func (l *lateReject) note(ctx workflow.Context, what activities.ReviewNote, actor, comment string) {
+	l.notes++
+	in := activities.NoteReviewInput{
+		OrderID: l.in.OrderID, Note: what, Key: fmt.Sprintf("late-reject/%d", l.notes), At: workflow.Now(ctx).UTC(), Decision: canonical.FraudReject,
+		Actor: actor, Source: string(l.in.Source), Comment: comment,
+	}
+	if err := note(ledger(ctx, "Review: "+string(what)), ledgerWork.NoteReview, in); err != nil {
+		l.log.Error("review not written", "note", what, "error", err)
+	}
+}

@@ -47,6 +47,26 @@ type callbackData struct {
 	ErpOrderNumber string                  `json:"erpOrderNumber,omitempty"`
 	Invoice        string                  `json:"invoice,omitempty"`
 	BackOrdered    []Shortage              `json:"backOrdered,omitempty"`
+	Refund         *callbackRefund         `json:"refund,omitempty"` // of events refund.*
+}
+
+type callbackRefund struct {
+	RefundID string    `json:"refundId"`
+	Amount   string    `json:"amount"` // to the minor unit
+	Currency string    `json:"currency"`
+	Way      RefundWay `json:"way,omitempty"`    // reversal, void or refund
+	Reason   string    `json:"reason,omitempty"` // as it was asked for; why it was refused stands in data.reason
+}
+
+// refunded is a notice as a shop reads it.
+func refunded(notice *RefundNotice) *callbackRefund {
+	if notice == nil {
+		return nil
+	}
+	return &callbackRefund{
+		RefundID: notice.RefundID, Amount: canonical.FormatAmount(notice.Amount.Amount, notice.Amount.Currency), Currency: notice.Amount.Currency,
+		Way: notice.Way, Reason: notice.Reason,
+	}
 }
 
 // DeliverCallback posts one message, signed after the Standard Webhooks specification: the same id at every try, so that the shop can tell
@@ -63,6 +83,16 @@ func (c *Callbacks) deliver(ctx context.Context, in CallbackInput) error {
 	if shop.URL == "" {
 		return nil // the channel asks for its answers by GET
 	}
+	if in.Status == "" { // a process beside the order's own: where the order stands is in the journal
+		record, err := c.Journal.Order(ctx, in.OrderID)
+		if err != nil {
+			return err
+		}
+		in.Status = record.Status
+		if in.Payment == "" {
+			in.Payment = record.PaymentStatus
+		}
+	}
 	if err := c.post(outbound.WithOperation(ctx, in.ID), shop, in); err != nil {
 		return err
 	}
@@ -74,7 +104,7 @@ func (c *Callbacks) deliver(ctx context.Context, in CallbackInput) error {
 func (c *Callbacks) post(ctx context.Context, shop Shop, in CallbackInput) error {
 	body, err := json.Marshal(callbackBody{Type: in.Event, Timestamp: in.At, Data: callbackData{
 		OrderID: in.OrderID, Status: in.Status, PaymentStatus: in.Payment, Reason: in.Reason,
-		ErpOrderNumber: in.Data["erpOrderNumber"], Invoice: in.Data["invoice"], BackOrdered: in.Lines,
+		ErpOrderNumber: in.Data["erpOrderNumber"], Invoice: in.Data["invoice"], BackOrdered: in.Lines, Refund: refunded(in.Refund),
 	}})
 	if err != nil {
 		return fmt.Errorf("encode callback: %w", err)

@@ -166,3 +166,19 @@ func TestCallbackSettings(t *testing.T) {
 		require.NotContains(t, string(written), "hunter2")
 	})
 }
+
+func TestCallbackTellsOfARefundAndWhereTheOrderStands(t *testing.T) {
+	s := newShopping(t)
+	require.NoError(t, s.store.RecordProgress(t.Context(), journal.Progress{
+		OrderID: "WEB-1", Seq: 1, Status: canonical.OrderConfirmed, PaymentStatus: canonical.PaymentPartiallyRefunded,
+	}))
+	_, err := s.env.ExecuteActivity(s.callbacks.DeliverCallback, activities.CallbackInput{
+		ID: "callback/WEB-1/refund.completed/R-1", OrderID: "WEB-1", Channel: "web-us", Event: "refund.completed",
+		At:     time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC),
+		Refund: &activities.RefundNotice{RefundID: "R-1", Amount: canonical.NewMoney(dec("10"), "USD"), Way: activities.WayRefund, Reason: "returned"},
+	})
+	require.NoError(t, err)
+	require.Len(t, s.received, 1)
+	require.JSONEq(t, `{"type":"refund.completed","timestamp":"2026-11-21T09:00:00Z","data":{"orderId":"WEB-1","status":"confirmed",
+		"paymentStatus":"partially_refunded","refund":{"refundId":"R-1","amount":"10.00","currency":"USD","way":"refund","reason":"returned"}}}`, string(s.received[0].body))
+}

@@ -1,6 +1,8 @@
 package activities
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -176,6 +178,16 @@ type Correction struct {
 
 // Empty tells that nothing is corrected.
 func (c Correction) Empty() bool { return len(c.Order) == 0 && len(c.Document) == 0 && c.Date == "" }
+
+// Places names what is corrected, sorted: pointers and "date", never values.
+func (c Correction) Places() []string {
+	places := slices.Concat(slices.Collect(maps.Keys(c.Order)), slices.Collect(maps.Keys(c.Document)))
+	if c.Date != "" {
+		places = append(places, "date")
+	}
+	slices.Sort(places)
+	return places
+}
 
 // CorrectOrderInput asks for an order and its documents with a correction applied. The journal keeps the original.
 type CorrectOrderInput struct {

@@ -279,6 +279,9 @@ func (d *desk) record(ctx workflow.Context, id string, item *parkedStep, cause e
 
 func (d *desk) forget(ctx workflow.Context, r Resolution) {
 	in := activities.UnparkInput{ID: r.ID, OrderID: d.orderID, Resolution: string(r.Kind), Actor: r.Actor, Reason: r.Reason}
+	if r.Correction != nil {
+		in.Changed = r.Correction.Places()
+	}
 	if err := note(ledger(ctx, "Resolved: "+string(r.Kind)), ledgerWork.UnparkStep, in); err != nil {
 		workflow.GetLogger(ctx).Error("attention row not resolved", "id", r.ID, "error", err)
 	}

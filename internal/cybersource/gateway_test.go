@@ -127,6 +127,8 @@ func requestOf(t *testing.T, kind cybersource.Kind) cybersource.Request {
 		request, err = cybersource.CaseActionRequest(id, canonical.FraudAccept, "ok")
 	case cybersource.KindComment:
 		request, err = cybersource.CommentRequest(id, "called the customer")
+	case cybersource.KindMarking:
+		request, err = cybersource.MarkingRequest(id, "rejected by ana")
 	}
 	require.NoError(t, err)
 	return request

@@ -140,11 +140,18 @@ func primary(name string) bool {
 // reverses names the ways in which a hold is released; the automatic ones are the gateway's own.
 func reverses(name string) bool {
 	switch name {
-	case "ics_auth_reversal", "ics_timeout_auth_reversal", "ics_auto_auth_reversal", "ics_auto_full_auth_reversal":
+	case "ics_auth_reversal", "ics_timeout_auth_reversal", "ics_auto_auth_reversal", "ics_auto_full_auth_reversal", "ics_auto_void_auth_reversal":
 		return true
 	default:
 		return false
 	}
+}
+
+// ReleasedByItself tells that a hold ended without anybody's doing: it ran out, or the gateway released what a capture or void left of it.
+func (t Transaction) ReleasedByItself() bool {
+	return slices.ContainsFunc(t.Applications, func(ran Application) bool {
+		return reverses(ran.Name) && strings.HasPrefix(ran.Name, "ics_auto_")
+	})
 }
 
 func better(candidate, best Transaction) bool {

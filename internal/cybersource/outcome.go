@@ -26,7 +26,7 @@ const (
 	Invalid                Result = "invalid"                 // processed as an invalid request; nothing moved
 	Duplicate              Result = "duplicate"               // the transactionId was used before: the first request is there, look it up
 	Decided                Result = "decided"                 // the verdict on a case is taken: Status ACCEPTED or REJECTED
-	Noted                  Result = "noted"                   // the comment is kept
+	Noted                  Result = "noted"                   // the comment or the marking is kept
 	Unrecognized           Result = "unrecognized"            // a status we don't know; money may be held
 )
 

@@ -123,7 +123,7 @@ func invalidKind(kind Kind, payment, timeoutForm bool, fields []fault.Field) fau
 	switch {
 	case payment && namesToken(fields):
 		return fault.MissingReference
-	case payment, kind == KindComment, len(fields) > 0:
+	case payment, kind == KindComment, kind == KindMarking, len(fields) > 0:
 		return fault.Value
 	case timeoutForm:
 		return fault.NotFound

@@ -224,6 +224,8 @@ func outcomeOf(request Request, answer answer) (Outcome, error) {
 func processed(request Request, outcome Outcome, decoded reply, answer answer) (Outcome, error) {
 	outcome.Result = resultOf(request.Kind, outcome.Status, outcome.Reason, decoded.holdsMoney())
 	switch {
+	case outcome.Status == "" && request.Kind == KindMarking:
+		outcome.Result = Noted // 201 is all that the reference promises
 	case outcome.Status == "SERVER_ERROR", outcome.Status == "":
 		return Outcome{}, unreadable(answer)
 	case outcome.ID == "" && outcome.Result.leavesTrace():
@@ -443,6 +445,7 @@ var (
 		KindTimeoutVoid:     voidResults,
 		KindCaseAction:      {"ACCEPTED": Decided, "REJECTED": Decided},
 		KindComment:         {"COMPLETED": Noted},
+		KindMarking:         {"COMPLETED": Noted},
 	}
 	paymentResults = map[string]Result{
 		"PARTIAL_AUTHORIZED":        PartiallyAuthorized,

@@ -27,6 +27,7 @@ const (
 	KindTimeoutVoid     Kind = "timeout_void"     // of a sale, capture or refund whose id never came, by our transactionId
 	KindCaseAction      Kind = "case_action"      // verdict on a held payment
 	KindComment         Kind = "comment"          // note on a case
+	KindMarking         Kind = "marking"          // entry of a payment's customer on the negative list
 )
 
 // Guarded tells whether the gateway refuses a second request of the kind with the same transactionId.
@@ -63,6 +64,13 @@ type PaymentReference struct {
 	Token               canonical.Token // how it is paid
 	CreateToken         bool            // keep the card of a browser token; a stored token is kept already
 	SkipDecisionManager bool            // screening is skipped, for payments that are screened elsewhere
+	Renewal             *Renewal        // set: the merchant authorizes anew, without the buyer
+}
+
+// Renewal is what a merchant-initiated reauthorization tells of the authorization that it takes the place of (cybersource.md 2.3).
+type Renewal struct {
+	PreviousTransactionID string          // networkTransactionId of the former one, at most 15 characters; empty: the vault knows it
+	OriginalAmount        canonical.Money // of the former one, for the brands that ask for it; zero: left out
 }
 
 // Limits of cybersource.md 9.2; the code's is the older, shorter one.
@@ -70,7 +78,12 @@ const (
 	maxCode          = 50
 	maxTransactionID = 30
 	maxComment       = 255
+	maxNotes         = 120
+	maxNetworkID     = 15
 )
+
+// reasonReauthorization is the reason of a merchant-initiated transaction that renews an authorization.
+const reasonReauthorization = "3"
 
 // PaymentRequest completes a mapped payment document (a JSON object in the shape of POST /pts/v2/payments, without token)
 // to an authorization or sale. It refuses documents that carry a card or account number.
@@ -90,6 +103,9 @@ func PaymentRequest(document json.RawMessage, r PaymentReference) (Request, erro
 	}
 	if r.SkipDecisionManager {
 		steps = append(steps, addAction(body, "DECISION_SKIP"))
+	}
+	if r.Renewal != nil {
+		steps = append(steps, setRenewal(body, r.Token, *r.Renewal))
 	}
 	if err := errors.Join(steps...); err != nil {
 		return Request{}, fmt.Errorf("prepare payment: %w", err)
@@ -217,6 +233,20 @@ func CommentRequest(paymentID, comment string) (Request, error) {
 		return Request{}, errors.New("prepare comment: comment is empty")
 	}
 	return post(KindComment, "/risk/v1/decisions/"+url.PathEscape(paymentID)+"/comments", object{"comments": cut(comment, maxComment)})
+}
+
+// MarkingRequest puts the customer of a payment on the account's negative list, as a suspect: by the e-mail address, the one field that
+// the reference names (cybersource.md 4.3).
+func MarkingRequest(paymentID, notes string) (Request, error) {
+	if err := checkID(paymentID); err != nil {
+		return Request{}, fmt.Errorf("prepare marking: %w", err)
+	}
+	details := object{"reason": "suspected", "fieldsIncluded": []any{"customer_email"}, "action": "add"}
+	if notes = strings.TrimSpace(notes); notes != "" {
+		details["notes"] = cut(notes, maxNotes)
+	}
+	body := object{"riskInformation": object{"markingDetails": details}}
+	return post(KindMarking, "/risk/v1/decisions/"+url.PathEscape(paymentID)+"/marking", body)
 }
 
 type object = map[string]any
@@ -376,6 +406,26 @@ func setToken(body object, token canonical.Token, create bool) error {
 		setDefault(body, "customer", "processingInformation", "authorizationOptions", "initiator", "type"),
 		setDefault(body, true, "processingInformation", "authorizationOptions", "initiator", "storedCredentialUsed"),
 	)
+}
+
+// setRenewal makes the merchant the one who asks, whatever the document says of it: the buyer is not there, so that only a stored
+// credential can pay.
+func setRenewal(body object, token canonical.Token, r Renewal) error {
+	if token.Type == canonical.TokenTransient {
+		return errors.New("a browser token can't be charged without the buyer: a stored credential is needed")
+	}
+	if len(r.PreviousTransactionID) > maxNetworkID {
+		return fmt.Errorf("previous network transaction id is longer than %d characters", maxNetworkID)
+	}
+	initiated := object{"reason": reasonReauthorization}
+	if r.PreviousTransactionID != "" {
+		initiated["previousTransactionId"] = r.PreviousTransactionID
+	}
+	if !r.OriginalAmount.IsZero() {
+		initiated["originalAuthorizedAmount"] = canonical.FormatAmount(r.OriginalAmount.Amount, r.OriginalAmount.Currency)
+	}
+	initiator := object{"type": "merchant", "storedCredentialUsed": true, "merchantInitiatedTransaction": initiated}
+	return set(body, initiator, "processingInformation", "authorizationOptions", "initiator")
 }
 
 // setBrowserToken sends the whole token where we have it: the gateway then needs no look-up. What is no JWT is its jti.

@@ -30,6 +30,8 @@ func TestRequestsHaveThePathsAndBodiesOfTheReference(t *testing.T) {
 		{cybersource.KindTimeoutVoid, "/pts/v2/voids", `{"clientReferenceInformation":{"code":"ORD-1001","transactionId":"1001A10001"}}`},
 		{cybersource.KindCaseAction, "/risk/v1/decisions/7000000000000000000001/actions", `{"decisionInformation":{"decision":"ACCEPT","comments":"ok"}}`},
 		{cybersource.KindComment, "/risk/v1/decisions/7000000000000000000001/comments", `{"comments":"called the customer"}`},
+		{cybersource.KindMarking, "/risk/v1/decisions/7000000000000000000001/marking",
+			`{"riskInformation":{"markingDetails":{"notes":"rejected by ana","reason":"suspected","fieldsIncluded":["customer_email"],"action":"add"}}}`},
 	}
 	for _, test := range tests {
 		t.Run(string(test.kind), func(t *testing.T) {
@@ -184,4 +186,51 @@ func TestSeveralCapturesAreNumbered(t *testing.T) {
 	request, err := cybersource.CaptureRequest("1", "A", "", usd("1"), 2, 3)
 	require.NoError(t, err)
 	require.Contains(t, string(request.Body), `"captureOptions":{"captureSequenceNumber":2,"totalCaptureCount":3}`)
+}
+
+func TestARenewalIsAskedForByTheMerchant(t *testing.T) {
+	const byTheBuyer = `{"orderInformation":{"amountDetails":{"totalAmount":"102.21","currency":"USD"}},
+		"processingInformation":{"commerceIndicator":"internet","authorizationOptions":{"initiator":{"type":"customer","credentialStoredOnFile":true}}}}`
+	reference := func(token canonical.Token, renewal cybersource.Renewal) cybersource.PaymentReference {
+		return cybersource.PaymentReference{Code: "ORD-1001", TransactionID: "1001A10002", Amount: usd("102.21"), Token: token, SkipDecisionManager: true, Renewal: &renewal}
+	}
+	stored := canonical.Token{Type: canonical.TokenCustomer, Value: "F45F"}
+	tests := []struct {
+		name    string
+		renewal cybersource.Renewal
+		want    string
+	}{
+		{"first of a series unknown", cybersource.Renewal{}, `{"reason":"3"}`},
+		{"with the former one", cybersource.Renewal{PreviousTransactionID: "123456789619999", OriginalAmount: usd("102.21")},
+			`{"reason":"3","previousTransactionId":"123456789619999","originalAuthorizedAmount":"102.21"}`},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			request, err := cybersource.PaymentRequest(json.RawMessage(byTheBuyer), reference(stored, test.renewal))
+			require.NoError(t, err)
+			var body struct {
+				Processing json.RawMessage `json:"processingInformation"`
+			}
+			require.NoError(t, json.Unmarshal(request.Body, &body))
+			require.JSONEq(t, `{"capture":false,"commerceIndicator":"internet","actionList":["DECISION_SKIP"],"authorizationOptions":{"initiator":
+				{"type":"merchant","storedCredentialUsed":true,"merchantInitiatedTransaction":`+test.want+`}}}`, string(body.Processing))
+		})
+	}
+	_, err := cybersource.PaymentRequest(json.RawMessage(byTheBuyer), reference(canonical.Token{Type: canonical.TokenTransient, Value: "a.b.c"}, cybersource.Renewal{}))
+	require.ErrorContains(t, err, "stored credential")
+	_, err = cybersource.PaymentRequest(json.RawMessage(byTheBuyer), reference(stored, cybersource.Renewal{PreviousTransactionID: strings.Repeat("9", 16)}))
+	require.ErrorContains(t, err, "15 characters")
+}
+
+func TestAMarkingIsChecked(t *testing.T) {
+	for _, id := range []string{"", "7/8", strings.Repeat("7", 37)} {
+		_, err := cybersource.MarkingRequest(id, "")
+		require.Error(t, err, id)
+	}
+	request, err := cybersource.MarkingRequest("7000000000000000000001", " ")
+	require.NoError(t, err)
+	require.NotContains(t, string(request.Body), "notes")
+	request, err = cybersource.MarkingRequest("7000000000000000000001", strings.Repeat("é", 100))
+	require.NoError(t, err)
+	require.Contains(t, string(request.Body), `"notes":"`+strings.Repeat("é", 60)+`"`, "120 bytes, no character split")
 }

@@ -170,6 +170,7 @@ func TestKindsAreToldByTheServicesThatRan(t *testing.T) {
 		{"ics_auth_reversal", cybersource.KindReversal},
 		{"ics_cm_action ics_auth_reversal", cybersource.KindReversal},
 		{"ics_auto_full_auth_reversal", cybersource.KindReversal},
+		{"ics_auto_void_auth_reversal", cybersource.KindReversal},
 		{"ics_timeout_auth_reversal", cybersource.KindTimeoutReversal},
 		{"ics_void", cybersource.KindVoid},
 		{"ics_void ics_auto_void_auth_reversal", cybersource.KindVoid},
@@ -334,6 +335,7 @@ func TestAnAdoptedTransactionTellsWhatBecameOfIt(t *testing.T) {
 		{"void refused", []cybersource.Application{app("ics_void", "246")}, "FAILED", cybersource.Declined, cybersource.KindVoid},
 		{"case action", []cybersource.Application{app("ics_cm_action", "100")}, "ACCEPTED", cybersource.Decided, cybersource.KindCaseAction},
 		{"void that did another thing", []cybersource.Application{app("ics_void", "246"), app("ics_auth_reversal", "100")}, "", cybersource.Unrecognized, cybersource.KindVoid},
+		{"reversal after a void", []cybersource.Application{app("ics_auto_void_auth_reversal", "100")}, "REVERSED", cybersource.Reversed, cybersource.KindReversal},
 		{"automatic reversal", []cybersource.Application{app("ics_auto_full_auth_reversal", "100")}, "", cybersource.Reversed, cybersource.KindReversal},
 		{"nothing known", nil, "AUTHORIZED", cybersource.Unrecognized, ""},
 	}
@@ -416,4 +418,13 @@ func TestFindTakesOnlyTheFollowOnOfTheRightTransaction(t *testing.T) {
 	_, there, err = client.Find(t.Context(), cybersource.Query{Code: "ORD-1"}, want)
 	require.NoError(t, err)
 	require.False(t, there)
+}
+
+func TestWhatReleasesItselfIsNobodysDoing(t *testing.T) {
+	for name, itself := range map[string]bool{
+		"ics_auth_reversal": false, "ics_timeout_auth_reversal": false, "ics_void": false,
+		"ics_auto_auth_reversal": true, "ics_auto_full_auth_reversal": true, "ics_auto_void_auth_reversal": true,
+	} {
+		require.Equal(t, itself, cybersource.Transaction{Applications: []cybersource.Application{{Name: name, ReasonCode: "100"}}}.ReleasedByItself(), name)
+	}
 }

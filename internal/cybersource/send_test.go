@@ -114,6 +114,7 @@ func TestEveryStatusHasItsResult(t *testing.T) {
 		{cybersource.KindCaseAction, `"id":"5b1b2e5c-0000-4000-8000-000000000001",`, "ACCEPTED", cybersource.Decided},
 		{cybersource.KindCaseAction, "", "REJECTED", cybersource.Decided},
 		{cybersource.KindComment, "", "COMPLETED", cybersource.Noted},
+		{cybersource.KindMarking, "", "COMPLETED", cybersource.Noted},
 	}
 	for _, name := range []string{"AVS_FAILED", "CONTACT_PROCESSOR", "EXPIRED_CARD", "PROCESSOR_DECLINED", "INSUFFICIENT_FUND", "STOLEN_LOST_CARD",
 		"ISSUER_UNAVAILABLE", "UNAUTHORIZED_CARD", "CVN_NOT_MATCH", "EXCEEDS_CREDIT_LIMIT", "INVALID_CVN", "BLOCKED_BY_CARDHOLDER", "DECLINED_CHECK",
@@ -400,3 +401,10 @@ func FuzzAnswers(f *testing.F) {
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (r roundTrip) RoundTrip(request *http.Request) (*http.Response, error) { return r(request) }
+
+func TestA201IsAllThatAMarkingPromises(t *testing.T) {
+	gateway := newGateway(t, answering(http.StatusCreated, `{}`))
+	outcome, err := gateway.client(t).Send(t.Context(), requestOf(t, cybersource.KindMarking))
+	require.NoError(t, err)
+	require.Equal(t, cybersource.Noted, outcome.Result)
+}

@@ -153,9 +153,11 @@ func isBase64(text string) bool {
 // Loopback tells whether a listen address can be reached from this machine alone.
 func Loopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
+	return err == nil && loopbackHost(host)
+}
+
+// loopbackHost tells whether a host is this machine itself.
+func loopbackHost(host string) bool {
 	if host == "localhost" {
 		return true
 	}

@@ -21,6 +21,8 @@ type Config struct {
 	ERP         string      `envconfig:"ERP" default:"syspro" desc:"ERP of channels that name none: syspro"`
 	Policy      Policy      `envconfig:"POLICY"`
 	Callback    Callback    `envconfig:"CALLBACK"`
+	Alerts      Alerts      `envconfig:"ALERTS"`
+	Mail        Mail        `envconfig:"MAIL"`
 	API         API         `envconfig:"API"`
 	HTTP        HTTP        `envconfig:"HTTP"`
 	Metrics     Metrics     `envconfig:"METRICS"`

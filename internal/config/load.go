@@ -159,6 +159,8 @@ func (c Config) values() []error {
 	v.atLeast("WORKER_MAX_CONCURRENT_WORKFLOWS", int64(c.Worker.MaxConcurrentWorkflows), 2)
 	v.share("TRACE_RATIO", c.Trace.Ratio)
 	v.rate("HTTP_RATE", c.HTTP.Rate)
+	v.alerts(c.Alerts, c.Mail)
+	v.mail(c.Mail)
 	v.outbound("CYBERSOURCE", c.Cybersource.Outbound)
 	v.outbound("SYSPRO", c.Syspro.Outbound)
 	v.proxies("HTTP_TRUSTED_PROXIES", c.HTTP.TrustedProxies)
@@ -282,7 +284,7 @@ func Variables(env Environment) []Variable {
 // secret tells whether the value must not be shown; the hashes of API keys would help whoever guesses.
 func (f field) secret() bool {
 	switch f.value.Interface().(type) {
-	case Secret, Keys:
+	case Secret, Keys, Webhooks:
 		return true
 	default:
 		return false

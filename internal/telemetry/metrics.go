@@ -22,6 +22,7 @@ type Metrics struct {
 	requests *prometheus.HistogramVec
 	calls    *prometheus.HistogramVec
 	webhooks *prometheus.CounterVec
+	alerts   *prometheus.CounterVec
 }
 
 // latencyBuckets reach from a local answer to the longest outside call, in seconds.
@@ -41,9 +42,12 @@ func NewMetrics() *Metrics {
 		webhooks: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "tenderline_webhooks_total", Help: "Webhook deliveries received, by what became of them.",
 		}, []string{"source", "result"}),
+		alerts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tenderline_alerts_total", Help: "Alerts to people and mails to customers, by audience, route and what became of them.",
+		}, []string{"audience", "route", "result"}),
 	}
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		m.temporal, m.requests, m.calls, m.webhooks)
+		m.temporal, m.requests, m.calls, m.webhooks, m.alerts)
 	return m
 }
 
@@ -70,6 +74,11 @@ func (m *Metrics) Call(call outbound.Call) {
 
 // Webhook counts a delivery by what became of it: accepted, duplicate, refused.
 func (m *Metrics) Webhook(source, result string) { m.webhooks.WithLabelValues(source, result).Inc() }
+
+// Alert counts an alert or a customer's mail: sent or failed (one try) on a route, or given_up (on none).
+func (m *Metrics) Alert(audience, route, result string) {
+	m.alerts.WithLabelValues(audience, route, result).Inc()
+}
 
 // Stats gives the figures of a journal.
 type Stats func(ctx context.Context) (journal.Stats, error)

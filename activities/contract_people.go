@@ -179,7 +179,9 @@ type Correction struct {
 // Empty tells that nothing is corrected.
 func (c Correction) Empty() bool { return len(c.Order) == 0 && len(c.Document) == 0 && c.Date == "" }
 
-// Places names what is corrected, sorted: pointers and "date", never values.
+// Places names what is corrected, sorted: pointers and "date", never values. Workflows call it; the order of the maps does not show.
+//
+//workflowcheck:ignore
 func (c Correction) Places() []string {
 	places := slices.Concat(slices.Collect(maps.Keys(c.Order)), slices.Collect(maps.Keys(c.Document)))
 	if c.Date != "" {

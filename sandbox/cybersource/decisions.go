@@ -187,7 +187,7 @@ func (s *Server) settleCase(t *transaction, accepted, capture bool) {
 		t.Status = t.Review
 	case !accepted: // the hold is there until it is reversed
 		t.Status, t.Reason = statusRiskDeclined, reasonDecisionReject
-	case t.Approved:
+	case t.Approved: // also where the hold has run out meanwhile: only its capture tells
 		t.Status, t.Reason = statusAuthorized, ""
 	case s.cfg.AuthorizeOnAccept || capture:
 		t.Status, t.Reason = statusAuthorized, ""
@@ -206,23 +206,6 @@ func (s *Server) caseComment(c *call) reply {
 		}
 		t.Details.Comments = append(t.Details.Comments, r.Comments)
 		s.announceNote(t, r.Comments)
-		return nil
-	})
-}
-
-// caseMarking is POST /risk/v1/decisions/{id}/marking.
-func (s *Server) caseMarking(c *call) reply {
-	return s.onCase(c, func(t *transaction, r caseRequest) *refusal {
-		marking := r.RiskInformation.MarkingDetails
-		var problems checks
-		const at = "riskInformation.markingDetails."
-		problems.required(at+"action", marking.Action, 10)
-		problems.oneOf(at+"action", marking.Action, "add", "clear", "hide")
-		problems.oneOf(at+"reason", marking.Reason, "fraud_chargeback", "non_fraud_chargeback", "suspected", "creditback")
-		if refused := problems.refusal(); refused != nil {
-			return refused
-		}
-		t.Details.Markings = append(t.Details.Markings, orElse(marking.Reason, marking.Action))
 		return nil
 	})
 }

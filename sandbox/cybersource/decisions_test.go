@@ -3,6 +3,7 @@ package cybersource
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -127,13 +128,88 @@ func TestCommentsAndMarking(t *testing.T) {
 	a := g.post("/risk/v1/decisions/"+id+"/comments", map[string]any{"comments": "called the customer"})
 	require.Equal(t, 201, a.status)
 	require.Equal(t, "COMPLETED", a.text("status"))
-	mark := map[string]any{"riskInformation": map[string]any{"markingDetails": map[string]any{"action": "add", "reason": "suspected"}}}
+	mark := marking("add", "suspected", "customer_email")
 	require.Equal(t, 201, g.post("/risk/v1/decisions/"+id+"/marking", mark).status)
 	require.Equal(t, "suspected", g.get("/tss/v2/transactions/"+id).text("fraudMarkingInformation.reason"))
 	require.Equal(t, 400, g.post("/risk/v1/decisions/"+id+"/comments", "{}").status)
 	require.Equal(t, 400, g.post("/risk/v1/decisions/"+id+"/marking", "{}").status)
 	require.Equal(t, 201, g.post("/risk/v1/lists/negative/entries", "{}").status)
 	require.Equal(t, 400, g.post("/risk/v1/lists/grey/entries", "{}").status)
+}
+
+func marking(action, reason string, fields ...string) map[string]any {
+	details := map[string]any{"action": action, "reason": reason, "notes": "rejected", "fieldsIncluded": fields}
+	return map[string]any{"riskInformation": map[string]any{"markingDetails": details}}
+}
+
+func TestAMarkedCustomerIsDeclined(t *testing.T) {
+	dir := t.TempDir()
+	inDir := func(c *Config) { c.StateDir = dir }
+	g := newGateway(t, inDir)
+	id := g.pay(nil).id()
+	path := "/risk/v1/decisions/" + id + "/marking"
+	for range 2 {
+		require.Equal(t, 201, g.post(path, marking("add", "suspected", "customer_email")).status)
+	}
+	require.Equal(t, []MarkingEntry{{
+		PaymentID: id, Reference: "ORD-1001", Action: "add", Reason: "suspected", Notes: "rejected", Fields: []string{"customer_email"},
+		Email: "ada@example.com", At: g.clock.Now(),
+	}}, g.server.Ledger().Markings, "the same marking again changes nothing")
+	require.Len(t, g.control("GET", "/_sandbox/ledger", nil).at("markings"), 1)
+	require.NoError(t, g.server.Close())
+
+	g = newGateway(t, inDir)
+	declined := g.pay(map[string]any{"orderInformation.billTo.email": "ADA@example.com"})
+	require.Equal(t, "DECLINED", declined.text("status"))
+	require.Equal(t, "BLACKLISTED_CUSTOMER", declined.text("errorInformation.reason"))
+	found := g.search("id:"+declined.id(), nil).summaries()
+	require.Equal(t, "221", answer{body: found[0]}.text("applicationInformation.reasonCode"))
+	stored := payment(map[string]any{"paymentInformation": map[string]any{"customer": map[string]any{"id": "C0000000000000000000000000000001"}}, "orderInformation.billTo": nil})
+	require.Equal(t, "DECLINED", g.post("/pts/v2/payments", stored).text("status"), "the address of the vault is marked too")
+	require.Equal(t, "AUTHORIZED", g.pay(map[string]any{"orderInformation.billTo.email": "bob@example.com"}).text("status"))
+	skipped := g.pay(map[string]any{"processingInformation.actionList": []any{"DECISION_SKIP"}})
+	require.Equal(t, "AUTHORIZED", skipped.text("status"), "the list is Decision Manager's")
+	g.clock.Advance(time.Minute)
+	require.Equal(t, 201, g.post(path, marking("clear", "", "customer_email")).status)
+	require.Equal(t, "AUTHORIZED", g.pay(nil).text("status"))
+}
+
+func TestAMarkingIsChecked(t *testing.T) {
+	g := newGateway(t)
+	path := "/risk/v1/decisions/" + g.pay(nil).id() + "/marking"
+	const at = "riskInformation.markingDetails."
+	for name, test := range map[string]struct {
+		body  map[string]any
+		field string
+	}{
+		"no action":      {marking("", "suspected", "customer_email"), at + "action"},
+		"unknown action": {marking("accuse", "suspected", "customer_email"), at + "action"},
+		"no reason":      {marking("add", "", "customer_email"), at + "reason"},
+		"unknown reason": {marking("add", "dislike", "customer_email"), at + "reason"},
+		"no field":       {marking("add", "suspected"), at + "fieldsIncluded"},
+		"unknown field":  {marking("add", "suspected", "customer_shoes"), at + "fieldsIncluded"},
+	} {
+		a := g.post(path, test.body)
+		require.Equal(t, 400, a.status, name)
+		require.Equal(t, []string{test.field}, a.fields(), name)
+	}
+	require.Equal(t, 404, g.post("/risk/v1/decisions/7000000000000000000001/marking", marking("add", "suspected", "customer_email")).status)
+	require.Empty(t, g.server.Ledger().Markings)
+}
+
+func TestASilentReviewerIsSeenByPollingAlone(t *testing.T) {
+	heard := newReceiver(t)
+	g := newGateway(t, preset(heard, "risk.casemanagement.decision.accept"))
+	id := g.held("review")
+	a := g.control("POST", "/_sandbox/review", map[string]any{"id": id, "decision": "accept", "actionList": []string{"CAPTURE"}, "silent": true})
+	require.Equal(t, 200, a.status, a.raw)
+	require.Equal(t, "AUTHORIZED", g.get("/tss/v2/transactions/"+id).text("status"))
+	require.Len(t, g.search("clientReferenceInformation.code:ORD-1001", nil).summaries(), 3, "the payment, the capture and the case action")
+	other := g.held("review")
+	g.control("POST", "/_sandbox/review", map[string]any{"id": other, "decision": "accept"})
+	for _, told := range heard.wait(t, 1) {
+		require.Equal(t, other, told.body.text("payload.data.id"), "only the second decision is told")
+	}
 }
 
 func TestReviewerInTheBusinessCenter(t *testing.T) {

@@ -184,6 +184,9 @@ func casePayload(t *transaction, comments string, embedded object) object {
 
 // publish hands an event to every active subscription that wants it. It makes no payload that nobody hears.
 func (s *Server) publish(t *transaction, productID, name string, payload func() object) {
+	if s.silent {
+		return
+	}
 	wanted := false
 	for _, sub := range s.books.subscriptions {
 		wanted = wanted || sub.hears(t.MerchantID, productID, name)

@@ -54,6 +54,7 @@ type processingInfo struct {
 			MerchantInitiated    struct {
 				Reason                string `json:"reason"`
 				PreviousTransactionID string `json:"previousTransactionId"`
+				OriginalAmount        string `json:"originalAuthorizedAmount"`
 			} `json:"merchantInitiatedTransaction"`
 		} `json:"initiator"`
 	} `json:"authorizationOptions"`
@@ -449,7 +450,39 @@ func (c *checks) extras(r *paymentRequest) {
 			c.invalid(at + "merchantInitiatedTransaction.reason")
 		}
 	}
+	c.merchantInitiated(r)
 	for _, kind := range r.Processing.ActionTokenTypes {
 		c.oneOf("processingInformation.actionTokenTypes", kind, tokenTypes...)
+	}
+}
+
+// merchantInitiated checks a charge without the buyer: it needs a stored credential, says so, and says why it is made. A browser token
+// would need the buyer.
+func (c *checks) merchantInitiated(r *paymentRequest) {
+	initiator := r.Processing.AuthorizationOptions.Initiator
+	if initiator.Type != "merchant" {
+		return
+	}
+	const at = "processingInformation.authorizationOptions.initiator."
+	if !initiator.StoredCredentialUsed {
+		c.missing(at + "storedCredentialUsed")
+	}
+	if initiator.CredentialStored {
+		c.invalid(at + "credentialStoredOnFile")
+	}
+	series := r.Processing.CommerceIndicator == "recurring" || r.Processing.CommerceIndicator == "install"
+	if initiator.MerchantInitiated.Reason == "" && !series {
+		c.missing(at + "merchantInitiatedTransaction.reason")
+	}
+	if amount := initiator.MerchantInitiated.OriginalAmount; amount != "" {
+		if _, ok := parseAmount(amount, r.Order.Amount.Currency); !ok {
+			c.invalid(at + "merchantInitiatedTransaction.originalAuthorizedAmount")
+		}
+	}
+	switch {
+	case r.Token.TransientTokenJWT != "":
+		c.invalid("tokenInformation.transientTokenJwt")
+	case r.Token.JTI != "":
+		c.invalid("tokenInformation.jti")
 	}
 }

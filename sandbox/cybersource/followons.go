@@ -207,17 +207,22 @@ func (s *Server) refund(c *call, kinds ...string) reply {
 		if refused != nil {
 			return nil, refused
 		}
-		t := s.newTransaction(c, kindRefund, r)
-		t.Amount = amount
-		t.Status, t.Settlement = statusPending, statusPending
-		t.Applications = []application{done("ics_credit")}
-		s.enter(t, original)
-		s.announce(t, "payments.refund.status.accepted", "payments.refunds.accept")
+		t := s.bookRefund(c, r, original, amount)
 		if failed {
 			return nil, failure(chosen.reason)
 		}
 		return refundReply(t), nil
 	})
+}
+
+func (s *Server) bookRefund(c *call, r *paymentRequest, original *transaction, amount decimal.Decimal) *transaction {
+	t := s.newTransaction(c, kindRefund, r)
+	t.Amount = amount
+	t.Status, t.Settlement = statusPending, statusPending
+	t.Applications = []application{done("ics_credit")}
+	s.enter(t, original)
+	s.announce(t, "payments.refund.status.accepted", "payments.refunds.accept")
+	return t
 }
 
 func (s *Server) checkRefund(c *call, r *paymentRequest, kinds []string) (*transaction, decimal.Decimal, *refusal) {

@@ -41,6 +41,9 @@ func (s *Server) pay(c *call, r *paymentRequest) (object, *refusal) {
 		return nil, refused
 	}
 	chosen := s.triggered(r, paid.scenario, amount)
+	if s.screens(r) && s.books.onNegativeList(c.merchant, orElse(r.Order.BillTo.Email, paid.billTo.Email)) {
+		chosen = decline(reasonBlacklisted)
+	}
 	failed, refused := s.trip(c, r.Reference, chosen)
 	if refused != nil {
 		return nil, refused
@@ -535,7 +538,7 @@ func (s *Server) openHold(t *transaction) *refusal {
 	switch {
 	case t.Review == reviewOpen:
 		return refuse("NOT_SUPPORTED")
-	case t.Status == statusReversed:
+	case t.Status == statusReversed, t.Expired:
 		return refuse("AUTH_ALREADY_REVERSED")
 	case t.Review != "" && !t.Approved: // decided, but never authorized
 		return refuse("MISSING_AUTH")

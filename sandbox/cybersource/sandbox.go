@@ -19,6 +19,8 @@ import (
 func (s *Server) mountSandbox(mux *http.ServeMux) {
 	mux.HandleFunc("POST "+control.Prefix+"tokens", s.postToken)
 	mux.HandleFunc("POST "+control.Prefix+"review", s.postReview)
+	mux.HandleFunc("POST "+control.Prefix+"console", s.postConsole)
+	mux.HandleFunc("POST "+control.Prefix+"expire", s.postExpire)
 	mux.HandleFunc("POST "+control.Prefix+"settle", s.postSettle)
 	mux.HandleFunc("POST "+control.Prefix+"emit", s.postEmit)
 	mux.HandleFunc("GET "+control.Prefix+"balance", s.getBalance)
@@ -53,6 +55,7 @@ func (s *Server) postReview(w http.ResponseWriter, r *http.Request) {
 		Decision   string   `json:"decision"`
 		ActionList []string `json:"actionList"`
 		Comments   string   `json:"comments"`
+		Silent     bool     `json:"silent"` // no webhook tells of it
 	}
 	if err := control.ReadJSON(r, &order); err != nil {
 		control.Refuse(w, http.StatusBadRequest, err)
@@ -65,6 +68,8 @@ func (s *Server) postReview(w http.ResponseWriter, r *http.Request) {
 		control.Refuse(w, http.StatusNotFound, errors.New("no such case"))
 		return
 	}
+	s.silent = order.Silent
+	defer func() { s.silent = false }()
 	c := &call{merchant: t.MerchantID, now: s.cfg.Clock().UTC()}
 	answer, refused := s.decide(c, t, strings.ToUpper(order.Decision), order.ActionList, order.Comments)
 	if refused != nil {
@@ -206,7 +211,8 @@ func (s *Server) eventByHand(productID, name, id string, payload json.RawMessage
 
 // Ledger is the answer of GET /_sandbox/ledger.
 type Ledger struct {
-	Transactions []LedgerEntry `json:"transactions"`
+	Transactions []LedgerEntry  `json:"transactions"`
+	Markings     []MarkingEntry `json:"markings"`
 }
 
 // LedgerEntry is one movement of money, or the attempt of one.
@@ -251,7 +257,7 @@ func (s *Server) ledger() Ledger {
 		}
 		entries = append(entries, entry)
 	}
-	return Ledger{Transactions: entries}
+	return Ledger{Transactions: entries, Markings: s.books.markings()}
 }
 
 // Balance is what became of the money of one reference in one currency: of the payments with that reference and of

@@ -27,8 +27,9 @@ type Server struct {
 	outbox   *outbox
 	handler  http.Handler
 
-	mu    sync.RWMutex
-	books *books
+	mu     sync.RWMutex
+	books  *books
+	silent bool // what is done now is told to no subscription
 }
 
 // New builds a Server, with the state of StateDir where there is one.

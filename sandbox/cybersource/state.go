@@ -62,6 +62,7 @@ type transaction struct {
 	// IncrementIDs are the transactionIds of incremental authorizations, which have no transaction of their own.
 	IncrementIDs []string `json:"incrementIds,omitempty"`
 	FollowOn     string   `json:"followOn,omitempty"` // scenario that waits for a follow-on
+	Expired      bool     `json:"expired,omitempty"`  // the bank let the hold go
 
 	Details transactionDetails `json:"details,omitzero"`
 }
@@ -80,6 +81,7 @@ type transactionDetails struct {
 	InstrumentIdentifier string            `json:"instrumentIdentifierId,omitempty"`
 	Comments             []string          `json:"comments,omitempty"`
 	Markings             []string          `json:"markings,omitempty"`
+	MarkingEntries       []MarkingEntry    `json:"markingEntries,omitempty"`
 }
 
 // application is one service that ran for a transaction.
@@ -117,6 +119,8 @@ type books struct {
 	instruments map[string]*storedToken    // customers, payment instruments, instrument identifiers, addresses
 	identifiers map[string]string          // prefix and suffix of a card -> instrument identifier
 
+	marked map[string]MarkingEntry // merchant and e-mail -> the last marking that names it
+
 	searches      map[string]*savedSearch
 	subscriptions map[string]*subscription
 	keys          []*webhookKey // oldest first: the last one signs
@@ -128,6 +132,7 @@ func newBooks() *books {
 		byID: map[string]*transaction{}, byReference: map[string][]*transaction{}, byTransaction: map[string][]*transaction{},
 		byReconcile: map[string][]*transaction{}, families: map[string][]*transaction{}, unbatched: map[string]*transaction{},
 		transients: map[string]*transientToken{}, instruments: map[string]*storedToken{}, identifiers: map[string]string{},
+		marked:   map[string]MarkingEntry{},
 		searches: map[string]*savedSearch{}, subscriptions: map[string]*subscription{}, tripped: map[string]bool{},
 	}
 }
@@ -174,6 +179,9 @@ func (b *books) add(t *transaction) {
 		b.byReconcile[t.ReconciliationID] = append(b.byReconcile[t.ReconciliationID], t)
 	}
 	b.families[t.RootID] = append(b.families[t.RootID], t)
+	for _, marking := range t.Details.MarkingEntries {
+		b.mark(t.MerchantID, marking)
+	}
 	b.track(t)
 }
 

@@ -25,6 +25,7 @@ const (
 	reasonDecisionReview    = "DECISION_PROFILE_REVIEW"
 	reasonDecisionReject    = "DECISION_PROFILE_REJECT"
 	reasonAuthenticationDue = "CONSUMER_AUTHENTICATION_REQUIRED"
+	reasonBlacklisted       = "BLACKLISTED_CUSTOMER"
 )
 
 // scenario is what a trigger makes of a request. The zero value approves.

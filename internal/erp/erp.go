@@ -39,6 +39,7 @@ type Customer struct {
 	OnHold          bool            `json:"onHold,omitempty"`
 	CreditLimited   bool            `json:"creditLimited,omitempty"` // a limit is checked; AvailableCredit says what is left
 	AvailableCredit decimal.Decimal `json:"availableCredit"`
+	CreditLimit     decimal.Decimal `json:"creditLimit,omitzero"` // zero where none is checked, or the ERP does not tell
 	TermsCode       string          `json:"termsCode,omitempty"`
 }
 
@@ -102,6 +103,20 @@ type ReceiptReversal struct {
 	Narration    string          `json:"narration,omitempty"`
 }
 
+// RefundPosting is money that was paid back: it leaves the bank and closes a credit memo, in part or whole. Reference is the gateway's
+// transaction id of the refund, by which FindReceipt finds the posting again.
+type RefundPosting struct {
+	Reference     string          `json:"reference"`
+	CustomerCode  string          `json:"customerCode"`
+	CreditMemo    string          `json:"creditMemo"` // the ERP's number
+	Amount        decimal.Decimal `json:"amount"`
+	Currency      string          `json:"currency"`
+	Date          string          `json:"date"` // YYYY-MM-DD
+	BankCode      string          `json:"bankCode,omitempty"`
+	Narration     string          `json:"narration,omitempty"`
+	TransactionID string          `json:"transactionId"`
+}
+
 // CreditMemoRef names a credit memo by the reference we gave it; Since bounds the search.
 type CreditMemoRef struct {
 	Reference string    `json:"reference"`
@@ -152,6 +167,7 @@ type Port interface {
 	FindReceipt(ctx context.Context, reference string) (canonical.Receipt, error)
 	PostReceipt(ctx context.Context, key string, doc Document) (canonical.Receipt, error)
 	ReverseReceipt(ctx context.Context, key string, reversal ReceiptReversal) (canonical.Receipt, error)
+	PostRefund(ctx context.Context, key string, refund RefundPosting) (canonical.Receipt, error)
 
 	FindCreditMemo(ctx context.Context, ref CreditMemoRef) (canonical.CreditMemo, error)
 	CreateCreditMemo(ctx context.Context, key string, doc Document) (canonical.CreditMemo, error)

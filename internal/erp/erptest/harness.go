@@ -27,6 +27,7 @@ const (
 	CreateInvoice    Operation = "CreateInvoice"
 	PostReceipt      Operation = "PostReceipt"
 	ReverseReceipt   Operation = "ReverseReceipt"
+	PostRefund       Operation = "PostRefund"
 	CreateCreditMemo Operation = "CreateCreditMemo"
 	SetPaymentStatus Operation = "SetPaymentStatus"
 	PostJournal      Operation = "PostJournal"
@@ -41,7 +42,7 @@ const (
 	Customers   Ledger = "customers"   // by code
 	SalesOrders Ledger = "salesOrders" // by our order number
 	Invoices    Ledger = "invoices"    // by sales order
-	Payments    Ledger = "payments"    // by reference: receipts and their reversals
+	Payments    Ledger = "payments"    // by reference: receipts, their reversals and refunds
 	CreditMemos Ledger = "creditMemos" // by reference
 	Journals    Ledger = "journals"    // by reference
 	APInvoices  Ledger = "apInvoices"  // by number
@@ -92,7 +93,7 @@ type Documents interface {
 }
 
 // Customer is a customer to be made.
-type Customer struct{ Code, ExternalID, Name, Currency string }
+type Customer struct{ Code, ExternalID, Email, Name, Currency string }
 
 // SalesOrder is a sales order of one line, without tax or freight.
 type SalesOrder struct {

@@ -37,6 +37,7 @@ func (s *stage) mutations() []mutation {
 		{operation: CreateInvoice, ledger: Invoices, named: true, prepare: s.prepareCreateInvoice},
 		{operation: PostReceipt, ledger: Payments, named: true, varies: true, prepare: s.preparePostReceipt},
 		{operation: ReverseReceipt, ledger: Payments, named: true, varies: true, prepare: s.prepareReverseReceipt},
+		{operation: PostRefund, ledger: Payments, named: true, varies: true, prepare: s.preparePostRefund},
 		{operation: CreateCreditMemo, ledger: CreditMemos, varies: true, prepare: s.prepareCreateCreditMemo},
 		{operation: SetPaymentStatus, ledger: SalesOrders, named: true, prepare: s.prepareSetPaymentStatus},
 	}
@@ -123,6 +124,19 @@ func (s *stage) prepareReverseReceipt(t *testing.T) document {
 	other := wanted
 	other.Amount = another(wanted.Amount)
 	return document{name: wanted.Reference, send: reverse(wanted), sendOther: reverse(other)}
+}
+
+func (s *stage) preparePostRefund(t *testing.T) document {
+	wanted := s.refund(s.makeCreditMemo(t))
+	post := func(refund erp.RefundPosting) send {
+		return func(ctx context.Context, key string) (string, error) {
+			posted, err := s.Port.PostRefund(ctx, key, refund)
+			return posted.Reference + posted.Journal, err
+		}
+	}
+	other := wanted
+	other.Amount = another(wanted.Amount)
+	return document{name: wanted.Reference, send: post(wanted), sendOther: post(other)}
 }
 
 func (s *stage) prepareCreateCreditMemo(t *testing.T) document {

@@ -28,10 +28,14 @@ func Run(t *testing.T, h Harness) {
 	t.Run("sales order cancelled", s.testSalesOrderCancelled)
 	t.Run("invoice and receipt", s.testInvoiceAndReceipt)
 	t.Run("credit memo", s.testCreditMemo)
+	t.Run("refund", s.testRefund)
 	t.Run("payment status", s.testPaymentStatus)
 	t.Run("closed period", s.testClosedPeriod)
 	t.Run("journal", s.testJournal)
 	t.Run("AP invoice", s.testAPInvoice)
+	t.Run("near stock codes", s.testNearStockCodes)
+	t.Run("near customers", s.testNearCustomers)
+	t.Run("open periods", s.testOpenPeriods)
 	for _, m := range s.mutations() {
 		t.Run(string(m.operation), func(t *testing.T) {
 			t.Run("answer lost", func(t *testing.T) { s.testAnswerLost(t, m) })
@@ -368,6 +372,55 @@ func (s *stage) testCreditMemo(t *testing.T) {
 	unknown := s.creditMemo(s.name("N"))
 	_, err = s.Port.CreateCreditMemo(ctx, s.key(), s.Documents.CreditMemo(unknown))
 	requireKind(t, err, fault.MissingReference)
+}
+
+// makeCreditMemo credits an invoice that is paid, so that all of it can be refunded.
+func (s *stage) makeCreditMemo(t *testing.T) canonical.CreditMemo {
+	t.Helper()
+	invoice, _ := s.makeReceipt(t)
+	memo, err := s.Port.CreateCreditMemo(s.ctx(t), s.key(), s.Documents.CreditMemo(s.creditMemo(invoice.Number)))
+	require.NoError(t, err)
+	return memo
+}
+
+func (s *stage) refund(memo canonical.CreditMemo) erp.RefundPosting {
+	reference := s.name("F")
+	return erp.RefundPosting{Reference: reference, CustomerCode: s.Company.Customer, CreditMemo: memo.Number, Amount: memo.Amount,
+		Currency: memo.Currency, Date: s.Company.Today, BankCode: s.Company.BankCode, Narration: "Conformance", TransactionID: reference}
+}
+
+func (s *stage) testRefund(t *testing.T) {
+	ctx, memo := s.ctx(t), s.makeCreditMemo(t)
+	half := s.refund(memo)
+	half.Amount = total.Div(decimal.NewFromInt(2))
+	_, err := s.Port.FindReceipt(ctx, half.Reference)
+	requireKind(t, err, fault.NotFound)
+	posted, err := s.Port.PostRefund(ctx, s.key(), half)
+	require.NoError(t, err)
+	require.Equal(t, half.Reference, posted.Reference)
+	requireAmount(t, half.Amount, posted.Amount)
+	found, err := s.Port.FindReceipt(ctx, half.Reference)
+	require.NoError(t, err)
+	requireAmount(t, half.Amount, found.Amount)
+	require.Equal(t, half.Currency, found.Currency)
+
+	over := s.refund(memo)
+	over.Amount = half.Amount.Add(decimal.RequireFromString("0.01"))
+	_, err = s.Port.PostRefund(ctx, s.key(), over)
+	requireKind(t, err, fault.Conflict)
+	over.Amount = half.Amount
+	_, err = s.Port.PostRefund(ctx, s.key(), over)
+	require.NoError(t, err, "the other half")
+
+	unknown := s.refund(memo)
+	unknown.CreditMemo = s.name("N")
+	_, err = s.Port.PostRefund(ctx, s.key(), unknown)
+	requireKind(t, err, fault.MissingReference)
+
+	elsewhere := half
+	elsewhere.CreditMemo = s.makeCreditMemo(t).Number
+	_, err = s.Port.PostRefund(ctx, s.key(), elsewhere)
+	requireKind(t, err, fault.Conflict)
 }
 
 func (s *stage) paymentStatus(order string, tag erp.PaymentTag) erp.PaymentStatusChange {

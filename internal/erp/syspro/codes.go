@@ -30,6 +30,7 @@ const (
 	pathAddAPInvoice      = "/APInvoiceService/AddAPInvoice"
 	maxStockCodes         = 50 // per GetStockBalance
 	paymentTypeReversal   = "Reversal"
+	paymentTypeRefund     = "Refund"
 	actionSetStatus       = "SetStatus"
 	actionRelease         = "Release"
 	actionCancel          = "Cancel"

@@ -13,17 +13,19 @@ import (
 
 // FindCustomer looks a customer up with its credit, by code or by the shop's id.
 func (c *Client) FindCustomer(ctx context.Context, ref erp.CustomerRef) (erp.Customer, error) {
-	query := url.Values{}
 	switch {
 	case ref.Code != "":
-		query.Set("CustomerCode", ref.Code)
+		return c.customerBy(ctx, "CustomerCode", ref.Code)
 	case ref.ExternalID != "":
-		query.Set("ExternalId", ref.ExternalID)
+		return c.customerBy(ctx, "ExternalId", ref.ExternalID)
 	default:
 		return erp.Customer{}, c.bug("a customer look-up needs a code or an external id")
 	}
+}
+
+func (c *Client) customerBy(ctx context.Context, field, value string) (erp.Customer, error) {
 	var got wireCustomer
-	if err := c.get(ctx, pathGetCustomer, query, &got); err != nil {
+	if err := c.get(ctx, pathGetCustomer, url.Values{field: {value}}, &got); err != nil {
 		return erp.Customer{}, err
 	}
 	return got.customer(), nil
@@ -117,7 +119,7 @@ func (w *wireCustomer) customer() erp.Customer {
 	if !w.AvailableCredit.Set {
 		available = w.CreditLimit.Sub(w.CurrentBalance.Decimal).Sub(w.OpenOrderValue.Decimal)
 	}
-	return erp.Customer{
+	customer := erp.Customer{
 		Code:            w.CustomerCode,
 		Currency:        w.Currency,
 		OnHold:          w.OnHold || w.CreditStatus == creditStatusHeld,
@@ -125,6 +127,10 @@ func (w *wireCustomer) customer() erp.Customer {
 		AvailableCredit: available,
 		TermsCode:       w.TermsCode,
 	}
+	if customer.CreditLimited {
+		customer.CreditLimit = w.CreditLimit.Decimal
+	}
+	return customer
 }
 
 // creditLimited reads CreditCheckFlag; blank is the company's default, which is taken for a check where there is a limit.

@@ -55,7 +55,10 @@ var kinds = map[string]fault.Kind{
 	"RATE_LIMITED":  fault.RateLimit,
 }
 
-const codeDuplicate = "DUPLICATE_REFERENCE"
+const (
+	codeDuplicate = "DUPLICATE_REFERENCE"
+	codeTooLong   = "FIELD_TOO_LONG"
+)
 
 // kindOf decides what an answer that is no success means. changes tells whether the call may have left something behind.
 func kindOf(status int, code string, changes bool) fault.Kind {
@@ -143,11 +146,25 @@ func (c *Client) refusal(request call, response *http.Response, body []byte, req
 	}
 	for _, each := range got.Errors[:min(len(got.Errors), maxFields)] {
 		if each.Field != "" {
-			f.Fields = append(f.Fields, fault.Field{Path: clean(each.Field, ""), Rule: code(each.Code)})
+			f.Fields = append(f.Fields, fault.Field{Path: clean(each.Field, ""), Rule: ruleOf(each)})
 		}
 	}
 	f.Kind = kindOf(response.StatusCode, f.Code, request.changes())
 	return f
+}
+
+// ruleOf is the code of a refused field. A field that is too long says how much fits, where the facade's sentence does: who shortens the
+// value has to know.
+func ruleOf(e problemError) string {
+	rule := code(e.Code)
+	if rule != codeTooLong {
+		return rule
+	}
+	message := strings.ReplaceAll(clean(e.Message, strings.Trim(string(e.Value), `"`)), e.Field, "")
+	if numbers := plainInteger.FindAllString(message, -1); len(numbers) == 1 && len(numbers[0]) <= 4 {
+		return rule + ": at most " + numbers[0] + " characters"
+	}
+	return rule
 }
 
 const (
@@ -156,9 +173,10 @@ const (
 )
 
 var (
-	codeShape = regexp.MustCompile(`^[A-Z0-9_]{1,64}$`)
-	emailLike = regexp.MustCompile(`\S+@\S+`)
-	longDigit = regexp.MustCompile(`\d(?:[ -]?\d){12,18}`)
+	codeShape    = regexp.MustCompile(`^[A-Z0-9_]{1,64}$`)
+	emailLike    = regexp.MustCompile(`\S+@\S+`)
+	plainInteger = regexp.MustCompile(`\b[1-9][0-9]*\b`)
+	longDigit    = regexp.MustCompile(`\d(?:[ -]?\d){12,18}`)
 )
 
 // code passes a code that looks like one.

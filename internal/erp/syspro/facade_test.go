@@ -284,6 +284,13 @@ func TestRefusalTellsFieldsAndKeepsValues(t *testing.T) {
 	require.Equal(t, []fault.Field{{Path: "ShipToAddress.Name", Rule: "FIELD_TOO_LONG"}, {Path: "Currency", Rule: "MISSING_FIELD"}}, got.Fields)
 	require.Equal(t, "Name '…' is too long for … and …", got.Message)
 
+	f.scripts[pathAddSalesOrder] = []reply{{status: 400, body: `{"Errors":[
+		{"Code":"FIELD_TOO_LONG","Message":"LineItems[3].Description '12 x 50 mm' takes 50 characters","Field":"LineItems[3].Description","Value":"12 x 50 mm"},
+		{"Code":"FIELD_TOO_LONG","Message":"between 3 and 9","Field":"TermsCode"},{"Code":"INVALID_FIELD","Message":"takes 2","Field":"Area"}]}`}}
+	_, err = f.client(t).CreateSalesOrder(t.Context(), "k", orderDocument)
+	require.Equal(t, []fault.Field{{Path: "LineItems[3].Description", Rule: "FIELD_TOO_LONG: at most 50 characters"},
+		{Path: "TermsCode", Rule: "FIELD_TOO_LONG"}, {Path: "Area", Rule: "INVALID_FIELD"}}, fault.As(err).Fields)
+
 	f.scripts[pathAddSalesOrder] = []reply{{status: 422, body: `{"Errors":[{"Code":"STOCK_NOT_FOUND","Message":"Stock code 'X' not found","Field":"LineItems[0].StockCode","Value":"X"}]}`}}
 	_, err = f.client(t).CreateSalesOrder(t.Context(), "k", orderDocument)
 	require.Equal(t, "Stock code 'X' not found", fault.As(err).Message, "who corrects it must know which")
@@ -570,9 +577,9 @@ func TestCustomerCredit(t *testing.T) {
 		name, body string
 		want       erp.Customer
 	}{
-		{"limit and terms", `"CreditCheckFlag":"B","CreditLimit":5000,"AvailableCredit":4664.51`, erp.Customer{CreditLimited: true, AvailableCredit: decimal.RequireFromString("4664.51")}},
+		{"limit and terms", `"CreditCheckFlag":"B","CreditLimit":5000,"AvailableCredit":4664.51`, erp.Customer{CreditLimited: true, CreditLimit: decimal.NewFromInt(5000), AvailableCredit: decimal.RequireFromString("4664.51")}},
 		{"terms only", `"CreditCheckFlag":"T","CreditLimit":5000,"AvailableCredit":"1.5"`, erp.Customer{AvailableCredit: decimal.RequireFromString("1.5")}},
-		{"company default with a limit", `"CreditCheckFlag":" ","CreditLimit":50,"CurrentBalance":20,"OpenOrderValue":10`, erp.Customer{CreditLimited: true, AvailableCredit: decimal.NewFromInt(20)}},
+		{"company default with a limit", `"CreditCheckFlag":" ","CreditLimit":50,"CurrentBalance":20,"OpenOrderValue":10`, erp.Customer{CreditLimited: true, CreditLimit: decimal.NewFromInt(50), AvailableCredit: decimal.NewFromInt(20)}},
 		{"company default without one", `"CreditLimit":0,"AvailableCredit":0`, erp.Customer{}},
 		{"held by hand", `"CreditStatus":"9","CreditCheckFlag":"N"`, erp.Customer{OnHold: true}},
 		{"on hold", `"OnHold":true,"CreditCheckFlag":"N"`, erp.Customer{OnHold: true}},
@@ -583,7 +590,9 @@ func TestCustomerCredit(t *testing.T) {
 			got, err := f.client(t).FindCustomer(t.Context(), erp.CustomerRef{Code: "C1"})
 			require.NoError(t, err)
 			require.True(t, tc.want.AvailableCredit.Equal(got.AvailableCredit), "%s", got.AvailableCredit)
-			tc.want.Code, tc.want.Currency, tc.want.TermsCode, tc.want.AvailableCredit = "C1", "USD", "CC", got.AvailableCredit
+			require.True(t, tc.want.CreditLimit.Equal(got.CreditLimit), "%s", got.CreditLimit)
+			tc.want.Code, tc.want.Currency, tc.want.TermsCode = "C1", "USD", "CC"
+			tc.want.AvailableCredit, tc.want.CreditLimit = got.AvailableCredit, got.CreditLimit
 			require.Equal(t, tc.want, got)
 		})
 	}

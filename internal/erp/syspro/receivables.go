@@ -99,6 +99,7 @@ type payment struct {
 	CustomerCode     string
 	Currency         string
 	Amount           number
+	creditMemo       string // of a refund: what it is allocated to
 }
 
 type reversal struct {
@@ -125,6 +126,38 @@ func (c *Client) ReverseReceipt(ctx context.Context, key string, r erp.ReceiptRe
 		CustomerCode: r.CustomerCode, Currency: r.Currency, Amount: number{r.Amount, true}}, body)
 }
 
+type refund struct {
+	PaymentReference string
+	PaymentType      string
+	CustomerCode     string
+	PaymentDate      string
+	Amount           json.Number
+	Currency         string
+	BankCode         string `json:",omitempty"`
+	Allocations      []refundAllocation
+	Narration        string `json:",omitempty"`
+	TransactionID    string `json:"TransactionId"`
+}
+
+type refundAllocation struct {
+	InvoiceNumber string // the credit memo
+	Amount        json.Number
+}
+
+// PostRefund posts money that was paid back against a credit memo. One of the same reference is adopted where amount, currency, customer
+// and credit memo are the same.
+func (c *Client) PostRefund(ctx context.Context, key string, r erp.RefundPosting) (canonical.Receipt, error) {
+	amount := money(r.Amount, r.Currency)
+	body, err := c.write(refund{PaymentReference: r.Reference, PaymentType: paymentTypeRefund, CustomerCode: r.CustomerCode, PaymentDate: r.Date,
+		Amount: amount, Currency: r.Currency, BankCode: r.BankCode, Allocations: []refundAllocation{{InvoiceNumber: r.CreditMemo, Amount: amount}},
+		Narration: r.Narration, TransactionID: r.TransactionID})
+	if err != nil {
+		return canonical.Receipt{}, err
+	}
+	return c.postPayment(ctx, key, payment{PaymentReference: r.Reference, PaymentType: paymentTypeRefund, CustomerCode: r.CustomerCode,
+		Currency: r.Currency, Amount: number{r.Amount, true}, creditMemo: r.CreditMemo}, body)
+}
+
 func (c *Client) postPayment(ctx context.Context, key string, wanted payment, body []byte) (canonical.Receipt, error) {
 	var got wirePayment
 	exists, err := c.create(ctx, pathAddPayment, key, body, &got)
@@ -144,7 +177,7 @@ func (c *Client) postPayment(ctx context.Context, key string, wanted payment, bo
 		return canonical.Receipt{}, c.unseen(err)
 	}
 	if !sameReference(held.PaymentReference, wanted.PaymentReference) || !held.is(wanted) {
-		return canonical.Receipt{}, c.different("a payment of this reference exists with another amount, currency, kind or customer")
+		return canonical.Receipt{}, c.different("a payment of this reference exists with another amount, currency, kind, customer or credit memo")
 	}
 	return held.canonical(), nil
 }
@@ -155,7 +188,8 @@ func (w *wirePayment) is(wanted payment) bool {
 	return same(w.Amount, wanted.Amount, w.Currency, wanted.Currency) &&
 		(w.PaymentType == "" || wanted.PaymentType == "" || w.PaymentType == wanted.PaymentType) &&
 		(w.SourceReference == "" || sameReference(w.SourceReference, wanted.SourceReference)) &&
-		(w.CustomerCode == "" || wanted.CustomerCode == "" || sameKey(w.CustomerCode, wanted.CustomerCode))
+		(w.CustomerCode == "" || wanted.CustomerCode == "" || sameKey(w.CustomerCode, wanted.CustomerCode)) &&
+		(len(w.Allocations) == 0 || wanted.creditMemo == "" || sameKey(w.Allocations[0].InvoiceNumber, wanted.creditMemo))
 }
 
 const (

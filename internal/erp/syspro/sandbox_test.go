@@ -81,6 +81,7 @@ var routes = map[erptest.Operation]string{
 	erptest.CreateInvoice:    "ARInvoiceService/AddARInvoice",
 	erptest.PostReceipt:      "ARPaymentService/AddARPayment",
 	erptest.ReverseReceipt:   "ARPaymentService/AddARPayment",
+	erptest.PostRefund:       "ARPaymentService/AddARPayment",
 	erptest.CreateCreditMemo: "CreditMemoService/AddCreditMemo",
 	erptest.SetPaymentStatus: "ARPaymentService/UpdatePaymentStatus",
 	erptest.PostJournal:      "GLJournalService/AddJournalEntry",
@@ -140,8 +141,8 @@ func (d dialect) document(name string, body object) erp.Document {
 func cents(amount decimal.Decimal) json.Number { return json.Number(amount.StringFixed(2)) }
 
 func (d dialect) Customer(c erptest.Customer) erp.Document {
-	return d.document("customer", object{"Mode": "AddOrUpdate", "CustomerCode": c.Code, "ExternalId": c.ExternalID, "Name": c.Name,
-		"Currency": c.Currency})
+	return d.document("customer", object{"Mode": "AddOrUpdate", "CustomerCode": c.Code, "ExternalId": c.ExternalID, "Email": c.Email,
+		"Name": c.Name, "Currency": c.Currency})
 }
 
 func (d dialect) SalesOrder(o erptest.SalesOrder) erp.Document {

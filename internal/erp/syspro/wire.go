@@ -333,6 +333,18 @@ func (w *wireJournal) decode(body []byte) error {
 	return errors.Join(required("Reference", w.Reference), required("JournalNumber", w.JournalNumber))
 }
 
+type wirePeriods struct {
+	answer
+	Modules []struct {
+		Module        string
+		CurrentYear   int
+		CurrentPeriod int
+		Open          []string // C current, P previous, B the one before
+	}
+}
+
+func (w *wirePeriods) decode(body []byte) error { return decodeAnswer(body, w, &w.answer) }
+
 type wireAPInvoice struct {
 	answer
 	SupplierCode  string

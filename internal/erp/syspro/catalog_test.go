@@ -1,0 +1,114 @@
+package syspro
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/tenderline/tenderline/internal/erp"
+	"github.com/tenderline/tenderline/internal/fault"
+)
+
+func TestSpellingsHoldWhatWasMeant(t *testing.T) {
+	for written, meant := range map[string]string{
+		"a-100": "A100", "A 100": "A100", "A.100": "A100", "a100": "A100", "A100": "a100", "A0100": "A100", "A1OO": "A10O", "AI00": "A100", "A10O": "A100",
+		"B10O": "B100", "A100-BLUE-XL": "A100", "1A00": "A100", "A1000": "A100", "A10": "A100", "A101": "A100", "A400": "A100", "AA100": "A100",
+		"15562": "015562", "00015562": "15562", "WIDGET-12": "WIDGET12", "WIDGET12": "WIDGET-12", "CUST42": "CUST042", "ACOUNT": "ACCOUNT",
+	} {
+		require.Contains(t, spellings(written, maxSpellings), meant, written)
+	}
+}
+
+func TestSpellingsAreBounded(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		code := rapid.StringMatching(`[A-Za-z0-9 ._äé/-]{0,40}`).Draw(t, "code")
+		most := rapid.IntRange(0, maxSpellings).Draw(t, "most")
+		got := spellings(code, most)
+		require.LessOrEqual(t, len(got), most)
+		seen := map[string]bool{code: true, "": true}
+		for _, each := range got {
+			require.False(t, seen[each], each)
+			require.LessOrEqual(t, len(each), maxCodeLength)
+			require.Equal(t, strings.ToValidUTF8(each, ""), each)
+			seen[each] = true
+		}
+	})
+}
+
+func TestNearStockCodesAsksALittle(t *testing.T) {
+	none := reply{status: 404, body: `{"Status":"Error","Errors":[{"Code":"STOCK_NOT_FOUND","Message":"not found"}]}`}
+	t.Run("nothing near", func(t *testing.T) {
+		f := newFacade(t, map[string][]reply{pathStock: {none}})
+		near, err := f.client(t).NearStockCodes(t.Context(), "WIDGET-LARGE-4711", "N", 3)
+		require.NoError(t, err)
+		require.Empty(t, near)
+		calls := f.calls(pathStock)
+		require.Len(t, calls, 3)
+		for _, call := range calls {
+			require.LessOrEqual(t, strings.Count(call.query, "StockCode="), spellingsPerPage)
+			require.Contains(t, call.query, "Warehouse=N")
+		}
+	})
+	t.Run("the first that are found", func(t *testing.T) {
+		f := newFacade(t, map[string][]reply{pathStock: ok(`{"Items":[
+			{"StockCode":"A100","Warehouses":[{"Warehouse":"N "}]},{"StockCode":"a100","Warehouses":[{"Warehouse":"N"}]},
+			{"StockCode":"A1000","Warehouses":[{"Warehouse":"S"}]},{"StockCode":"A10","Warehouses":[{"Warehouse":"n"}]}],"NotFound":["A1"]}`)})
+		near, err := f.client(t).NearStockCodes(t.Context(), "A-100", "N", 3)
+		require.NoError(t, err)
+		require.Equal(t, []string{"A100", "A10"}, near)
+		near, err = f.client(t).NearStockCodes(t.Context(), "A-100", "", 2)
+		require.NoError(t, err)
+		require.Equal(t, []string{"A100", "A1000"}, near)
+		require.Len(t, f.calls(pathStock), 2)
+	})
+	t.Run("an ERP that is down is no answer", func(t *testing.T) {
+		f := newFacade(t, map[string][]reply{pathStock: {{status: http.StatusBadGateway}}})
+		_, err := f.client(t).NearStockCodes(t.Context(), "A-100", "N", 3)
+		require.True(t, fault.Is(err, fault.Connection), "%v", err)
+	})
+}
+
+func TestNearCustomersAsksALittle(t *testing.T) {
+	var asked []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.RawQuery)
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = w.Write([]byte(`{"Status":"Error","Errors":[{"Code":"CUSTOMER_NOT_FOUND","Message":"not found"}]}`))
+	}))
+	defer server.Close()
+	c, err := New(Config{BaseURL: server.URL, APIKey: "k"})
+	require.NoError(t, err)
+	near, err := c.NearCustomers(t.Context(), erp.CustomerHint{Code: "CUST-0042", ExternalID: "X-1", Email: "ada@example.com", Name: "Ada"}, 3)
+	require.NoError(t, err)
+	require.Empty(t, near)
+	require.Len(t, asked, 3+maxCustomerCodes)
+	require.Equal(t, "ExternalId=X-1", asked[0])
+	require.Equal(t, "Email=ada%40example.com", asked[1])
+	require.Equal(t, "CustomerCode=CUST-0042", asked[2])
+	require.Contains(t, asked, "CustomerCode=CUST0042")
+}
+
+func TestOpenPeriodsAreMonths(t *testing.T) {
+	f := newFacade(t, map[string][]reply{pathPeriodStatus: ok(`{"Modules":[
+		{"Module":"GL","CurrentYear":2026,"CurrentPeriod":1,"Open":["C","P","B"]},
+		{"Module":"AR","CurrentYear":2024,"CurrentPeriod":2,"Open":["C"]},
+		{"Module":"AP","CurrentYear":2026,"CurrentPeriod":7,"Open":[]},
+		{"Module":"INV","CurrentYear":2026,"CurrentPeriod":13,"Open":["P","C"]}]}`)})
+	open, err := f.client(t).OpenPeriods(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []erp.Period{
+		{Module: "GL", Year: 2025, Period: 11, First: "2025-11-01", Last: "2025-11-30"},
+		{Module: "GL", Year: 2025, Period: 12, First: "2025-12-01", Last: "2025-12-31"},
+		{Module: "GL", Year: 2026, Period: 1, First: "2026-01-01", Last: "2026-01-31", Current: true},
+		{Module: "AR", Year: 2024, Period: 2, First: "2024-02-01", Last: "2024-02-29", Current: true},
+		{Module: "INV", Year: 2026, Period: 12},
+		{Module: "INV", Year: 2026, Period: 13, Current: true},
+	}, open)
+	require.True(t, open[3].Covers("2024-02-29"))
+	require.False(t, open[3].Covers("2024-03-01"))
+	require.False(t, open[4].Covers("2026-12-01"), "days that nobody told")
+}

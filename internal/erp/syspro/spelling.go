@@ -1,0 +1,95 @@
+package syspro
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+)
+
+// maxCodeLength is the longest stock code; a customer code is shorter.
+const maxCodeLength = 30
+
+// lookalikes are what people take for one another when they type a code off a page.
+var lookalikes = map[byte]string{
+	'0': "O", 'O': "0", '1': "IL", 'I': "1", 'L': "1", '5': "S", 'S': "5", '8': "B", 'B': "8", '2': "Z", 'Z': "2", '6': "G", 'G': "6",
+}
+
+var (
+	separators   = regexp.MustCompile(`[-_./ ]+`)
+	digits       = regexp.MustCompile(`[0-9]+`)
+	leadingZeros = regexp.MustCompile(`(^|[^0-9])0+([0-9])`)
+	boundary     = regexp.MustCompile(`([A-Z])([0-9])|([0-9])([A-Z])`)
+)
+
+// spellings gives codes that somebody may have meant who wrote code, the likeliest first: other case, other separators, zeros before a
+// number, characters that look alike, the code before a variant's suffix, two characters swapped, one too many, one doubled, one wrong or
+// missing. They are at most a number, each once, and never code itself.
+func spellings(code string, most int) []string {
+	s := &speller{most: most, seen: map[string]bool{code: true, "": true}}
+	upper := strings.ToUpper(strings.TrimSpace(code))
+	joined := separators.ReplaceAllString(upper, "")
+	s.add(upper, strings.ToLower(upper), joined, separators.ReplaceAllString(upper, "-"))
+	s.add(leadingZeros.ReplaceAllString(joined, "$1$2"), leadingZeros.ReplaceAllString(upper, "$1$2"), digits.ReplaceAllString(joined, "0$0"))
+	s.add(boundary.ReplaceAllString(joined, "$1$3-$2$4"))
+	s.lookalikes(joined)
+	s.stems(upper)
+	s.edits(joined)
+	return s.found
+}
+
+type speller struct {
+	most  int
+	seen  map[string]bool
+	found []string
+}
+
+func (s *speller) add(codes ...string) {
+	for _, code := range codes {
+		if len(s.found) < s.most && len(code) <= maxCodeLength && !s.seen[code] {
+			s.seen[code] = true
+			s.found = append(s.found, code)
+		}
+	}
+}
+
+func (s *speller) lookalikes(code string) {
+	for i := range len(code) {
+		for _, other := range lookalikes[code[i]] {
+			s.add(code[:i] + string(other) + code[i+1:])
+		}
+	}
+}
+
+// stems are the code without its last segments: "A100-BLUE-XL", "A100-BLUE", "A100".
+func (s *speller) stems(code string) {
+	parts := separators.Split(code, -1)
+	for n := len(parts) - 1; n > 0; n-- {
+		s.add(strings.Join(parts[:n], "-"))
+	}
+}
+
+// edits are the codes one slip away, with the characters that the code is made of, and other digits in the place of a digit.
+func (s *speller) edits(code string) {
+	if strings.ContainsFunc(code, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return // no code of an ERP; bytes of it are no characters
+	}
+	for i := 0; i+1 < len(code); i++ {
+		s.add(code[:i] + code[i+1:i+2] + code[i:i+1] + code[i+2:])
+	}
+	for i := range len(code) {
+		s.add(code[:i]+code[i+1:], code[:i+1]+code[i:])
+	}
+	for i := len(code) - 1; i >= 0; i-- {
+		for digit := byte('0'); digit <= '9' && code[i] >= '0' && code[i] <= '9'; digit++ {
+			s.add(code[:i] + string(digit) + code[i+1:])
+		}
+	}
+	for i := len(code); i >= 0; i-- {
+		for j := range len(code) {
+			s.add(code[:i] + code[j:j+1] + code[i:])
+			if i < len(code) {
+				s.add(code[:i] + code[j:j+1] + code[i+1:])
+			}
+		}
+	}
+}

@@ -46,9 +46,10 @@ const (
 	systemGateway  = "gateway"
 	systemErp      = "erp"
 	systemMappings = "mappings"
+	systemAlerts   = "alerts"
 )
 
-var allSystems = []string{systemSettings, systemMappings, systemJournal, systemTemporal, systemGateway, systemErp}
+var allSystems = []string{systemSettings, systemMappings, systemJournal, systemTemporal, systemGateway, systemErp, systemAlerts}
 
 func (p *Program) checkCommand() *cobra.Command {
 	var out output
@@ -58,7 +59,8 @@ func (p *Program) checkCommand() *cobra.Command {
 		Use:   "check",
 		Short: "Prove every credential and right, without moving money",
 		Long: `Proves that settings and mappings are valid, and that database, Temporal, gateway and ERP can be reached with rights enough.
-All checks run, also when one fails; gateway and ERP are left out where TENDERLINE_WORKER_ROLES is without their role. Nothing is changed anywhere and no money moves: rights to write are proven by requests about
+All checks run, also when one fails; gateway and ERP are left out where TENDERLINE_WORKER_ROLES is without their role,
+and alerts where none are configured. Nothing is changed anywhere and no money moves: rights to write are proven by requests about
 things that do not exist, such as the void of a payment that was never made. What such a request can't prove, the ERP's rights
 to create documents, shows with the first order.`,
 		Example: `  tenderline check
@@ -107,6 +109,9 @@ func systemsOf(settings config.Config) []string {
 	}
 	if slices.Contains(settings.Worker.Roles, config.RoleErp) {
 		systems = append(systems, systemErp)
+	}
+	if slices.Contains(settings.Worker.Roles, config.RoleWorkflows) && alertsConfigured(settings) {
+		systems = append(systems, systemAlerts)
 	}
 	return systems
 }
@@ -162,6 +167,8 @@ func (c *checker) run(ctx context.Context, loadErr error) {
 			c.system, c.broken = systemErp+" "+name, false
 			c.erp(ctx, name)
 		}
+	case systemAlerts:
+		c.alerts(ctx)
 	}
 }
 

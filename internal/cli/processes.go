@@ -86,12 +86,20 @@ func runWorker(ctx context.Context, app *wiring.App) error {
 	if err != nil {
 		return err
 	}
+	parts := []func(context.Context) error{workers.Run}
+	if app.Serves(config.RoleWorkflows) {
+		alerts, err := app.Alerts(ctx)
+		if err != nil {
+			return err
+		}
+		parts = append(parts, func(ctx context.Context) error { return alerts.Run(ctx, app.Config.Alerts.Interval) })
+	}
 	health, err := listen(ctx, app.Config.Metrics.Address, app.Checks(), app.Metrics.Handler(), app.Log)
 	if err != nil {
 		return err
 	}
 	app.Log.InfoContext(ctx, "worker starts", "roles", app.Config.Worker.Roles, "monitoring", health.address())
-	return together(ctx, workers.Run, health.run)
+	return together(ctx, append(parts, health.run)...)
 }
 
 func runWebhook(ctx context.Context, app *wiring.App) error {

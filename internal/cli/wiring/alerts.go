@@ -32,7 +32,9 @@ func (a *App) Alerts(ctx context.Context) (*notify.Dispatcher, error) {
 	return notify.New(notify.Options{
 		Outbox: store, Routes: routes, Customers: customers, BaseURL: settings.BaseURL, Quiet: settings.Quiet, Tries: settings.Tries,
 		Retry: settings.Retry, Timeout: max(settings.Timeout, 2*a.Config.Mail.Timeout), Clock: time.Now, Logger: a.Log,
-		Observe: func(audience notify.Audience, route string, result notify.Result) { a.Metrics.Alert(audience, route, string(result)) },
+		Observe: func(audience notify.Audience, route string, result notify.Result) {
+			a.Metrics.Alert(audience, route, string(result))
+		},
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"iter"
 	"time"
 
 	"github.com/tenderline/tenderline/internal/canonical"
@@ -28,26 +29,11 @@ func (o *Orders) PrepareOrder(ctx context.Context, in PrepareOrderInput) (Prepar
 }
 
 func (o *Orders) prepareOrder(ctx context.Context, in PrepareOrderInput) (PreparedOrder, error) {
-	var prepared PreparedOrder
-	input := o.expected(in)
-	for _, document := range []struct {
-		mapping string
-		into    *mappings.Document
-	}{
-		{system + "/payment", &prepared.Documents.Payment},
-		{in.Erp + "/customer", &prepared.Documents.Customer},
-		{in.Erp + "/sales_order", &prepared.Documents.SalesOrder},
-		{in.Erp + "/invoice", &prepared.Documents.Invoice},
-		{in.Erp + "/receipt", &prepared.Documents.Receipt},
-	} {
-		mapping, err := o.Mappings.Mapping(document.mapping)
-		if err != nil {
-			return prepared, mappings.AsFault(err)
-		}
-		if *document.into, err = mapping.Apply(input); err != nil {
-			return prepared, mappings.AsFault(err)
-		}
+	documents, err := o.documents(in)
+	if err != nil {
+		return PreparedOrder{}, err
 	}
+	prepared := PreparedOrder{Documents: documents}
 	if token := in.Order.Payment.Token; token.Type == canonical.TokenTransient {
 		// One whose end can't be read is bounded by the policy's token life.
 		if expires, err := cybersource.TransientTokenExpiry(token.Value); err == nil {
@@ -58,6 +44,30 @@ func (o *Orders) prepareOrder(ctx context.Context, in PrepareOrderInput) (Prepar
 		OrderID: in.Order.OrderID, Seq: in.Mark.Seq, Status: in.Mark.Status,
 		Events: []journal.Event{{Key: "prepared", Kind: "order.prepared", Summary: "Order taken in, documents mapped", Detail: map[string]string{"erp": in.Erp}}},
 	})
+}
+
+// documents maps every document of an order.
+func (o *Orders) documents(in PrepareOrderInput) (Documents, error) {
+	var documents Documents
+	input := o.expected(in)
+	for name, into := range documents.byMapping(in.Erp) {
+		mapping, err := o.Mappings.Mapping(name)
+		if err != nil {
+			return documents, mappings.AsFault(err)
+		}
+		if *into, err = mapping.Apply(input); err != nil {
+			return documents, mappings.AsFault(err)
+		}
+	}
+	return documents, nil
+}
+
+// byMapping gives the documents with the names of the mappings that make them.
+func (d *Documents) byMapping(erp string) iter.Seq2[string, *mappings.Document] {
+	return func(yield func(string, *mappings.Document) bool) {
+		_ = yield(system+"/payment", &d.Payment) && yield(erp+"/customer", &d.Customer) && yield(erp+"/sales_order", &d.SalesOrder) &&
+			yield(erp+"/invoice", &d.Invoice) && yield(erp+"/receipt", &d.Receipt)
+	}
 }
 
 // expected is the input of the mappings before payment and ERP have answered: captured in full, under ids of the right shape.
@@ -82,7 +92,7 @@ type Ledger struct {
 	Journal *journal.Store
 }
 
-// RecordProgress brings an order's read model and timeline forward.
+// RecordProgress brings an order's read model and timeline forward, and writes to a customer whose order ends rejected.
 func (l *Ledger) RecordProgress(ctx context.Context, in ProgressInput) error {
 	progress := journal.Progress{
 		OrderID: in.OrderID, Seq: in.Mark.Seq, Status: in.Mark.Status, PaymentStatus: in.PaymentStatus, Reason: &in.Reason,
@@ -91,7 +101,14 @@ func (l *Ledger) RecordProgress(ctx context.Context, in ProgressInput) error {
 	for _, event := range in.Events {
 		progress.Events = append(progress.Events, journal.Event(event))
 	}
-	return toTemporal(l.Journal.RecordProgress(ctx, progress))
+	var notices []journal.Notice
+	if in.Mark.Status == canonical.OrderRejected {
+		// An order that can't be opened has no address to write to; its progress counts all the same.
+		if record, err := l.Journal.Order(ctx, in.OrderID); err == nil {
+			notices = mail(record, MailRejected, "", nil)
+		}
+	}
+	return toTemporal(l.Journal.RecordProgress(ctx, progress, notices...))
 }
 
 // known leaves what is stored where nothing is told.
@@ -102,16 +119,35 @@ func known(text string) *string {
 	return &text
 }
 
-// ParkStep records a step that waits for a person.
+// ParkStep records a step that waits for a person, alerts the people whom it concerns and, where an outage holds an order up, writes to its
+// customer, once for each order.
 func (l *Ledger) ParkStep(ctx context.Context, in ParkInput) error {
 	answer, err := json.Marshal(in.Answer)
 	if err != nil {
 		return toTemporal(err)
 	}
-	return toTemporal(l.Journal.Park(ctx, journal.Attention{
+	item := journal.Attention{
 		ID: in.ID, OrderID: in.OrderID, WorkflowID: in.WorkflowID, Step: in.Step, Class: in.Class, Summary: in.Summary,
 		Suggestion: in.Suggestion, Answer: answer, Actions: in.Actions, Since: in.Since, Deadline: in.Deadline,
-	}))
+	}
+	if in.Answer != nil {
+		item.System = in.Answer.System
+	}
+	notices := append(parkedNotices(in, item.System), l.delayMail(ctx, in)...)
+	return toTemporal(l.Journal.Park(ctx, item, notices...))
+}
+
+// delayMail tells the customer of an order that an outage holds up before it is confirmed. No mail keeps a step from being parked: an order
+// that can't be opened has no address to write to.
+func (l *Ledger) delayMail(ctx context.Context, in ParkInput) []journal.Notice {
+	if !in.Class.Retryable() {
+		return nil
+	}
+	record, err := l.Journal.Order(ctx, in.OrderID)
+	if err != nil || record.Status.Final() {
+		return nil
+	}
+	return mail(record, MailDelayed, "", nil)
 }
 
 // UnparkStep records how a parked step was resolved, by whom and why. An item that was resolved before stays as it was.

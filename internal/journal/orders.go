@@ -104,37 +104,42 @@ func customerHash(order OrderRecord) string {
 }
 
 // SaveCorrection makes a corrected order the one in force, keeps the order as it was posted, and notes who corrected what in the audit, in one
-// transaction. An action of the same Key changes nothing.
+// transaction. An action of the same Key changes nothing. nil leaves the order as it is: only something else of it was corrected.
 func (s *Store) SaveCorrection(ctx context.Context, orderID string, corrected []byte, action Action) error {
-	input, err := s.seal(required(corrected), "orders", "input", orderID)
-	if err != nil {
-		return err
-	}
 	action.OrderID = orderID
 	return s.db.transact(ctx, func(q queryer) error {
 		if err := s.lockOrder(ctx, q, orderID); err != nil {
 			return err
 		}
 		added, err := s.operations.addAction(ctx, q, action)
-		if err != nil || !added {
+		if err != nil || !added || corrected == nil {
 			return err
 		}
-		stored, err := s.orderFrom(ctx, q, orderID)
-		if err != nil {
-			return err
-		}
-		original := stored.Original
-		if original == nil {
-			original = required(stored.Input)
-		}
-		kept, err := s.seal(original, "orders", "original", orderID)
-		if err != nil {
-			return err
-		}
-		_, err = q.exec(ctx, `UPDATE orders SET input = ?, original = ?, customer_hash = ?, updated_at = ? WHERE order_id = ?`, input, kept,
-			customerHash(OrderRecord{Channel: stored.Channel, Input: corrected}), s.now(), orderID)
-		return failed(err, "correct order", orderID)
+		return s.replaceInput(ctx, q, orderID, corrected)
 	})
+}
+
+// replaceInput puts a corrected order in the place of the one in force; the first one is kept.
+func (s *Store) replaceInput(ctx context.Context, q queryer, orderID string, corrected []byte) error {
+	stored, err := s.orderFrom(ctx, q, orderID)
+	if err != nil {
+		return err
+	}
+	original := stored.Original
+	if original == nil {
+		original = stored.Input
+	}
+	input, err := s.seal(corrected, "orders", "input", orderID)
+	if err != nil {
+		return err
+	}
+	kept, err := s.seal(required(original), "orders", "original", orderID)
+	if err != nil {
+		return err
+	}
+	_, err = q.exec(ctx, `UPDATE orders SET input = ?, original = ?, customer_hash = ?, updated_at = ? WHERE order_id = ?`, input, kept,
+		customerHash(OrderRecord{Channel: stored.Channel, Input: corrected}), s.now(), orderID)
+	return failed(err, "correct order", orderID)
 }
 
 // MarkStarted records that the order's workflow runs.

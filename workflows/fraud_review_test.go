@@ -65,23 +65,24 @@ func (w *world) position(name string) int {
 }
 
 func TestReviewRejected(t *testing.T) {
-	ways := map[string]func(env *testsuite.TestWorkflowEnvironment){
-		"update": func(env *testsuite.TestWorkflowEnvironment) {
+	ways := map[string]func(env *testsuite.TestWorkflowEnvironment, w *world){
+		"update": func(env *testsuite.TestWorkflowEnvironment, _ *world) {
 			decide(env, workflows.Decision{Decision: canonical.FraudReject, Actor: "anna", Comment: "stolen"})
 		},
-		"signal of the Temporal UI": func(env *testsuite.TestWorkflowEnvironment) {
+		"signal of the Temporal UI": func(env *testsuite.TestWorkflowEnvironment, _ *world) {
 			_ = env.SignalWorkflowByID(reviewID, workflows.SignalFraudDecision, map[string]string{"decision": "reject"})
 		},
-		"gateway": func(env *testsuite.TestWorkflowEnvironment) {
+		"gateway": func(env *testsuite.TestWorkflowEnvironment, w *world) {
+			w.verdict = &activities.CaseDecision{Decision: canonical.FraudReject}
 			_ = env.SignalWorkflowByID(reviewID, workflows.SignalGatewayDecision, workflows.GatewayDecision{EventID: "e1", Decision: canonical.FraudReject})
 		},
-		"deadline": func(*testsuite.TestWorkflowEnvironment) {},
+		"deadline": func(*testsuite.TestWorkflowEnvironment, *world) {},
 	}
 	for name, way := range ways {
 		t.Run(name, func(t *testing.T) {
 			w := heldWorld()
 			env := environment(t, w)
-			env.RegisterDelayedCallback(func() { way(env) }, time.Hour)
+			env.RegisterDelayedCallback(func() { way(env, w) }, time.Hour)
 			view := play(t, env, input())
 			require.Equal(t, canonical.OrderRejected, view.Status)
 			require.Equal(t, []string{"order.held", "order.rejected"}, w.events())
@@ -133,7 +134,6 @@ func TestDecisionsTwiceAndLateAreAnswered(t *testing.T) {
 
 func TestUnprovenGatewayDecisionDoesNotCount(t *testing.T) {
 	w := heldWorld()
-	w.fail["DecideCase"] = []error{permanent(fault.DeclinedByPolicy)}
 	env := environment(t, w)
 	env.RegisterDelayedCallback(func() {
 		_ = env.SignalWorkflowByID(reviewID, workflows.SignalGatewayDecision, workflows.GatewayDecision{EventID: "forged", Decision: canonical.FraudAccept})

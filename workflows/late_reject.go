@@ -15,6 +15,8 @@ import (
 
 // Names of the steps after a late reject.
 const (
+	stepRead    = "read-order"
+	stepRest    = "take-refund"
 	stepHold    = "hold-sales-order"
 	stepPropose = "late-reject"
 	stepFree    = "release-sales-order"
@@ -76,8 +78,11 @@ func (l *lateReject) story(ctx workflow.Context) (string, error) {
 func (l *lateReject) awaitEnd(ctx workflow.Context) error {
 	const firstPause, lastPause = 2 * time.Second, 5 * time.Minute
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
-		var err error
-		l.state, err = read(ledger(ctx, "Read the order"), ledgerWork.ReadOrder, l.in.OrderID)
+		err := l.desk.try(ctx, retried(stepRead), func(ctx workflow.Context, _ int) error {
+			var err error
+			l.state, err = read(ledger(ctx, "Read the order"), ledgerWork.ReadOrder, l.in.OrderID)
+			return err
+		})
 		if err != nil || l.state.Status.Final() {
 			return err
 		}
@@ -86,6 +91,11 @@ func (l *lateReject) awaitEnd(ctx workflow.Context) error {
 			return err
 		}
 	}
+}
+
+// retried is a step that people can but try again.
+func retried(name string) step {
+	return step{name: name, actions: []ResolutionKind{ResolveRetry}, deaf: true}
 }
 
 // hold holds the sales order where it has not left, and says where it stands.
@@ -139,8 +149,13 @@ func (l *lateReject) proposal(where string) error {
 
 // refund starts a refund of all that is left.
 func (l *lateReject) refund(ctx workflow.Context, answer Resolution) (string, error) {
-	taken, err := read(ledger(ctx, "Record the refund"), ledgerWork.TakeRest, activities.TakeRestInput{
-		Order: l.in.Order, RefundID: refundAfterReject, Origin: string(OriginReview), Actor: answer.Actor, Reason: "rejected in fraud review", Restock: l.held,
+	var taken activities.TakenRest
+	err := l.desk.try(ctx, retried(stepRest), func(ctx workflow.Context, _ int) error {
+		var err error
+		taken, err = read(ledger(ctx, "Record the refund"), ledgerWork.TakeRest, activities.TakeRestInput{
+			Order: l.in.Order, RefundID: refundAfterReject, Origin: string(OriginReview), Actor: answer.Actor, Reason: "rejected in fraud review", Restock: l.held,
+		})
+		return err
 	})
 	if err != nil {
 		return "", err

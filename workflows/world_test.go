@@ -10,6 +10,7 @@ import (
 
 	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
@@ -33,8 +34,8 @@ type world struct {
 	auth    []activities.AuthorizationResult   // answers to authorizations, in order; then authorized or captured
 	check   []activities.Bookable              // answers to customer checks, in order; then all is well
 	backs   []canonical.SalesOrderLine         // lines of created sales orders
-	tooLate bool                               // voids come after the batch
-	verdict *activities.CaseDecision           // what the gateway says of a case; nil: the verdict asked for
+	tooLate bool                               // the batch has left: voids come too late
+	verdict *activities.CaseDecision           // how the case stands at the gateway; nil: open
 	status  map[string]canonical.OrderStatus   // read model
 	parked  map[string]activities.ParkInput    // open parked steps by ID
 	solved  []activities.UnparkInput           // resolved ones
@@ -48,27 +49,55 @@ type world struct {
 	invoice string
 	credit  string
 	receipt string
+
+	people  // reviews, corrections and suggestions
+	refunds // money on its way back, and its books
+	wrong   []string // calls that neither a gateway nor an ERP would have let pass
 }
 
 func newWorld() *world {
-	return &world{fail: map[string][]error{}, before: map[string]func(){}, status: map[string]canonical.OrderStatus{}, parked: map[string]activities.ParkInput{}}
+	return &world{
+		fail: map[string][]error{}, before: map[string]func(){}, status: map[string]canonical.OrderStatus{}, parked: map[string]activities.ParkInput{},
+		people: newPeople(), refunds: newRefunds(),
+	}
 }
 
 // enter counts a call and gives the failure it was told to give.
 func (w *world) enter(ctx context.Context) error {
+	w.call(ctx)
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	return w.failure(ctx)
+}
+
+// call counts a call.
+func (w *world) call(ctx context.Context) {
 	name := activity.GetInfo(ctx).ActivityType.Name
 	w.mutex.Lock()
 	w.calls = append(w.calls, name)
 	hook := w.before[name]
-	var err error
-	if queue := w.fail[name]; len(queue) > 0 {
-		err, w.fail[name] = queue[0], queue[1:]
-	}
 	w.mutex.Unlock()
 	if hook != nil {
 		hook()
 	}
-	return err
+}
+
+// failure takes the next failure that the activity was told to give; nil: none.
+func (w *world) failure(ctx context.Context) error {
+	name := activity.GetInfo(ctx).ActivityType.Name
+	queue := w.fail[name]
+	if len(queue) == 0 {
+		return nil
+	}
+	w.fail[name] = queue[1:]
+	return queue[0]
+}
+
+// impossible fails the test: the process asked for what a real gateway or ERP would not have let pass, or what would have cost money.
+func (w *world) impossible(format string, args ...any) error {
+	message := fmt.Sprintf(format, args...)
+	w.wrong = append(w.wrong, message)
+	return temporal.NewNonRetryableApplicationError(message, string(fault.Bug), nil)
 }
 
 // count tells how often an activity was called.
@@ -108,7 +137,7 @@ func (f *fakeLedger) RecordProgress(ctx context.Context, in activities.ProgressI
 
 func (f *fakeLedger) ParkStep(ctx context.Context, in activities.ParkInput) error {
 	f.w.mutex.Lock()
-	f.w.parked[in.ID] = in
+	f.w.parked[in.ID], f.w.parkings = in, append(f.w.parkings, in)
 	f.w.mutex.Unlock()
 	return f.w.enter(ctx)
 }
@@ -147,7 +176,7 @@ func (f *fakePayments) AuthorizePayment(ctx context.Context, in activities.Autho
 		result, w.auth = w.auth[0], w.auth[1:]
 	}
 	if w.hold.IsPositive() || w.pay.Captured.IsPositive() {
-		return activities.Authorization{}, fmt.Errorf("a second live authorization of %s", in.OrderID)
+		return activities.Authorization{}, w.impossible("a second live authorization of %s", in.OrderID)
 	}
 	w.pay = canonical.Payment{OrderID: in.OrderID, Currency: in.Amount.Currency, AuthorizationID: fmt.Sprintf("auth-%d", in.Attempt), Status: canonical.PaymentDeclined}
 	auth := activities.Authorization{Result: result, Retryable: true}
@@ -179,14 +208,17 @@ func (f *fakePayments) CapturePayment(ctx context.Context, in activities.Capture
 		return activities.Capture{}, err
 	}
 	if w.pay.Captured.IsPositive() || w.pay.Status == canonical.PaymentHeld {
-		return activities.Capture{}, fmt.Errorf("captured twice or while held: %s", in.OrderID)
+		return activities.Capture{}, w.impossible("captured twice or while held: %s", in.OrderID)
 	}
 	w.hold, w.pay.Captured, w.pay.Status, w.pay.CaptureID = decimal.Zero, in.Amount.Amount, canonical.PaymentCaptured, "capture-1"
 	return activities.Capture{Payment: w.pay}, nil
 }
 
-func (f *fakePayments) VoidCapture(ctx context.Context, _ activities.UndoPaymentInput) (activities.Undone, error) {
+func (f *fakePayments) VoidCapture(ctx context.Context, in activities.UndoPaymentInput) (activities.Undone, error) {
 	w := f.w
+	if in.RefundID != "" {
+		return w.voidFor(ctx, in)
+	}
 	if err := w.enter(ctx); err != nil {
 		return activities.Undone{}, err
 	}
@@ -200,8 +232,11 @@ func (f *fakePayments) VoidCapture(ctx context.Context, _ activities.UndoPayment
 	return activities.Undone{Result: activities.UndoDone, Payment: w.pay}, nil
 }
 
-func (f *fakePayments) RefundCapture(ctx context.Context, _ activities.UndoPaymentInput) (activities.Undone, error) {
+func (f *fakePayments) RefundCapture(ctx context.Context, in activities.UndoPaymentInput) (activities.Undone, error) {
 	w := f.w
+	if in.RefundID != "" {
+		return w.refundFor(ctx, in)
+	}
 	if err := w.enter(ctx); err != nil {
 		return activities.Undone{}, err
 	}
@@ -209,13 +244,16 @@ func (f *fakePayments) RefundCapture(ctx context.Context, _ activities.UndoPayme
 	return activities.Undone{Result: activities.UndoDone, Payment: w.pay}, nil
 }
 
-func (f *fakePayments) ReverseAuthorization(ctx context.Context, _ activities.UndoPaymentInput) (activities.Undone, error) {
+func (f *fakePayments) ReverseAuthorization(ctx context.Context, in activities.UndoPaymentInput) (activities.Undone, error) {
 	w := f.w
+	if in.RefundID != "" {
+		return w.reverseFor(ctx, in)
+	}
 	if err := w.enter(ctx); err != nil {
 		return activities.Undone{}, err
 	}
 	if w.pay.Status == canonical.PaymentHeld {
-		return activities.Undone{}, fmt.Errorf("reversed while held")
+		return activities.Undone{}, w.impossible("reversed while held")
 	}
 	if w.hold.IsZero() {
 		return activities.Undone{Result: activities.UndoNothing, Payment: w.pay}, nil
@@ -226,13 +264,18 @@ func (f *fakePayments) ReverseAuthorization(ctx context.Context, _ activities.Un
 
 func (f *fakePayments) DecideCase(ctx context.Context, in activities.DecideCaseInput) (activities.CaseDecision, error) {
 	w := f.w
+	w.decided = append(w.decided, in)
 	if err := w.enter(ctx); err != nil {
 		return activities.CaseDecision{}, err
 	}
-	held := activities.CaseDecision{Decision: in.Decision}
-	if w.verdict != nil {
-		held = *w.verdict
+	toldByGateway := in.EventID != "" || in.Asked
+	if toldByGateway && (w.verdict == nil || w.verdict.Decision != in.Decision) {
+		return activities.CaseDecision{}, permanent(fault.DeclinedByPolicy) // not proven
 	}
+	if w.verdict == nil {
+		w.verdict = &activities.CaseDecision{Decision: in.Decision}
+	}
+	held := *w.verdict
 	w.pay.Status = canonical.PaymentAuthorized
 	switch {
 	case held.Captured:
@@ -246,9 +289,15 @@ func (f *fakePayments) DecideCase(ctx context.Context, in activities.DecideCaseI
 
 type fakeBooking struct{ w *world }
 
-func (f *fakeBooking) CheckCustomerAndStock(ctx context.Context, _ activities.CheckCustomerInput) (activities.Bookable, error) {
+func (f *fakeBooking) CheckCustomerAndStock(ctx context.Context, in activities.CheckCustomerInput) (activities.Bookable, error) {
+	f.w.checked = append(f.w.checked, in)
 	if err := f.w.enter(ctx); err != nil {
 		return activities.Bookable{}, err
+	}
+	for _, line := range in.Lines {
+		if err := f.w.stocked(line.StockCode); err != nil {
+			return activities.Bookable{}, err
+		}
 	}
 	if len(f.w.check) > 0 {
 		var answer activities.Bookable
@@ -263,11 +312,17 @@ func (f *fakeBooking) CreateSalesOrder(ctx context.Context, in activities.Bookin
 	if err := f.w.enter(ctx); err != nil {
 		return canonical.SalesOrder{}, err
 	}
+	for _, line := range in.Order.Lines {
+		if err := f.w.stocked(line.SKU); err != nil {
+			return canonical.SalesOrder{}, err
+		}
+	}
 	f.w.order, f.w.onHold = "015562", in.OnHold
 	return canonical.SalesOrder{Number: f.w.order, OnHold: in.OnHold, Lines: f.w.backs}, nil
 }
 
-func (f *fakeBooking) InvoiceSalesOrder(ctx context.Context, _ activities.BookingInput) (canonical.Invoice, error) {
+func (f *fakeBooking) InvoiceSalesOrder(ctx context.Context, in activities.BookingInput) (canonical.Invoice, error) {
+	f.w.posted = append(f.w.posted, in)
 	if err := f.w.enter(ctx); err != nil {
 		return canonical.Invoice{}, err
 	}
@@ -276,6 +331,7 @@ func (f *fakeBooking) InvoiceSalesOrder(ctx context.Context, _ activities.Bookin
 }
 
 func (f *fakeBooking) PostReceipt(ctx context.Context, in activities.BookingInput) (canonical.Receipt, error) {
+	f.w.posted = append(f.w.posted, in)
 	if err := f.w.enter(ctx); err != nil {
 		return canonical.Receipt{}, err
 	}
@@ -317,6 +373,7 @@ func (f *fakeBooking) TagPayment(ctx context.Context, _ activities.BookingRef) (
 // environment is a test environment in which the world works.
 func environment(t *testing.T, w *world) *testsuite.TestWorkflowEnvironment {
 	t.Helper()
+	t.Cleanup(func() { require.Empty(t, w.wrong) })
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestWorkflowEnvironment()
@@ -324,6 +381,8 @@ func environment(t *testing.T, w *world) *testsuite.TestWorkflowEnvironment {
 	env.RegisterWorkflow(workflows.OrderToCash)
 	env.RegisterWorkflow(workflows.FraudReview)
 	env.RegisterWorkflow(workflows.Callback)
+	env.RegisterWorkflow(workflows.Refund)
+	env.RegisterWorkflow(workflows.LateReject)
 	for _, part := range []any{&fakeOrders{w}, &fakeLedger{w}, &fakeCallbacks{w}, &fakePayments{w}, &fakeBooking{w}} {
 		env.RegisterActivity(part)
 	}
@@ -368,6 +427,12 @@ func play(t *testing.T, env *testsuite.TestWorkflowEnvironment, in workflows.Ord
 	require.NoError(t, env.GetWorkflowResult(&view))
 	return view
 }
+
+// unanswered is a failure that the activity has given up asking about: nobody knows what became of the call.
+func unanswered() error { return permanent(fault.UnknownOutcome) }
+
+// timedOut is a call that never came back within all the time it had.
+func timedOut() error { return temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, nil) }
 
 // events are what the shop was told, in order.
 func (w *world) events() []string {

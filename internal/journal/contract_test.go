@@ -41,6 +41,12 @@ func contract() []func(*testing.T, *fixture) {
 
 		parkingFlagsTheOrder, resolvingIsAuditedOnce, parkedStepsAreListed,
 
+		refundsAreTakenOnce, refusedRefundsGiveBackTheirShare, tenRefundRequestsRace, unstartedRefundsAreFound, refundsMoveForwardWithTheirOrder,
+
+		reviewsAreOpenedOnce, reviewsAreNotedOnce, reviewsAreListed, customersHaveAHistory, correctionsKeepTheOriginal,
+
+		noticesAreLeasedAndEnd, parkingTellsOnce, progressTells, eventsGivenUpWaitForAPerson, eventsAreListed,
+
 		auditShowsCallsAndActions, auditHoldsNoCardNumber, figuresCount,
 
 		personalDataIsSealed, tamperedTextIsRefused, keysRotate, timesAndAmountsRoundTrip,

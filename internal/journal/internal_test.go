@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -43,6 +44,39 @@ func TestPostgresConnections(t *testing.T) {
 		separator = "&"
 	}
 	require.Equal(t, "remote_apply", setting(dsn+separator+"synchronous_commit=remote_apply"))
+}
+
+// TestMigrationsGoUpAndDown brings a journal of the first release, with an order in it, to the newest tables and back.
+func TestMigrationsGoUpAndDown(t *testing.T) {
+	for name, dsn := range map[string]string{"sqlite": "sqlite:" + t.TempDir() + "/journal.db", "postgres": pgtest.New(t, nil)} {
+		t.Run(name, func(t *testing.T) {
+			db, err := connect(dsn, true, 2)
+			require.NoError(t, err)
+			defer func() { require.NoError(t, db.close()) }()
+			provider, err := db.provider(centralTables, slog.New(slog.DiscardHandler))
+			require.NoError(t, err)
+			_, err = provider.UpTo(t.Context(), 1)
+			require.NoError(t, err)
+			_, err = db.write().exec(t.Context(), `INSERT INTO orders (order_id, channel, body_hash, input, status, payment_status, reason,
+				needs_attention, currency, total, erp, erp_order_number, erp_invoice, customer_code, gateway_id, progress_seq, received_at,
+				started_at, updated_at) VALUES `+in(19), "WEB-1", "web-us", "h", []byte("sealed"), "received", "none", "", false, "USD", "1", "", "",
+				"", "", "", 0, 1, 0, 1)
+			require.NoError(t, err)
+
+			_, err = provider.Up(t.Context())
+			require.NoError(t, err)
+			require.NoError(t, db.check(t.Context(), centralTables))
+			var hash string
+			require.NoError(t, db.read().get(t.Context(), &hash, `SELECT customer_hash FROM orders WHERE original IS NULL`))
+			require.Empty(t, hash, "whose order it is stands in what is sealed")
+
+			_, err = provider.DownTo(t.Context(), 1)
+			require.NoError(t, err)
+			require.ErrorIs(t, db.check(t.Context(), centralTables), ErrNotSetUp)
+			_, err = provider.DownTo(t.Context(), 0)
+			require.NoError(t, err)
+		})
+	}
 }
 
 func TestRedact(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"testing"
 
 	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
@@ -125,7 +124,9 @@ func unwrap(err error) error {
 	return err
 }
 
-func series(orderID, refundID, step string) string { return "refund:" + orderID + "/" + refundID + ":" + step }
+func series(orderID, refundID, step string) string {
+	return "refund:" + orderID + "/" + refundID + ":" + step
+}
 
 // net is what of the order stays paid.
 func (w *world) net() decimal.Decimal { return w.pay.Captured.Sub(w.pay.Refunded) }
@@ -470,5 +471,3 @@ func (w *world) skipped() map[string]bool {
 	}
 	return steps
 }
-
-var _ = testing.Short

@@ -50,8 +50,8 @@ type world struct {
 	credit  string
 	receipt string
 
-	people  // reviews, corrections and suggestions
-	refunds // money on its way back, and its books
+	people           // reviews, corrections and suggestions
+	refunds          // money on its way back, and its books
 	wrong   []string // calls that neither a gateway nor an ERP would have let pass
 }
 

@@ -275,14 +275,18 @@ func figuresCount(t *testing.T, f *fixture) {
 	begin(t, f, salesOrder("k1"))
 	begin(t, f, salesOrder("k2"))
 	require.NoError(t, f.Operations().Absent(t.Context(), "k2"))
+	f.clock.Advance(time.Minute)
+	begin(t, f, salesOrder("k3"))
+	f.clock.Advance(time.Minute)
 
 	stats, err := f.Stats(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, journal.Stats{
-		Orders:         map[canonical.OrderStatus]int64{canonical.OrderBooking: 1, canonical.OrderReceived: 1},
-		OpenAttention:  map[fault.Kind]int64{fault.ClosedPeriod: 1},
-		Inbox:          map[journal.InboxState]int64{journal.InboxPending: 1},
-		OpenOperations: map[string]int64{"erp-syspro": 1},
-		Unstarted:      1,
+		Orders:          map[canonical.OrderStatus]int64{canonical.OrderBooking: 1, canonical.OrderReceived: 1},
+		OpenAttention:   map[fault.Kind]int64{fault.ClosedPeriod: 1},
+		Inbox:           map[journal.InboxState]int64{journal.InboxPending: 1},
+		OpenOperations:  map[string]int64{"erp-syspro": 2},
+		OldestOperation: map[string]time.Duration{"erp-syspro": 2 * time.Minute},
+		Unstarted:       1,
 	}, stats)
 }

@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/tenderline/tenderline/internal/canonical"
 	"github.com/tenderline/tenderline/internal/fault"
@@ -14,7 +15,9 @@ type Stats struct {
 	OpenAttention  map[fault.Kind]int64
 	Inbox          map[InboxState]int64
 	OpenOperations map[string]int64 // by system: intent or unknown
-	Unstarted      int64            // orders whose workflow was not started yet
+	// OldestOperation is, by system, how long ago the oldest of these began.
+	OldestOperation map[string]time.Duration
+	Unstarted       int64 // orders whose workflow was not started yet
 }
 
 // Stats counts in one query.
@@ -29,13 +32,14 @@ func (s *Store) Stats(ctx context.Context) (Stats, error) {
 		UNION ALL SELECT 'attention', class, count(*) FROM attention WHERE state = 'open' GROUP BY class
 		UNION ALL SELECT 'inbox', state, count(*) FROM inbox GROUP BY state
 		UNION ALL SELECT 'operations', system, count(*) FROM operations WHERE `+isOpen+` GROUP BY system
+		UNION ALL SELECT 'oldest', system, min(created_at) FROM operations WHERE `+isOpen+` GROUP BY system
 		UNION ALL SELECT 'unstarted', '', count(*) FROM orders WHERE started_at = 0`)
 	if err != nil {
 		return Stats{}, fmt.Errorf("read figures: %w", err)
 	}
 	stats := Stats{
 		Orders: map[canonical.OrderStatus]int64{}, OpenAttention: map[fault.Kind]int64{}, Inbox: map[InboxState]int64{},
-		OpenOperations: map[string]int64{},
+		OpenOperations: map[string]int64{}, OldestOperation: map[string]time.Duration{},
 	}
 	for _, row := range rows {
 		switch row.What {
@@ -47,6 +51,8 @@ func (s *Store) Stats(ctx context.Context) (Stats, error) {
 			stats.Inbox[InboxState(row.Name)] = row.Count
 		case "operations":
 			stats.OpenOperations[row.Name] = row.Count
+		case "oldest":
+			stats.OldestOperation[row.Name] = s.clock().Sub(instant(row.Count).time())
 		case "unstarted":
 			stats.Unstarted = row.Count
 		}

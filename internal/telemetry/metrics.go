@@ -93,6 +93,7 @@ var (
 	attentionDesc  = prometheus.NewDesc("tenderline_attention_open", "Parked steps that wait for a person, by class.", []string{"class"}, nil)
 	inboxDesc      = prometheus.NewDesc("tenderline_inbox", "Received events by state.", []string{"state"}, nil)
 	operationsDesc = prometheus.NewDesc("tenderline_operations_open", "Operations whose outcome is not known, by system.", []string{"system"}, nil)
+	oldestDesc     = prometheus.NewDesc("tenderline_operation_oldest_seconds", "Age of the oldest operation whose outcome is not known, by system.", []string{"system"}, nil)
 	unstartedDesc  = prometheus.NewDesc("tenderline_orders_unstarted", "Orders whose process was not started yet.", nil, nil)
 )
 
@@ -100,7 +101,7 @@ var (
 const statsTimeout = 5 * time.Second
 
 func (c journalCollector) Describe(out chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{ordersDesc, attentionDesc, inboxDesc, operationsDesc, unstartedDesc} {
+	for _, desc := range []*prometheus.Desc{ordersDesc, attentionDesc, inboxDesc, operationsDesc, oldestDesc, unstartedDesc} {
 		out <- desc
 	}
 }
@@ -117,6 +118,9 @@ func (c journalCollector) Collect(out chan<- prometheus.Metric) {
 	gauges(out, attentionDesc, stats.OpenAttention)
 	gauges(out, inboxDesc, stats.Inbox)
 	gauges(out, operationsDesc, stats.OpenOperations)
+	for system, age := range stats.OldestOperation {
+		out <- prometheus.MustNewConstMetric(oldestDesc, prometheus.GaugeValue, age.Seconds(), system)
+	}
 	out <- prometheus.MustNewConstMetric(unstartedDesc, prometheus.GaugeValue, float64(stats.Unstarted))
 }
 

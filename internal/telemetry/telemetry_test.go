@@ -49,7 +49,10 @@ func TestMetricsOfTheProcess(t *testing.T) {
 	m.Call(outbound.Call{System: "cybersource", Method: "POST", Route: "/pts/v2/payments", Status: 201, Duration: time.Second})
 	var failure error
 	require.NoError(t, m.Journal(func(context.Context) (journal.Stats, error) {
-		return journal.Stats{Orders: map[canonical.OrderStatus]int64{canonical.OrderBooking: 4}, Unstarted: 1}, failure
+		return journal.Stats{
+			Orders: map[canonical.OrderStatus]int64{canonical.OrderBooking: 4}, Unstarted: 1,
+			OldestOperation: map[string]time.Duration{"cybersource": 90 * time.Second},
+		}, failure
 	}))
 	_, text := scrape(t, m)
 	for _, line := range []string{
@@ -58,6 +61,7 @@ func TestMetricsOfTheProcess(t *testing.T) {
 		`tenderline_outside_call_duration_seconds_count{error="",method="POST",route="/pts/v2/payments",status="201",system="cybersource"} 1`,
 		`tenderline_orders{status="booking"} 4`,
 		`tenderline_orders_unstarted 1`,
+		`tenderline_operation_oldest_seconds{system="cybersource"} 90`,
 		`go_goroutines`,
 	} {
 		require.Contains(t, text, line)

@@ -12,12 +12,11 @@ import (
 
 // The keys of Notice.Data that messages are made of. All are optional.
 const (
-	// DataGroup is what one message about many notices of a group says behind their number: "orders are parked at sales-order:
-	// connection, erp-syspro".
-	DataGroup = "group"
-	// DataRefund and DataAmount are the refund that a customer is written about: its id, and "48.19 USD".
-	DataRefund = "refundId"
-	DataAmount = "amount"
+	DataClass  = "class"    // of a parked step: class of the failure
+	DataSystem = "system"   // of a parked step: system outside that failed
+	DataStep   = "step"     // of a parked step
+	DataRefund = "refundId" // of refund.completed
+	DataAmount = "amount"   // of refund.completed: "48.19 USD"
 )
 
 // maxItems is how many notices a message about many of them names.
@@ -36,8 +35,8 @@ func (c composer) alert(notices []Notice) Message {
 		message.Link = c.link("Open the case", first.Link)
 		return message
 	}
-	message.Subject = oneLine(fmt.Sprintf("%d %s", countOf(notices), groupTitle(first)), maxSubject)
-	message.Text = paragraphs(first.Text, maxText)
+	message.Subject = oneLine(titleOf(notices), maxSubject)
+	message.Text = paragraphs(commonText(notices), maxText)
 	for _, notice := range notices[:min(len(notices), maxItems)] {
 		message.Lines = append(message.Lines, oneLine(notice.Subject, maxLine))
 	}
@@ -48,23 +47,47 @@ func (c composer) alert(notices []Notice) Message {
 	return message
 }
 
-// countOf counts orders; notices that are about none count themselves.
-func countOf(notices []Notice) int {
+// titleOf says of many notices of one group what they have in common.
+func titleOf(notices []Notice) string {
+	first, orders := notices[0], ordersIn(notices)
+	switch first.Kind {
+	case "step.parked":
+		details := strings.Trim(first.Data[DataClass]+", "+first.Data[DataSystem], ", ")
+		return strings.TrimSuffix(fmt.Sprintf("%s parked at %s: %s", orders, first.Data[DataStep], details), ": ")
+	case "review.opened":
+		return orders + " held for review"
+	case "review.reminded":
+		return orders + " still waiting for a decision"
+	case "review.escalated":
+		return "Escalated: " + orders + " waiting too long for a decision"
+	case "refund.refused":
+		return fmt.Sprintf("%d refunds were refused", len(notices))
+	case "inbox.given_up":
+		return fmt.Sprintf("%d events were given up", len(notices))
+	default:
+		return fmt.Sprintf("%d alerts of one cause; the first: %s", len(notices), first.Subject)
+	}
+}
+
+// ordersIn counts orders: one may be there twice, for two of its steps.
+func ordersIn(notices []Notice) string {
 	orders := map[string]bool{}
 	for _, notice := range notices {
 		orders[notice.OrderID] = true
 	}
-	if orders[""] {
-		return len(notices)
+	if len(orders) == 1 {
+		return "1 order is"
 	}
-	return len(orders)
+	return fmt.Sprintf("%d orders are", len(orders))
 }
 
-func groupTitle(notice Notice) string {
-	if title := notice.Data[DataGroup]; title != "" {
-		return title
+// commonText is the text of many notices: what all say, else what the first one says.
+func commonText(notices []Notice) string {
+	text := notices[0].Text
+	if text == "" || !slices.ContainsFunc(notices, func(notice Notice) bool { return notice.Text != text }) {
+		return text
 	}
-	return "alerts of one cause: " + notice.Subject
+	return "The first of them:\n" + text
 }
 
 // listOf is the list that all cases are in: the folder that their paths have in common.

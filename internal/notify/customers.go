@@ -59,7 +59,7 @@ func (c *Customers) Write(ctx context.Context, notice Notice) (Message, error) {
 	if err := json.Unmarshal(record.Input, &order); err != nil {
 		return Message{}, &fault.Fault{Kind: fault.Value, System: "journal", Message: "the order's document can't be read"} // err may quote it
 	}
-	letter, err := c.Templates.Render(notice.Kind, letterData(order, notice.Data))
+	letter, err := c.Templates.Render(notice.Kind, letterData(order, notice))
 	if err != nil {
 		return Message{}, err
 	}
@@ -103,7 +103,7 @@ type LetterRefund struct {
 	Amount string // "48.19 USD"; "" where it is not told
 }
 
-func letterData(order canonical.Order, data map[string]string) Letter {
+func letterData(order canonical.Order, notice Notice) Letter {
 	letter := Letter{
 		Order: oneLine(order.OrderID, maxName), Channel: oneLine(order.Channel, maxName), Date: order.PlacedAt.Format("2 January 2006"),
 		FirstName: safeName(order.Customer.FirstName), LastName: safeName(order.Customer.LastName),
@@ -112,8 +112,8 @@ func letterData(order canonical.Order, data map[string]string) Letter {
 	for _, line := range order.Lines {
 		letter.Lines = append(letter.Lines, LetterLine{oneLine(line.Description, maxLine), line.Quantity.String()})
 	}
-	if data[DataRefund] != "" || data[DataAmount] != "" {
-		letter.Refund = &LetterRefund{ID: oneLine(data[DataRefund], maxName), Amount: oneLine(data[DataAmount], maxName)}
+	if notice.Kind == RefundCompleted {
+		letter.Refund = &LetterRefund{ID: oneLine(notice.Data[DataRefund], maxName), Amount: oneLine(notice.Data[DataAmount], maxName)}
 	}
 	return letter
 }

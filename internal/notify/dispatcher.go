@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/url"
 	"slices"
@@ -211,7 +210,7 @@ func (d *Dispatcher) handle(ctx context.Context, batch []Notice) (messages int, 
 			continue
 		}
 		if sendErr := d.send(ctx, route, d.composer.alert(fresh)); sendErr != nil {
-			failure = worse(failure, fmt.Errorf("%s: %w", route.Name, sendErr))
+			failure = worse(failure, sendErr)
 			continue
 		}
 		messages++
@@ -417,10 +416,10 @@ func pauses(err error) bool {
 	return f == nil || !hopeless(f.Kind)
 }
 
-// reasonOf is a failure for logs and the outbox. What is no fault was not made here, and may hold anything: it is named by its type.
+// reasonOf is a failure for logs and the outbox. What is no fault was not made here, and may hold anything.
 func reasonOf(err error) string {
 	if f := fault.As(err); f != nil {
 		return f.Error()
 	}
-	return fmt.Sprintf("failed (%T)", err)
+	return "failed, for a reason that is not told here"
 }

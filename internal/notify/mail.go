@@ -3,6 +3,8 @@ package notify
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/base32"
 	"errors"
 	"fmt"
@@ -36,8 +38,9 @@ type MailConfig struct {
 	Username string // "": the server asks for no account
 	Password string
 	From     mail.Address
-	ReplyTo  *mail.Address // nil: none
-	Timeout  time.Duration // connecting, and then one delivery
+	ReplyTo  *mail.Address  // nil: none
+	Timeout  time.Duration  // connecting, and then one delivery
+	Roots    *x509.CertPool // authorities of the server's certificate; nil: the system's
 }
 
 // Mailer sends mails through one server. It is safe for concurrent use: every mail has a connection of its own.
@@ -49,8 +52,8 @@ type Mailer struct {
 // NewMailer makes a mailer; it connects to nothing yet.
 func NewMailer(config MailConfig, clock func() time.Time) (*Mailer, error) {
 	m := &Mailer{config: config, clock: clock}
-	if _, err := m.client(); err != nil {
-		return nil, errors.New("the settings of the mail server are not valid")
+	if _, _, err := m.client(); err != nil {
+		return nil, err
 	}
 	return m, nil
 }
@@ -64,10 +67,11 @@ func (m *Mailer) Customers() Notifier { return mailbox{m, ""} }
 
 // Check connects, secures the connection and signs in; it sends nothing.
 func (m *Mailer) Check(ctx context.Context) error {
-	client, err := m.client()
+	client, hangUp, err := m.client()
 	if err != nil {
 		return err
 	}
+	defer hangUp()
 	connection, err := client.DialToSMTPClientWithContext(ctx)
 	if err != nil {
 		return smtpFault(err)
@@ -75,21 +79,46 @@ func (m *Mailer) Check(ctx context.Context) error {
 	return smtpFault(client.CloseWithSMTPClient(connection))
 }
 
-func (m *Mailer) client() (*gomail.Client, error) {
-	options := []gomail.Option{gomail.WithPort(m.config.Port), gomail.WithTimeout(m.config.Timeout)}
+// client makes a client for one connection, and gives what closes that connection. The library closes it by itself only once it is set
+// up: one that is refused would stay open.
+func (m *Mailer) client() (client *gomail.Client, hangUp func(), err error) {
+	var opened net.Conn
+	secure := &tls.Config{ServerName: m.config.Host, RootCAs: m.config.Roots, MinVersion: tls.VersionTLS12}
+	options := []gomail.Option{
+		gomail.WithPort(m.config.Port), gomail.WithTimeout(m.config.Timeout), gomail.WithTLSConfig(secure),
+		gomail.WithDialContextFunc(func(ctx context.Context, network, address string) (connection net.Conn, err error) {
+			if m.config.TLS == ImplicitTLS {
+				connection, err = (&tls.Dialer{Config: secure}).DialContext(ctx, network, address)
+			} else {
+				connection, err = new(net.Dialer).DialContext(ctx, network, address)
+			}
+			opened = connection
+			return connection, err
+		}),
+	}
+	way := gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover) // without TLS it takes no way that shows the password
 	switch m.config.TLS {
 	case ImplicitTLS:
 		options = append(options, gomail.WithSSL())
+		// The library does not see that our connection is encrypted.
+		way = gomail.WithOpportunisticSMTPAuth(gomail.SMTPAuthSCRAMSHA256, gomail.SMTPAuthSCRAMSHA1, gomail.SMTPAuthCramMD5, gomail.SMTPAuthPlain, gomail.SMTPAuthLogin)
 	case NoTLS:
 		options = append(options, gomail.WithTLSPolicy(gomail.NoTLS))
 	default:
 		options = append(options, gomail.WithTLSPolicy(gomail.TLSMandatory))
 	}
 	if m.config.Username != "" {
-		options = append(options, gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover),
-			gomail.WithUsername(m.config.Username), gomail.WithPassword(m.config.Password))
+		options = append(options, way, gomail.WithUsername(m.config.Username), gomail.WithPassword(m.config.Password))
 	}
-	return gomail.NewClient(m.config.Host, options...)
+	client, err = gomail.NewClient(m.config.Host, options...)
+	if err != nil {
+		return nil, nil, &fault.Fault{Kind: fault.Credentials, System: "mail", Message: "the settings of the mail server are not valid"}
+	}
+	return client, func() {
+		if opened != nil {
+			_ = opened.Close() // a second close changes nothing
+		}
+	}, nil
 }
 
 // mailbox is a Mailer that writes to one address, or ("") to whom each message names.
@@ -108,15 +137,20 @@ func (b mailbox) Send(ctx context.Context, message Message) error {
 	if err != nil {
 		return err
 	}
-	client, err := b.mailer.client()
+	client, hangUp, err := b.mailer.client()
 	if err != nil {
-		return &fault.Fault{Kind: fault.Credentials, System: "mail", Message: "the settings of the mail server are not valid"}
+		return err
 	}
+	defer hangUp()
 	err = client.DialAndSendWithContext(ctx, letter)
-	if letter.IsDelivered() {
+	switch {
+	case letter.IsDelivered():
 		return nil // what failed after it, such as the good-bye, must not send it again
+	case letter.HasSendError():
+		return smtpFault(letter.SendError())
+	default:
+		return smtpFault(err)
 	}
-	return smtpFault(err)
 }
 
 // letter writes a mail.

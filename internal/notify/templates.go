@@ -127,29 +127,38 @@ func (t *Templates) Render(kind string, letter Letter) (Rendered, error) {
 }
 
 func (t *Templates) execute(kind string, letter Letter) (Rendered, error) {
-	var subject, text, html limited
-	if err := t.text[kind].ExecuteTemplate(&subject, subjectPart, letter); err != nil {
-		return Rendered{}, err
-	}
-	if err := t.text[kind].Execute(&text, letter); err != nil {
-		return Rendered{}, err
-	}
-	if err := t.html[kind].Execute(&html, letter); err != nil {
-		return Rendered{}, err
-	}
-	r := Rendered{Subject: oneLine(subject.String(), maxSubject), Text: strings.TrimSpace(text.String()) + "\n", HTML: html.String()}
-	if r.Subject == "" || r.Text == "\n" || strings.TrimSpace(r.HTML) == "" {
-		return Rendered{}, fmt.Errorf("template: %s:1: makes an empty subject or body", t.text[kind].Name())
-	}
-	return r, nil
+	text, html := t.text[kind], t.html[kind]
+	subject, subjectErr := part(text.Name(), func(w io.Writer) error { return text.ExecuteTemplate(w, subjectPart, letter) })
+	plain, plainErr := part(text.Name(), func(w io.Writer) error { return text.Execute(w, letter) })
+	marked, markedErr := part(html.Name(), func(w io.Writer) error { return html.Execute(w, letter) })
+	rendered := Rendered{Subject: oneLine(subject, maxSubject), Text: plain + "\n", HTML: marked + "\n"}
+	return rendered, errors.Join(subjectErr, plainErr, markedErr)
 }
+
+// part renders one part of a mail. The library's own errors name the file and the line already.
+func part(file string, render func(io.Writer) error) (string, error) {
+	var text limited
+	if err := render(&text); err != nil {
+		if errors.Is(err, errTooLong) {
+			err = fmt.Errorf("template: %s: %w", file, err)
+		}
+		return "", err
+	}
+	rendered := strings.TrimSpace(text.String())
+	if rendered == "" {
+		return "", fmt.Errorf("template: %s:1: makes an empty subject or body", file)
+	}
+	return rendered, nil
+}
+
+var errTooLong = fmt.Errorf("makes more than %d bytes", maxLetter)
 
 // limited is a buffer that takes no more than a mail may have.
 type limited struct{ bytes.Buffer }
 
 func (l *limited) Write(text []byte) (int, error) {
 	if l.Len()+len(text) > maxLetter {
-		return 0, fmt.Errorf("a mail of more than %d bytes: %w", maxLetter, io.ErrShortWrite)
+		return 0, errTooLong
 	}
 	return l.Buffer.Write(text)
 }

@@ -201,12 +201,13 @@ func (r *refund) release(ctx workflow.Context) string {
 	if r.view.Way != activities.WayVoid {
 		return ""
 	}
-	_ = r.desk.try(ctx, r.withMoney(stepRelease), func(ctx workflow.Context, attempt int) error {
-		in := r.undoInput(activities.WayReversal)
-		in.Attempt = attempt
-		undone, err := run(gateway(ctx, r.in.Policy, "Release the hold that the void leaves"), payments.ReverseAuthorization, in)
-		if err == nil {
+	_ = r.desk.try(ctx, r.withMoney(stepRelease), func(ctx workflow.Context, _ int) error {
+		undone, err := run(gateway(ctx, r.in.Policy, "Release the hold that the void leaves"), payments.ReverseAuthorization, r.undoInput(activities.WayReversal))
+		switch {
+		case err == nil:
 			r.took(undone)
+		case refused(err):
+			r.attempts[activities.WayReversal]++ // one count for all reversals: a former plan may have tried one
 		}
 		return err
 	})

@@ -21,6 +21,7 @@ import (
 // refunds is the part of the world that money takes on its way back.
 type refunds struct {
 	operations map[string]*operation
+	met        bool                       // others have come between
 	reserved   decimal.Decimal            // by other requests that are under way
 	back       map[string]decimal.Decimal // gone back to the buyer, by refund
 	ways       map[string]activities.RefundWay
@@ -103,7 +104,7 @@ func operate[O any](ctx context.Context, w *world, series string, attempt int, a
 		if problem != nil {
 			return none, problem
 		}
-		op.done, op.answer = true, answer
+		op.done, op.answer = changed(answer), answer
 		if err != nil {
 			return none, late.error
 		}
@@ -114,6 +115,12 @@ func operate[O any](ctx context.Context, w *world, series string, attempt int, a
 		op.unknown = true
 	}
 	return none, err
+}
+
+// changed tells that an answer stands for a change: where there was nothing to do, nothing is kept.
+func changed(answer any) bool {
+	undone, money := answer.(activities.Undone)
+	return !money || undone.Result == activities.UndoDone
 }
 
 func unwrap(err error) error {

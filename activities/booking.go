@@ -170,7 +170,7 @@ func (b *Booking) createSalesOrder(ctx context.Context, in BookingInput) (canoni
 	if err != nil || in.OnHold || !booked.OnHold {
 		return booked, err
 	}
-	released, err := b.change(ctx, in.Order.OrderID, kindRelease, in.Attempt, erp.SalesOrderChange{Number: booked.Number, State: erp.SalesOrderOpen})
+	released, err := b.change(ctx, orderKey(in.Order.OrderID, kindRelease, in.Attempt), kindRelease, in.Order.OrderID, erp.SalesOrderChange{Number: booked.Number, State: erp.SalesOrderOpen})
 	if err != nil {
 		return booked, err
 	}
@@ -189,7 +189,8 @@ func (b *Booking) invoiceSalesOrder(ctx context.Context, in BookingInput) (canon
 	if err != nil {
 		return canonical.Invoice{}, err
 	}
-	if _, err := b.change(ctx, in.Order.OrderID, kindReady, in.Attempt, erp.SalesOrderChange{Number: in.SalesOrder, State: erp.SalesOrderReady}); err != nil {
+	ready := erp.SalesOrderChange{Number: in.SalesOrder, State: erp.SalesOrderReady}
+	if _, err := b.change(ctx, orderKey(in.Order.OrderID, kindReady, in.Attempt), kindReady, in.Order.OrderID, ready); err != nil {
 		return canonical.Invoice{}, err
 	}
 	key := orderKey(in.Order.OrderID, kindInvoice, in.Attempt)
@@ -228,7 +229,7 @@ func (b *Booking) postReceipt(ctx context.Context, in BookingInput) (canonical.R
 	if err != nil {
 		return receipt, err
 	}
-	return receipt, b.tag(ctx, in.Order.OrderID, in.Attempt, erp.PaymentStatusChange{
+	return receipt, b.tag(ctx, orderKey(in.Order.OrderID, tagStep(erp.TagCaptured), in.Attempt), in.Order.OrderID, erp.PaymentStatusChange{
 		SalesOrder: in.SalesOrder, Invoice: in.Invoice, TransactionID: in.Payment.CaptureID, Status: erp.TagCaptured,
 		Amount: in.Payment.Captured, Currency: in.Payment.Currency, At: in.Payment.At,
 	})
@@ -240,7 +241,7 @@ func (b *Booking) TagPayment(ctx context.Context, in BookingRef) (BookingUndone,
 	if !tells || in.SalesOrder == "" {
 		return BookingUndone{Result: UndoNothing}, nil
 	}
-	err := b.tag(ctx, in.OrderID, in.Attempt, erp.PaymentStatusChange{
+	err := b.tag(ctx, orderKey(in.OrderID, tagStep(tag), in.Attempt), in.OrderID, erp.PaymentStatusChange{
 		SalesOrder: in.SalesOrder, Invoice: in.Invoice, TransactionID: in.Receipt, Status: tag,
 		Amount: in.Amount.Amount, Currency: in.Amount.Currency, At: b.Clock().UTC(),
 	})
@@ -259,8 +260,9 @@ func tagOf(status canonical.PaymentStatus) (erp.PaymentTag, bool) {
 	}
 }
 
-func (b *Booking) tag(ctx context.Context, orderID string, attempt int, change erp.PaymentStatusChange) error {
-	key := orderKey(orderID, kindTag+"-"+string(change.Status), attempt)
+func tagStep(tag erp.PaymentTag) string { return kindTag + "-" + string(tag) }
+
+func (b *Booking) tag(ctx context.Context, key, orderID string, change erp.PaymentStatusChange) error {
 	_, err := performErp(ctx, b.Operations, b.system(), erpOperation[struct{}]{
 		key: key, kind: kindTag, orderID: orderID, reference: change.TransactionID, input: change, hashOf: []any{change.Status, change.TransactionID},
 		send: func(ctx context.Context, stored []byte) (struct{}, error) {
@@ -281,7 +283,7 @@ func (b *Booking) ReverseReceipt(ctx context.Context, in BookingRef) (BookingUnd
 }
 
 func (b *Booking) reverseReceipt(ctx context.Context, in BookingRef) (BookingUndone, error) {
-	receipt, exists, err := resolveErp(ctx, b.Operations, in.OrderID, kindReceipt, b.Settle, b.Clock(), b.findReceipt(in.Receipt))
+	receipt, exists, err := resolveErp(ctx, b.Operations, in.OrderID, ofKind(kindReceipt), b.Settle, b.Clock(), whichever(b.findReceipt(in.Receipt)))
 	if err != nil || !exists {
 		return BookingUndone{Result: UndoNothing}, err
 	}
@@ -313,7 +315,7 @@ func (b *Booking) CreditInvoice(ctx context.Context, in BookingRef) (BookingUndo
 }
 
 func (b *Booking) creditInvoice(ctx context.Context, in BookingRef) (BookingUndone, error) {
-	invoice, exists, err := resolveErp(ctx, b.Operations, in.OrderID, kindInvoice, b.Settle, b.Clock(), b.findInvoice(in.SalesOrder))
+	invoice, exists, err := resolveErp(ctx, b.Operations, in.OrderID, ofKind(kindInvoice), b.Settle, b.Clock(), whichever(b.findInvoice(in.SalesOrder)))
 	if err != nil || !exists {
 		return BookingUndone{Result: UndoNothing}, err
 	}
@@ -322,25 +324,42 @@ func (b *Booking) creditInvoice(ctx context.Context, in BookingRef) (BookingUndo
 		Order: in.Order, Site: in.Site, Date: in.Date, Invoice: invoice, Customer: mappings.CustomerRef{Code: in.CustomerCode},
 		SalesOrder: canonical.SalesOrder{Number: in.SalesOrder},
 		Credit: mappings.Credit{
-			Reference: erp.Reference(key), Reason: "COMPENSATION", Amount: in.Order.Total, Tax: orderTax(in.Order), Restock: true,
+			Reference: erp.Reference(key), Reason: "COMPENSATION", Amount: in.Order.Total, Tax: orderTax(in.Order), Restock: true, Lines: creditLines(in.Order),
 		},
 	})
 	if err != nil {
 		return BookingUndone{}, err
 	}
-	since := b.Clock().Add(-24 * time.Hour)
-	memo, err := performErp(ctx, b.Operations, b.system(), erpOperation[canonical.CreditMemo]{
-		key: key, kind: kindCreditMemo, orderID: in.OrderID, reference: erp.Reference(key), amount: in.Amount, input: erpDocument(document),
-		hashOf: []any{invoice.Number},
+	memo, err := performErp(ctx, b.Operations, b.system(), b.creditMemo(key, kindCreditMemo, in.OrderID, invoice.Number, in.Amount, document))
+	return BookingUndone{Result: UndoDone, Document: memo.Number}, err
+}
+
+// creditLines are all lines of an order.
+func creditLines(order canonical.Order) []mappings.CreditLine {
+	lines := make([]mappings.CreditLine, 0, len(order.Lines))
+	for i, line := range order.Lines {
+		lines = append(lines, mappings.CreditLine{Number: i + 1, SKU: line.SKU, Quantity: line.Quantity})
+	}
+	return lines
+}
+
+// creditMemo is the operation that credits an invoice. The key's reference marks the memo as ours, and finds it again.
+func (b *Booking) creditMemo(key, kind, orderID, invoice string, amount canonical.Money, document mappings.Document) erpOperation[canonical.CreditMemo] {
+	return erpOperation[canonical.CreditMemo]{
+		key: key, kind: kind, orderID: orderID, reference: erp.Reference(key), amount: amount, input: erpDocument(document),
+		hashOf: []any{invoice},
 		find: func(ctx context.Context) (canonical.CreditMemo, error) {
-			return b.Port.FindCreditMemo(ctx, erp.CreditMemoRef{Reference: erp.Reference(key), Invoice: invoice.Number, Since: since})
+			stored, err := b.Operations.Get(ctx, key)
+			if err != nil {
+				return canonical.CreditMemo{}, err
+			}
+			return b.findCreditMemo(invoice)(ctx, stored)
 		},
 		send: func(ctx context.Context, stored []byte) (canonical.CreditMemo, error) {
 			return withDocument(ctx, key, stored, b.Port.CreateCreditMemo)
 		},
 		id: func(m canonical.CreditMemo) string { return m.Number },
-	})
-	return BookingUndone{Result: UndoDone, Document: memo.Number}, err
+	}
 }
 
 // CancelSalesOrder cancels the order's sales order, if there is one; what was set ready is set back first. A suspended order stays
@@ -354,17 +373,23 @@ func (b *Booking) cancelSalesOrder(ctx context.Context, in BookingRef) (BookingU
 	find := func(ctx context.Context) (canonical.SalesOrder, error) {
 		return b.Port.FindSalesOrder(ctx, erp.SalesOrderRef{OrderNumber: in.OrderID, CustomerCode: in.CustomerCode})
 	}
-	order, exists, err := resolveErp(ctx, b.Operations, in.OrderID, kindSalesOrder, b.Settle, b.Clock(), find)
+	order, exists, err := resolveErp(ctx, b.Operations, in.OrderID, ofKind(kindSalesOrder), b.Settle, b.Clock(), whichever(find))
 	if err != nil || !exists {
 		return BookingUndone{Result: UndoNothing}, err
 	}
-	key := orderKey(in.OrderID, kindCancel, in.Attempt)
-	if err := b.reopen(ctx, in, key, order.Number); err != nil {
+	keyOf := func(step string) string { return orderKey(in.OrderID, step, in.Attempt) }
+	return b.cancel(ctx, keyOf, in.OrderID, order.Number, in.Site)
+}
+
+// cancel cancels a sales order by its number; keyOf gives the keys of the process that wants it.
+func (b *Booking) cancel(ctx context.Context, keyOf func(step string) string, orderID, number string, site Site) (BookingUndone, error) {
+	key := keyOf(kindCancel)
+	if err := b.reopen(ctx, key, keyOf(kindReopen), orderID, number); err != nil {
 		return BookingUndone{}, err
 	}
 	cancelled, err := performErp(ctx, b.Operations, b.system(), erpOperation[canonical.SalesOrder]{
-		key: key, kind: kindCancel, orderID: in.OrderID, reference: order.Number,
-		input: erp.SalesOrderCancellation{Number: order.Number, Reason: cancelReason(in.Site)}, hashOf: []any{order.Number},
+		key: key, kind: kindCancel, orderID: orderID, reference: number,
+		input: erp.SalesOrderCancellation{Number: number, Reason: cancelReason(site)}, hashOf: []any{number},
 		send: func(ctx context.Context, stored []byte) (canonical.SalesOrder, error) {
 			sent, err := decoded[erp.SalesOrderCancellation](stored)
 			if err != nil {
@@ -377,8 +402,8 @@ func (b *Booking) cancelSalesOrder(ctx context.Context, in BookingRef) (BookingU
 }
 
 // reopen sets a sales order back before it is cancelled, unless it is suspended. Once the cancellation was begun, that is done: the order may
-// be cancelled already, its answer lost.
-func (b *Booking) reopen(ctx context.Context, in BookingRef, cancellation, number string) error {
+// be cancelled already, its answer lost. One that a clerk has cancelled takes no change, and needs none.
+func (b *Booking) reopen(ctx context.Context, cancellation, key, orderID, number string) error {
 	if _, err := b.Operations.Get(ctx, cancellation); !errors.Is(err, journal.ErrNotFound) {
 		return err
 	}
@@ -386,7 +411,10 @@ func (b *Booking) reopen(ctx context.Context, in BookingRef, cancellation, numbe
 	if err != nil || now.OnHold {
 		return err
 	}
-	_, err = b.change(ctx, in.OrderID, kindReopen, in.Attempt, erp.SalesOrderChange{Number: number, State: erp.SalesOrderOpen})
+	_, err = b.change(ctx, key, kindReopen, orderID, erp.SalesOrderChange{Number: number, State: erp.SalesOrderOpen})
+	if fault.Is(err, fault.Conflict) {
+		return nil
+	}
 	return err
 }
 
@@ -402,8 +430,7 @@ func cancelReason(site Site) string {
 }
 
 // change moves a sales order to a state; repeating it is harmless.
-func (b *Booking) change(ctx context.Context, orderID, kind string, attempt int, change erp.SalesOrderChange) (canonical.SalesOrder, error) {
-	key := orderKey(orderID, kind, attempt)
+func (b *Booking) change(ctx context.Context, key, kind, orderID string, change erp.SalesOrderChange) (canonical.SalesOrder, error) {
 	return performErp(ctx, b.Operations, b.system(), erpOperation[canonical.SalesOrder]{
 		key: key, kind: kind, orderID: orderID, reference: change.Number, input: change, hashOf: []any{change.Number, change.State},
 		send: func(ctx context.Context, stored []byte) (canonical.SalesOrder, error) {
@@ -419,6 +446,14 @@ func (b *Booking) change(ctx context.Context, orderID, kind string, attempt int,
 func (b *Booking) findInvoice(salesOrder string) func(context.Context) (canonical.Invoice, error) {
 	return func(ctx context.Context) (canonical.Invoice, error) {
 		return b.Port.FindInvoice(ctx, erp.InvoiceRef{SalesOrder: salesOrder})
+	}
+}
+
+// findCreditMemo looks up the credit memo that an operation made. An ERP lists credit memos by their last change: no earlier than a day
+// before the operation began, by whosever clock.
+func (b *Booking) findCreditMemo(invoice string) func(context.Context, journal.Operation) (canonical.CreditMemo, error) {
+	return func(ctx context.Context, stored journal.Operation) (canonical.CreditMemo, error) {
+		return b.Port.FindCreditMemo(ctx, erp.CreditMemoRef{Reference: stored.Reference, Invoice: invoice, Since: stored.CreatedAt.Add(-24 * time.Hour)})
 	}
 }
 

@@ -182,17 +182,32 @@ func notedErp(ctx context.Context, ops *journal.Operations, key string, resent b
 	return failure
 }
 
-// resolveErp finds out what became of an order's operation of a kind before it is undone: ok tells that its document exists. One
+// refundKey is the key of an ERP step of a refund.
+func refundKey(orderID, refundID, step string, attempt int) string {
+	return OperationKey("refund", orderID+"/"+refundID, step, attempt)
+}
+
+// ofKind picks the operations of a kind.
+func ofKind(kind string) func(journal.Operation) bool {
+	return func(stored journal.Operation) bool { return stored.Kind == kind }
+}
+
+// whichever looks the same document up for every operation.
+func whichever[R any](find func(context.Context) (R, error)) func(context.Context, journal.Operation) (R, error) {
+	return func(ctx context.Context, _ journal.Operation) (R, error) { return find(ctx) }
+}
+
+// resolveErp finds out what became of an order's operation before it is undone, or tried anew: ok tells that its document exists. One
 // that may still be on its way gives a retryable failure; one proven absent is closed, so that nothing can send it later.
-func resolveErp[R any](ctx context.Context, ops *journal.Operations, orderID, kind string, settle time.Duration, now time.Time,
-	find func(context.Context) (R, error),
+func resolveErp[R any](ctx context.Context, ops *journal.Operations, orderID string, picked func(journal.Operation) bool,
+	settle time.Duration, now time.Time, find func(context.Context, journal.Operation) (R, error),
 ) (result R, ok bool, err error) {
 	all, err := ops.ByOrder(ctx, orderID)
 	if err != nil {
 		return result, false, err
 	}
 	for _, stored := range all {
-		if stored.Kind != kind {
+		if !picked(stored) {
 			continue
 		}
 		switch {
@@ -201,7 +216,7 @@ func resolveErp[R any](ctx context.Context, ops *journal.Operations, orderID, ki
 		case stored.State.Final():
 			continue
 		}
-		found, err := find(ctx)
+		found, err := find(ctx, stored)
 		if err == nil {
 			outcome, err := json.Marshal(found)
 			if err != nil {
@@ -214,7 +229,7 @@ func resolveErp[R any](ctx context.Context, ops *journal.Operations, orderID, ki
 		}
 		if age := now.Sub(stored.LastSentAt); stored.Sends > 0 && age < settle {
 			return result, false, &fault.Fault{
-				Kind: fault.UnknownOutcome, System: stored.System, Message: kind + " may still arrive", RetryAfter: min(settle-age, 5*time.Second),
+				Kind: fault.UnknownOutcome, System: stored.System, Message: stored.Kind + " may still arrive", RetryAfter: min(settle-age, 5*time.Second),
 			}
 		}
 		if err := ops.Absent(ctx, stored.Key); err != nil {

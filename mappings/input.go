@@ -30,13 +30,24 @@ type CustomerRef struct {
 	New  bool   `json:"new" expr:"new"` // the order creates it
 }
 
-// Credit is what a credit memo gives back. Reference is the operation key that marks the memo as ours.
+// Credit is what a credit memo gives back, or what a document beside it is made of. Reference is our name for the document; a credit memo's is
+// the operation key that marks it as ours.
 type Credit struct {
 	Reference string          `json:"reference" expr:"reference"`
-	Reason    string          `json:"reason" expr:"reason"`
-	Amount    decimal.Decimal `json:"amount" expr:"amount"` // with tax
+	RefundID  string          `json:"refundId" expr:"refundId"` // "" where a compensation makes it
+	Reason    string          `json:"reason" expr:"reason"`     // a code: RETURN, REFUND, COMPENSATION ...
+	Note      string          `json:"note" expr:"note"`         // why, in words
+	Amount    decimal.Decimal `json:"amount" expr:"amount"`     // with tax
 	Tax       decimal.Decimal `json:"tax" expr:"tax"`
-	Restock   bool            `json:"restock" expr:"restock"` // the goods come back
+	Restock   bool            `json:"restock" expr:"restock"` // the goods of its lines come back
+	Lines     []CreditLine    `json:"lines" expr:"lines"`     // none where an amount is credited
+}
+
+// CreditLine is a quantity of an order line.
+type CreditLine struct {
+	Number   int             `json:"number" expr:"number"` // of the order line, from 1
+	SKU      string          `json:"sku" expr:"sku"`
+	Quantity decimal.Decimal `json:"quantity" expr:"quantity"`
 }
 
 // Line is an order line with what the mapping files would otherwise have to compute. The root "lines" holds them.

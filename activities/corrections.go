@@ -349,6 +349,9 @@ func (o *Orders) rules(name string, order canonical.Order, in CorrectOrderInput)
 var agreedSource = regexp.MustCompile(`\b(quantity|unitPrice|extended|lineDiscount|headerDiscount|discount|tax|net|total|shipping|currency|payment|` +
 	`captured|authorized|refunded|amount|orderId|order\.customer\.id)\b`)
 
+// constantSource is the source of a rule that reads nothing and has a default.
+const constantSource = `""`
+
 // correctable says why a place can't be corrected; "" where it can. Late targets are made again when the document is sent, so that a correction
 // would be lost; constants are the mapping's own.
 func (rules targetRules) correctable(path []string) (rule, message string) {
@@ -366,7 +369,7 @@ func (rules targetRules) correctable(path []string) (rule, message string) {
 	switch {
 	case !known:
 		return canonical.RuleUnknownField, "is no target of the mapping"
-	case leaf.Source == "":
+	case leaf.Source == constantSource:
 		return RuleCorrection, "is fixed by the mapping"
 	case agreedSource.MatchString(leaf.Source):
 		return RuleCorrection, "amounts, quantities, payment and ids are never corrected"

@@ -63,7 +63,14 @@ func (l *lateReject) story(ctx workflow.Context) (string, error) {
 	}
 	where := l.hold(ctx)
 	l.note(ctx, activities.ReviewProposed, l.in.Actor, l.in.Comment)
-	l.mark(ctx)
+	// The proposal does not wait for the marking, which may be parked itself.
+	marking := workflow.NewWaitGroup(ctx)
+	marking.Add(1)
+	workflow.GoNamed(ctx, "mark-customer", func(ctx workflow.Context) {
+		defer marking.Done()
+		l.mark(ctx)
+	})
+	defer marking.Wait(ctx)
 	proposal := l.proposal(where)
 	answer, _ := l.desk.ask(ctx, step{name: stepPropose, actions: []ResolutionKind{ResolveCompensate, ResolveSkip}, deaf: true}, proposal)
 	if answer.Kind == ResolveCompensate {
@@ -74,7 +81,8 @@ func (l *lateReject) story(ctx workflow.Context) (string, error) {
 	return "Kept by " + answer.Actor, nil
 }
 
-// awaitEnd waits until the order's own process has ended: it may still be booking, and its compensation may make a proposal needless.
+// awaitEnd reads where the order stands, once its own process has ended: it may still be booking, and its compensation may make a proposal
+// needless.
 func (l *lateReject) awaitEnd(ctx workflow.Context) error {
 	const firstPause, lastPause = 2 * time.Second, 5 * time.Minute
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
@@ -162,6 +170,9 @@ func (l *lateReject) refund(ctx workflow.Context, answer Resolution) (string, er
 	}
 	if !taken.Taken {
 		return "Nothing is left to refund", nil
+	}
+	if err := l.awaitEnd(ctx); err != nil { // people take their time: the order may have been invoiced meanwhile
+		return "", err
 	}
 	err = startRefund(ctx, RefundInput{
 		RefundID: refundAfterReject, Order: l.in.Order, Breakdown: taken.Breakdown, Restock: l.held, Reason: "rejected in fraud review",

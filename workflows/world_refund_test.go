@@ -211,7 +211,7 @@ func (w *world) reverseFor(ctx context.Context, in activities.UndoPaymentInput) 
 func (f *fakePayments) PlanRefund(ctx context.Context, in activities.PlanRefundInput) (activities.RefundPlan, error) {
 	w := f.w
 	if err := w.enter(ctx); err != nil {
-		return activities.RefundPlan{}, unwrap(err)
+		return activities.RefundPlan{}, err
 	}
 	w.mutex.Lock()
 	defer w.mutex.Unlock()

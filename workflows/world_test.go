@@ -67,7 +67,7 @@ func (w *world) enter(ctx context.Context) error {
 	w.call(ctx)
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
-	return w.failure(ctx)
+	return unwrap(w.failure(ctx))
 }
 
 // call counts a call.

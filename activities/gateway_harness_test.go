@@ -307,6 +307,29 @@ func (b *bank) reviewer(t tb, id, decision string, actions ...string) {
 	postJSON(t, b.url+"/_sandbox/review", map[string]any{"id": id, "decision": decision, "actionList": actions})
 }
 
+// console moves money by hand in the gateway's own console, of which no webhook tells.
+func (b *bank) console(t tb, id, action, amount string) {
+	t.Helper()
+	postJSON(t, b.url+"/_sandbox/console", map[string]any{"id": id, "action": action, "amount": amount, "silent": true})
+}
+
+// expire lets the bank release a hold.
+func (b *bank) expire(t tb, id string) {
+	t.Helper()
+	postJSON(t, b.url+"/_sandbox/expire", map[string]any{"id": id})
+}
+
+// authorized and captured are the gateway's ids of the order's last authorization and of what is captured.
+func (b *bank) authorized(t tb) string { t.Helper(); return b.lastPayment(t).AuthorizationID }
+func (b *bank) captured(t tb) string   { t.Helper(); return b.lastPayment(t).CaptureID }
+
+func (b *bank) lastPayment(t tb) journal.Payment {
+	t.Helper()
+	payment, err := b.store.Payment(context.Background(), "WEB-1")
+	require.NoError(t, err)
+	return payment
+}
+
 func postJSON(t tb, url string, body any) {
 	t.Helper()
 	written := []byte{}

@@ -25,6 +25,8 @@ import (
 type Gateway interface {
 	Send(ctx context.Context, request cybersource.Request) (cybersource.Outcome, error)
 	Find(ctx context.Context, query cybersource.Query, want cybersource.Wanted) (cybersource.Outcome, bool, error)
+	Search(ctx context.Context, query cybersource.Query) ([]cybersource.Transaction, error)
+	Transaction(ctx context.Context, id string) (cybersource.Detail, error)
 }
 
 // GatewayTiming holds how patient the look-up of a lost answer is. All are settings; the embedded run shortens them.
@@ -77,6 +79,8 @@ type money struct {
 	related string // the transaction it follows, where the look-up can tell by it
 	// codes are further references under which somebody else may have done the same (a reviewer uses the payment's own).
 	codes []string
+	// fits tells, before the same bytes go out again, whether there is still room for what they move; nil where the gateway itself sees to it.
+	fits func(context.Context) (bool, error)
 }
 
 // concluded is what is stored of a finished operation: an outcome, or a refusal.
@@ -144,13 +148,16 @@ func (p *Payments) perform(ctx context.Context, op money) (cybersource.Outcome, 
 
 // mayResend tells whether the same bytes may go out again once the look-up has found nothing: kinds with the transactionId guard
 // only where the guard is known to work; capture, void and reversal have none, and the gateway's state refuses a second one. What was
-// refused when it was sent again, or is being undone, is not sent any more.
+// refused when it was sent again, is being undone, or has no room any more, is not sent.
 func (p *Payments) mayResend(ctx context.Context, op money, stored journal.Operation) (bool, error) {
 	if strings.HasPrefix(stored.Detail, resendRefusedDetail) || op.kind.Guarded() && !p.GuardVerified {
 		return false, nil
 	}
 	_, open, err := p.undoOf(ctx, stored.Key)
-	return !open, err
+	if err != nil || open || op.fits == nil {
+		return !open, err
+	}
+	return op.fits(ctx)
 }
 
 // follow performs a follow-on. What the gateway has processed and refused, and what somebody has undone since, is no success.

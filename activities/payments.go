@@ -28,11 +28,19 @@ func (p *Payments) authorizePayment(ctx context.Context, in AuthorizePaymentInpu
 	if in.Capture {
 		op.kind, op.effect = cybersource.KindSale, journal.EffectSale
 	}
-	var err error
-	op.request, err = cybersource.PaymentRequest(in.Document.Body, cybersource.PaymentReference{
+	reference := cybersource.PaymentReference{
 		Code: op.code, TransactionID: op.guard, Capture: in.Capture, Amount: in.Amount, Token: in.Token, CreateToken: in.SaveCard,
 		SkipDecisionManager: in.SkipReview,
-	})
+	}
+	var err error
+	if in.Renewal {
+		op.hashOf = append(op.hashOf, "renewal")
+		reference.SkipDecisionManager = true // people have accepted this payment
+		if reference.Renewal, err = p.renewal(ctx, in.OrderID); err != nil {
+			return Authorization{}, err
+		}
+	}
+	op.request, err = cybersource.PaymentRequest(in.Document.Body, reference)
 	if err != nil {
 		return Authorization{}, &fault.Fault{Kind: fault.Value, System: system, Message: err.Error()}
 	}
@@ -53,6 +61,36 @@ func (p *Payments) authorizePayment(ctx context.Context, in AuthorizePaymentInpu
 	}
 	return auth, err
 }
+
+// renewal is what the bank is told of the authorization that another one takes the place of. Without its network id the vault's own
+// serves; the amount is asked for by two brands alone (cybersource.md 2.3).
+func (p *Payments) renewal(ctx context.Context, orderID string) (*cybersource.Renewal, error) {
+	operations, err := p.Journal.Operations().ByOrder(ctx, orderID)
+	if err != nil {
+		return nil, err
+	}
+	renewal := &cybersource.Renewal{}
+	for _, stored := range operations {
+		if stored.State != journal.OperationSucceeded || stored.Effect != journal.EffectAuthorize && stored.Effect != journal.EffectSale {
+			continue
+		}
+		former, err := reread(stored)
+		if err != nil {
+			return nil, err
+		}
+		renewal.PreviousTransactionID = former.NetworkTransactionID
+		if former.CardType == cardDiscover || former.CardType == cardDiners {
+			renewal.OriginalAmount = former.Authorized
+		}
+	}
+	return renewal, nil
+}
+
+// The brands that want a renewal to name the original amount (cybersource.md 9.3).
+const (
+	cardDiscover = "004"
+	cardDiners   = "005"
+)
 
 // stillCaptured refuses a stored success whose money was taken back since: a run that was reset to before its compensation must not
 // book an order that nobody pays for.
@@ -169,6 +207,9 @@ func (p *Payments) VoidCapture(ctx context.Context, in UndoPaymentInput) (Undone
 }
 
 func (p *Payments) voidCapture(ctx context.Context, in UndoPaymentInput) (Undone, error) {
+	if in.RefundID != "" {
+		return p.voidForRefund(ctx, in)
+	}
 	payment, err := p.settled(ctx, in.OrderID)
 	if err != nil || payment.Captured.IsZero() {
 		return Undone{Result: UndoNothing, Payment: payment.Payment}, err
@@ -176,21 +217,36 @@ func (p *Payments) voidCapture(ctx context.Context, in UndoPaymentInput) (Undone
 	if payment.Refunded.IsPositive() {
 		return Undone{Result: UndoTooLate, Payment: payment.Payment}, nil
 	}
-	key := undoingKey(in, "void", payment.CaptureID)
+	op, err := voidOf(in, payment, undoingKey(in, "void", payment.CaptureID))
+	if err != nil {
+		return Undone{}, err
+	}
+	outcome, err := p.follow(ctx, op, cybersource.Voided)
+	if forbidden(err) {
+		return Undone{Result: UndoTooLate, Payment: payment.Payment}, nil // the gateway's word, not our journal's
+	}
+	return p.undone(ctx, in.OrderID, outcome.ID, err)
+}
+
+// forbidden tells that the state of the payment at the gateway forbids a step: its word, after a look-up, not our journal's.
+func forbidden(err error) bool {
+	f := fault.As(err)
+	return f != nil && f.Kind == fault.Conflict && f.System == system
+}
+
+// voidOf cancels all that is captured.
+func voidOf(in UndoPaymentInput, payment journal.Payment, key string) (money, error) {
 	op := money{
 		key: key, kind: cybersource.KindVoid, orderID: in.OrderID, code: followOnCode(in.OrderID, "V", key),
 		effect: journal.EffectVoidCapture, amount: canonical.NewMoney(payment.Captured, payment.Currency), mark: in.Mark, hashOf: []any{payment.CaptureID},
 		related: payment.CaptureID,
 	}
-	op.request, err = cybersource.VoidRequest(captured(payment), payment.CaptureID, op.code)
+	request, err := cybersource.VoidRequest(captured(payment), payment.CaptureID, op.code)
 	if err != nil {
-		return Undone{}, bug("%v", err)
+		return money{}, bug("%v", err)
 	}
-	_, err = p.follow(ctx, op, cybersource.Voided)
-	if f := fault.As(err); f != nil && f.Kind == fault.Conflict && f.System == system {
-		return Undone{Result: UndoTooLate, Payment: payment.Payment}, nil // the gateway's word, not our journal's
-	}
-	return p.undone(ctx, in.OrderID, err)
+	op.request = request
+	return op, nil
 }
 
 // undoingKey is the key of taking a transaction back. It names the transaction, since an order may have several in turn (a partial approval
@@ -214,6 +270,9 @@ func (p *Payments) RefundCapture(ctx context.Context, in UndoPaymentInput) (Undo
 }
 
 func (p *Payments) refundCapture(ctx context.Context, in UndoPaymentInput) (Undone, error) {
+	if in.RefundID != "" {
+		return p.refundForRefund(ctx, in)
+	}
 	key := orderKey(in.OrderID, "refund", in.Attempt)
 	amount, payment, err := p.refundable(ctx, in.OrderID, key)
 	if err != nil {
@@ -222,19 +281,34 @@ func (p *Payments) refundCapture(ctx context.Context, in UndoPaymentInput) (Undo
 	if amount.IsZero() {
 		return Undone{Result: UndoNothing, Payment: payment.Payment}, reservedRefund(payment)
 	}
+	op, err := p.refundOf(in, payment, key, amount)
+	if err != nil {
+		return Undone{}, err
+	}
+	outcome, err := p.follow(ctx, op, cybersource.Refunded)
+	if alreadyVoided(err) {
+		err = p.noteVoided(ctx, in, payment)
+	}
+	return p.undone(ctx, in.OrderID, outcome.ID, err)
+}
+
+func alreadyVoided(err error) bool {
+	f := fault.As(err)
+	return f != nil && f.Kind == fault.Conflict && f.Code == cybersource.ReasonCaptureAlreadyVoided
+}
+
+// refundOf pays an amount of what is captured back.
+func (p *Payments) refundOf(in UndoPaymentInput, payment journal.Payment, key string, amount canonical.Money) (money, error) {
 	op := money{
 		key: key, kind: cybersource.KindRefund, orderID: in.OrderID, code: followOnCode(in.OrderID, "F", key), guard: p.transactionID(key),
 		effect: journal.EffectRefund, amount: amount, mark: in.Mark, hashOf: []any{payment.CaptureID},
 	}
-	op.request, err = cybersource.RefundRequest(captured(payment), payment.CaptureID, op.code, op.guard, op.amount)
+	request, err := cybersource.RefundRequest(captured(payment), payment.CaptureID, op.code, op.guard, op.amount)
 	if err != nil {
-		return Undone{}, bug("%v", err)
+		return money{}, bug("%v", err)
 	}
-	_, err = p.follow(ctx, op, cybersource.Refunded)
-	if f := fault.As(err); f != nil && f.Kind == fault.Conflict && f.Code == cybersource.ReasonCaptureAlreadyVoided {
-		err = p.noteVoided(ctx, in, payment)
-	}
-	return p.undone(ctx, in.OrderID, err)
+	op.request = request
+	return op, nil
 }
 
 // noteVoided takes over that a capture is voided where only the gateway's refusal of a refund says so: by somebody else, or by a void of
@@ -292,6 +366,9 @@ func (p *Payments) ReverseAuthorization(ctx context.Context, in UndoPaymentInput
 }
 
 func (p *Payments) reverseAuthorization(ctx context.Context, in UndoPaymentInput) (Undone, error) {
+	if in.RefundID != "" {
+		return p.reverseForRefund(ctx, in)
+	}
 	payment, err := p.settled(ctx, in.OrderID)
 	if err != nil {
 		return Undone{}, err
@@ -300,31 +377,50 @@ func (p *Payments) reverseAuthorization(ctx context.Context, in UndoPaymentInput
 	if !hold.IsPositive() {
 		return Undone{Result: UndoNothing, Payment: payment.Payment}, nil
 	}
-	key := undoingKey(in, "reverse", payment.AuthorizationID)
-	op := money{
-		key: key, kind: cybersource.KindReversal, orderID: in.OrderID, code: followOnCode(in.OrderID, "R", key),
-		effect: journal.EffectReverse, amount: canonical.NewMoney(hold, payment.Currency), mark: in.Mark,
-		hashOf: []any{payment.AuthorizationID}, related: payment.AuthorizationID, codes: []string{in.OrderID},
-	}
-	op.request, err = cybersource.ReversalRequest(payment.AuthorizationID, op.code, op.amount, in.Reason)
+	op, err := reversalOf(in, payment, undoingKey(in, "reverse", payment.AuthorizationID), canonical.NewMoney(hold, payment.Currency))
 	if err != nil {
-		return Undone{}, bug("%v", err)
+		return Undone{}, err
 	}
-	_, err = p.follow(ctx, op, cybersource.Reversed)
-	if f := fault.As(err); f != nil && f.Kind == fault.Conflict && f.Code == cybersource.ReasonAuthAlreadyReversed {
-		// The look-up has shown no reversal of ours: the bank or the gateway released the hold by itself.
-		err = p.Journal.ChangePayment(ctx, in.OrderID, journal.PaymentChange{HoldLapsed: true, Status: canonical.PaymentReversed}, nil)
+	outcome, err := p.follow(ctx, op, cybersource.Reversed)
+	if alreadyReversed(err) {
+		err = p.noteLapsed(ctx, in.OrderID)
 	}
-	return p.undone(ctx, in.OrderID, err)
+	return p.undone(ctx, in.OrderID, outcome.ID, err)
 }
 
-// undone gives the payment after an undo, unless the undo failed.
-func (p *Payments) undone(ctx context.Context, orderID string, err error) (Undone, error) {
+func alreadyReversed(err error) bool {
+	f := fault.As(err)
+	return f != nil && f.Kind == fault.Conflict && f.Code == cybersource.ReasonAuthAlreadyReversed
+}
+
+// noteLapsed takes over that a hold is gone of which the look-up has shown no reversal of ours: the bank or the gateway released it by
+// itself.
+func (p *Payments) noteLapsed(ctx context.Context, orderID string) error {
+	return p.Journal.ChangePayment(ctx, orderID, journal.PaymentChange{HoldLapsed: true, Status: canonical.PaymentReversed}, nil)
+}
+
+// reversalOf releases a hold.
+func reversalOf(in UndoPaymentInput, payment journal.Payment, key string, hold canonical.Money) (money, error) {
+	op := money{
+		key: key, kind: cybersource.KindReversal, orderID: in.OrderID, code: followOnCode(in.OrderID, "R", key),
+		effect: journal.EffectReverse, amount: hold, mark: in.Mark,
+		hashOf: []any{payment.AuthorizationID}, related: payment.AuthorizationID, codes: []string{in.OrderID},
+	}
+	request, err := cybersource.ReversalRequest(payment.AuthorizationID, op.code, op.amount, in.Reason)
+	if err != nil {
+		return money{}, bug("%v", err)
+	}
+	op.request = request
+	return op, nil
+}
+
+// undone gives the payment after an undo by the transaction of that id, unless the undo failed.
+func (p *Payments) undone(ctx context.Context, orderID, id string, err error) (Undone, error) {
 	if err != nil {
 		return Undone{}, err
 	}
 	payment, err := p.payment(ctx, orderID)
-	return Undone{Result: UndoDone, Payment: payment}, err
+	return Undone{Result: UndoDone, TransactionID: id, Payment: payment}, err
 }
 
 // settled finds out what is unknown of an order's money, so that it can be undone: a lost authorization, sale or capture is adopted or
@@ -336,6 +432,12 @@ func (p *Payments) settled(ctx context.Context, orderID string) (journal.Payment
 	}
 	for _, stored := range operations {
 		if stored.State.Final() || !takesMoney(stored.Effect) {
+			continue
+		}
+		if adopted(stored.Key) { // found at the gateway, and the process that took it over died on the way
+			if _, _, err := p.reconcile(ctx, orderID); err != nil {
+				return journal.Payment{}, err
+			}
 			continue
 		}
 		if err := p.settle(ctx, orderID, stored); err != nil {

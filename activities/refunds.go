@@ -1,8 +1,466 @@
 package activities
 
-import "context"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
 
-// PlanRefund finds the way that the payment's real state leaves for a refund, after what is unknown of the payment is resolved.
+	"github.com/shopspring/decimal"
+
+	"github.com/tenderline/tenderline/internal/canonical"
+	"github.com/tenderline/tenderline/internal/cybersource"
+	"github.com/tenderline/tenderline/internal/fault"
+	"github.com/tenderline/tenderline/internal/journal"
+)
+
+// The steps of a refund's operation keys.
+const (
+	stepVoid    = "void"
+	stepRefund  = "refund"
+	stepReverse = "reverse"
+)
+
+// PlanRefund finds the way that the payment's real state leaves for a refund, after what is unknown of the payment is resolved and what was
+// done in the gateway's own console is taken over. A refund that has begun keeps its way.
 func (p *Payments) PlanRefund(ctx context.Context, in PlanRefundInput) (RefundPlan, error) {
-	return RefundPlan{}, toTemporal(bug("PlanRefund is not built"))
+	plan, err := p.planRefund(ctx, in)
+	return plan, toTemporal(err)
+}
+
+func (p *Payments) planRefund(ctx context.Context, in PlanRefundInput) (RefundPlan, error) {
+	if !in.Amount.Amount.IsPositive() {
+		return RefundPlan{}, &fault.Fault{Kind: fault.Value, System: "tenderline", Code: journal.CodeAmountInvalid, Message: "the amount of a refund must be positive"}
+	}
+	begun, err := p.begun(ctx, in.OrderID, in.RefundID)
+	if err != nil {
+		return RefundPlan{}, err
+	}
+	if begun.way != "" {
+		payment, err := p.payment(ctx, in.OrderID)
+		return RefundPlan{Way: begun.way, Payment: payment}, err
+	}
+	if _, err := p.settled(ctx, in.OrderID); err != nil {
+		return RefundPlan{}, err
+	}
+	payment, view, err := p.reconcile(ctx, in.OrderID)
+	if err != nil {
+		return RefundPlan{}, err
+	}
+	plan := RefundPlan{Way: WayNone, Payment: payment.Payment}
+	switch {
+	case view.crowded != "" && payment.Open:
+		return RefundPlan{}, p.waitForRoom(view.crowded)
+	case view.crowded != "":
+		plan.Refused = view.crowded + ", beyond what can be paid back"
+	default:
+		plan.Way, plan.Refused, err = p.wayOf(ctx, payment, in.Amount, view.batched || begun.tooLate)
+	}
+	return plan, err
+}
+
+// begunRefund is what a refund has done or tried before.
+type begunRefund struct {
+	way     RefundWay // which it is on already; "" for none
+	tooLate bool      // its void was refused
+}
+
+// begun reads from the journal which way a refund has taken. A void that was refused, or a refund that was given up, leaves it open.
+func (p *Payments) begun(ctx context.Context, orderID, refundID string) (begunRefund, error) {
+	operations, err := p.Journal.Operations().ByOrder(ctx, orderID)
+	if err != nil {
+		return begunRefund{}, err
+	}
+	ways := map[journal.Effect]RefundWay{journal.EffectReverse: WayReversal, journal.EffectVoidCapture: WayVoid, journal.EffectRefund: WayRefund}
+	var b begunRefund
+	for _, stored := range operations {
+		if !strings.HasPrefix(stored.Key, refundKeys(orderID, refundID)) {
+			continue
+		}
+		alive := stored.State == journal.OperationSucceeded || !stored.State.Final()
+		switch way := ways[stored.Effect]; {
+		case !alive:
+			b.tooLate = b.tooLate || way == WayVoid
+		case way != "" && b.way != WayVoid: // the reversal after a void is part of it
+			b.way = way
+		}
+	}
+	return b, nil
+}
+
+// refundKeys begins all keys of a refund.
+func refundKeys(orderID, refundID string) string { return "refund:" + orderID + "/" + refundID + ":" }
+
+// wayOf decides by what is known. refused is "" where money goes back.
+func (p *Payments) wayOf(ctx context.Context, payment journal.Payment, amount canonical.Money, tooLate bool) (way RefundWay, refused string, err error) {
+	hold := held(payment)
+	switch {
+	case payment.Status == canonical.PaymentHeld:
+		return WayNone, "the payment is under review: decide the case first", nil
+	case payment.Currency != "" && payment.Currency != amount.Currency:
+		return WayNone, fmt.Sprintf("the payment is in %s, not in %s", payment.Currency, amount.Currency), nil
+	case payment.Captured.IsPositive() && amount.Amount.GreaterThan(payment.Refundable):
+		refused, err = p.whyNot(ctx, payment, amount)
+		return WayNone, refused, err
+	case payment.Captured.IsPositive():
+		whole := amount.Amount.Equal(payment.Captured) && payment.Refunded.IsZero() && payment.ChargedBack.IsZero()
+		if whole && !tooLate && payment.Status != canonical.PaymentSettled {
+			return WayVoid, "", nil
+		}
+		return WayRefund, "", nil
+	case hold.IsPositive() && payment.Capturable.Equal(hold) && amount.Amount.Equal(hold):
+		return WayReversal, "", nil
+	default:
+		refused, err = p.whyNot(ctx, payment, amount)
+		return WayNone, refused, err
+	}
+}
+
+// whyNot says what has happened to the money that an amount is asked of, in one sentence.
+func (p *Payments) whyNot(ctx context.Context, payment journal.Payment, amount canonical.Money) (string, error) {
+	of := func(value decimal.Decimal) canonical.Money { return canonical.NewMoney(value, payment.Currency) }
+	var happened []string
+	tell := func(value decimal.Decimal, format string) {
+		if value.IsPositive() {
+			happened = append(happened, fmt.Sprintf(format, of(value)))
+		}
+	}
+	if payment.Captured.IsPositive() {
+		tell(payment.Refunded, "%s already refunded")
+		tell(payment.ChargedBack, "%s charged back")
+		tell(payment.Captured.Sub(payment.Refunded).Sub(payment.ChargedBack).Sub(payment.Refundable), "%s reserved by a refund or void that is still running")
+		return fmt.Sprintf("%s asked, %s of the captured %s can be paid back%s", amount, of(payment.Refundable), of(payment.Captured), because(happened)), nil
+	}
+	voided, err := p.voidedOf(ctx, payment.OrderID)
+	if err != nil {
+		return "", err
+	}
+	tell(voided, "the capture of %s was voided")
+	hold := held(payment)
+	switch {
+	case hold.IsPositive() && payment.Capturable.LessThan(hold):
+		tell(hold.Sub(payment.Capturable), "%s of the authorization is reserved by a capture or reversal that is still running")
+	case hold.IsPositive():
+		tell(hold, "%s is authorized and not captured, and a hold is released as a whole")
+	default:
+		tell(payment.Reversed, "the authorization of %s was reversed")
+	}
+	return fmt.Sprintf("%s asked, nothing is captured%s", amount, because(happened)), nil
+}
+
+func because(happened []string) string {
+	if len(happened) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(happened, ", ")
+}
+
+// voidedOf sums what of an order was captured and voided.
+func (p *Payments) voidedOf(ctx context.Context, orderID string) (decimal.Decimal, error) {
+	operations, err := p.Journal.Operations().ByOrder(ctx, orderID)
+	total := decimal.Zero
+	for _, stored := range operations {
+		if stored.Effect == journal.EffectVoidCapture && stored.State == journal.OperationSucceeded {
+			total = total.Add(stored.Amount.Amount)
+		}
+	}
+	return total, err
+}
+
+// voidForRefund cancels the whole capture for a refund. It is too late only once the capture's own record says that nobody, here or in
+// the console, has voided it.
+func (p *Payments) voidForRefund(ctx context.Context, in UndoPaymentInput) (Undone, error) {
+	key, before, done, err := p.attemptOf(ctx, in, stepVoid)
+	if done || err != nil {
+		return before, err
+	}
+	payment, err := p.settled(ctx, in.OrderID)
+	switch {
+	case err != nil:
+		return Undone{}, err
+	case payment.Captured.IsZero():
+		return p.voidedElsewhere(ctx, in)
+	case payment.Refunded.IsPositive():
+		return Undone{Result: UndoTooLate, Payment: payment.Payment}, nil
+	case !in.Amount.IsZero() && !in.Amount.Equal(canonical.NewMoney(payment.Captured, payment.Currency)):
+		return Undone{
+			Result: UndoRefused, Payment: payment.Payment,
+			Why: fmt.Sprintf("%s asked, %s is captured: a capture is voided as a whole", in.Amount, canonical.NewMoney(payment.Captured, payment.Currency)),
+		}, nil
+	}
+	op, err := voidOf(in, payment, key)
+	if err != nil {
+		return Undone{}, err
+	}
+	outcome, err := p.follow(ctx, op, cybersource.Voided)
+	if forbidden(err) {
+		return p.voidedElsewhere(ctx, in)
+	}
+	return p.refundStep(ctx, in, outcome, err)
+}
+
+// voidedElsewhere tells whether what is captured was voided by somebody else, or by us unseen; too late where the gateway has it as
+// captured still.
+func (p *Payments) voidedElsewhere(ctx context.Context, in UndoPaymentInput) (Undone, error) {
+	payment, view, err := p.reconcile(ctx, in.OrderID)
+	if err != nil {
+		return Undone{}, err
+	}
+	if payment.Captured.IsPositive() {
+		return Undone{Result: UndoTooLate, Payment: payment.Payment}, p.stillOpen(payment, view)
+	}
+	void, found, err := p.lastDone(ctx, in.OrderID, journal.EffectVoidCapture)
+	switch {
+	case err != nil:
+		return Undone{}, err
+	case !found:
+		return Undone{Result: UndoNothing, Payment: payment.Payment}, nil
+	case adopted(void.Key):
+		return Undone{Result: UndoDone, TransactionID: void.OutsideID, Payment: payment.Payment}, nil
+	default:
+		return p.refusedFor(ctx, in)
+	}
+}
+
+// stillOpen: while a void found at the gateway has no room in the journal, nothing is too late.
+func (p *Payments) stillOpen(payment journal.Payment, view seen) error {
+	if view.crowded != "" && payment.Open {
+		return p.waitForRoom(view.crowded)
+	}
+	return nil
+}
+
+// refundForRefund pays the refund's amount back; one that has begun goes on with the amount it began with.
+func (p *Payments) refundForRefund(ctx context.Context, in UndoPaymentInput) (Undone, error) {
+	key, before, done, err := p.attemptOf(ctx, in, stepRefund)
+	if done || err != nil {
+		return before, err
+	}
+	payment, err := p.settled(ctx, in.OrderID)
+	if err != nil {
+		return Undone{}, err
+	}
+	amount := in.Amount
+	begun, err := p.Journal.Operations().Get(ctx, key)
+	switch {
+	case err == nil:
+		amount = begun.Amount
+	case !errors.Is(err, journal.ErrNotFound):
+		return Undone{}, err
+	case payment.CaptureID == "":
+		return p.refusedFor(ctx, in)
+	case in.Attempt > 1: // time has passed since the plan
+		if refused, full, err := p.full(ctx, in); full || err != nil {
+			return refused, err
+		}
+	}
+	op, err := p.refundOf(in, payment, key, amount)
+	if err != nil {
+		return Undone{}, err
+	}
+	crowded := false
+	op.fits = func(ctx context.Context) (bool, error) {
+		_, view, err := p.reconcile(ctx, in.OrderID)
+		crowded = view.crowded != ""
+		return !crowded, err
+	}
+	outcome, err := p.follow(ctx, op, cybersource.Refunded)
+	switch {
+	case alreadyVoided(err):
+		return p.refundOfVoided(ctx, in, payment)
+	case crowded && givenUp(err):
+		refused, _, err := p.full(ctx, in)
+		return refused, err
+	default:
+		return p.refundStep(ctx, in, outcome, err)
+	}
+}
+
+// full takes over what happened at the gateway, and tells whether that leaves less than the refund asks for.
+func (p *Payments) full(ctx context.Context, in UndoPaymentInput) (Undone, bool, error) {
+	payment, view, err := p.reconcile(ctx, in.OrderID)
+	switch {
+	case err != nil:
+		return Undone{}, false, err
+	case view.crowded != "" && payment.Open:
+		return Undone{}, false, p.waitForRoom(view.crowded)
+	case view.crowded != "" || in.Amount.Amount.GreaterThan(payment.Refundable):
+		refused, err := p.refusedFor(ctx, in)
+		return refused, true, err
+	default:
+		return Undone{}, false, nil
+	}
+}
+
+// givenUp tells that an operation is proven absent and closed.
+func givenUp(err error) bool {
+	f := fault.As(err)
+	return f != nil && f.Kind == fault.Conflict && f.System == "tenderline" && f.Code == codeAbsent
+}
+
+// refundOfVoided is for a capture that turns out to be voided: the refund's own void has come through after all, or somebody else's has
+// taken the money back.
+func (p *Payments) refundOfVoided(ctx context.Context, in UndoPaymentInput, before journal.Payment) (Undone, error) {
+	payment, _, err := p.reconcile(ctx, in.OrderID)
+	if err == nil && payment.Captured.IsPositive() { // its record is behind the refusal
+		err = p.noteVoided(ctx, in, before)
+	}
+	if err != nil {
+		return Undone{}, err
+	}
+	void, found, err := p.lastDone(ctx, in.OrderID, journal.EffectVoidCapture)
+	if err != nil {
+		return Undone{}, err
+	}
+	own, err := p.ownReferences(ctx, in)
+	if err != nil {
+		return Undone{}, err
+	}
+	if found && own[void.Reference] {
+		return p.undone(ctx, in.OrderID, void.OutsideID, nil)
+	}
+	return p.refusedFor(ctx, in)
+}
+
+// ownReferences are the merchant references of a refund's operations.
+func (p *Payments) ownReferences(ctx context.Context, in UndoPaymentInput) (map[string]bool, error) {
+	operations, err := p.Journal.Operations().ByOrder(ctx, in.OrderID)
+	own := map[string]bool{}
+	for _, stored := range operations {
+		if strings.HasPrefix(stored.Key, refundKeys(in.OrderID, in.RefundID)) {
+			own[stored.Reference] = true
+		}
+	}
+	return own, err
+}
+
+// reverseForRefund releases the whole hold, for a refund of what was never captured or after the refund's void.
+func (p *Payments) reverseForRefund(ctx context.Context, in UndoPaymentInput) (Undone, error) {
+	key, before, done, err := p.attemptOf(ctx, in, stepReverse)
+	if done || err != nil {
+		return before, err
+	}
+	payment, err := p.settled(ctx, in.OrderID)
+	if err != nil {
+		return Undone{}, err
+	}
+	begun, err := p.begun(ctx, in.OrderID, in.RefundID)
+	if err != nil {
+		return Undone{}, err
+	}
+	hold := canonical.NewMoney(held(payment), payment.Currency)
+	switch {
+	case !hold.Amount.IsPositive() && payment.Captured.IsPositive() && begun.way != WayVoid:
+		return capturedMeanwhile(payment), nil
+	case !hold.Amount.IsPositive():
+		return p.releasedElsewhere(ctx, in, payment)
+	case begun.way != WayVoid && !in.Amount.IsZero() && !in.Amount.Equal(hold):
+		return p.refusedFor(ctx, in)
+	}
+	op, err := reversalOf(in, payment, key, hold)
+	if err != nil {
+		return Undone{}, err
+	}
+	outcome, err := p.follow(ctx, op, cybersource.Reversed)
+	switch {
+	case forbidden(err):
+		return p.reversalForbidden(ctx, in, err)
+	case noRoom(err) && begun.way == WayVoid:
+		// The money is back already; another process releases the hold, and how that ends is not known yet.
+		return Undone{}, p.waitForRoom("the hold is being released")
+	default:
+		return p.refundStep(ctx, in, outcome, err)
+	}
+}
+
+// releasedElsewhere names the reversal where the hold was gone before.
+func (p *Payments) releasedElsewhere(ctx context.Context, in UndoPaymentInput, payment journal.Payment) (Undone, error) {
+	undone := Undone{Result: UndoNothing, Payment: payment.Payment}
+	reversal, found, err := p.lastDone(ctx, in.OrderID, journal.EffectReverse)
+	if found && adopted(reversal.Key) {
+		undone.Result, undone.TransactionID = UndoDone, reversal.OutsideID
+	}
+	return undone, err
+}
+
+// reversalForbidden: the hold was released or captured by somebody else. Where no record shows by whom, the bank let it go.
+func (p *Payments) reversalForbidden(ctx context.Context, in UndoPaymentInput, refusal error) (Undone, error) {
+	payment, _, err := p.reconcile(ctx, in.OrderID)
+	switch {
+	case err != nil:
+		return Undone{}, err
+	case payment.Captured.IsPositive():
+		return capturedMeanwhile(payment), nil
+	case !held(payment).IsPositive():
+		return p.releasedElsewhere(ctx, in, payment)
+	case alreadyReversed(refusal):
+		return p.undone(ctx, in.OrderID, "", p.noteLapsed(ctx, in.OrderID))
+	default:
+		return Undone{}, refusal
+	}
+}
+
+// capturedMeanwhile: there is no hold to release any more, and another refund has to give back what was captured.
+func capturedMeanwhile(payment journal.Payment) Undone {
+	return Undone{
+		Result: UndoRefused, Payment: payment.Payment,
+		Why: fmt.Sprintf("%s was captured meanwhile", canonical.NewMoney(payment.Captured, payment.Currency)),
+	}
+}
+
+// attemptOf gives the key of a refund's step. One refund moves money once: where any attempt has done it, done tells so; while one is not
+// known to have ended, that one is carried on, and no other is opened.
+func (p *Payments) attemptOf(ctx context.Context, in UndoPaymentInput, step string) (key string, before Undone, done bool, err error) {
+	operations, err := p.Journal.Operations().ByOrder(ctx, in.OrderID)
+	if err != nil {
+		return "", Undone{}, false, err
+	}
+	key = refundKey(in.OrderID, in.RefundID, step, in.Attempt)
+	for _, stored := range operations {
+		switch {
+		case stored.Effect == "" || !strings.HasPrefix(stored.Key, refundKeys(in.OrderID, in.RefundID)+step+":"):
+		case stored.State == journal.OperationSucceeded:
+			before, err = p.undone(ctx, in.OrderID, stored.OutsideID, nil)
+			return key, before, true, err
+		case !stored.State.Final():
+			key = stored.Key
+		}
+	}
+	return key, Undone{}, false, nil
+}
+
+// lastDone is the order's last operation of an effect that succeeded.
+func (p *Payments) lastDone(ctx context.Context, orderID string, effect journal.Effect) (last journal.Operation, found bool, err error) {
+	operations, err := p.Journal.Operations().ByOrder(ctx, orderID)
+	for _, stored := range operations {
+		if stored.Effect == effect && stored.State == journal.OperationSucceeded {
+			last, found = stored, true
+		}
+	}
+	return last, found, err
+}
+
+// refundStep ends a step of a refund: a reservation that the journal refuses is an answer.
+func (p *Payments) refundStep(ctx context.Context, in UndoPaymentInput, outcome cybersource.Outcome, err error) (Undone, error) {
+	if noRoom(err) {
+		undone, whyErr := p.refusedFor(ctx, in)
+		if code := fault.As(err).Code; code == journal.CodePaymentHeld || code == journal.CodeCurrencyDiffers {
+			undone.Why = fault.As(err).Message
+		}
+		return undone, whyErr
+	}
+	return p.undone(ctx, in.OrderID, outcome.ID, err)
+}
+
+// refusedFor says that nothing goes back, and why.
+func (p *Payments) refusedFor(ctx context.Context, in UndoPaymentInput) (Undone, error) {
+	payment, err := p.Journal.Payment(ctx, in.OrderID)
+	if errors.Is(err, journal.ErrNotFound) {
+		payment, err = journal.Payment{Payment: canonical.Payment{OrderID: in.OrderID, Status: canonical.PaymentNone, Currency: in.Amount.Currency}}, nil
+	}
+	if err != nil {
+		return Undone{}, err
+	}
+	why, err := p.whyNot(ctx, payment, in.Amount)
+	return Undone{Result: UndoRefused, Why: why, Payment: payment.Payment}, err
 }

@@ -30,6 +30,12 @@ func (p *Payments) decideCase(ctx context.Context, in DecideCaseInput) (CaseDeci
 		}
 		return p.afterVerdict(ctx, in, in.Decision)
 	}
+	if in.Asked {
+		if err := p.asked(ctx, in); err != nil {
+			return CaseDecision{}, err
+		}
+		return p.afterVerdict(ctx, in, in.Decision)
+	}
 	refused, err := p.takeVerdict(ctx, in)
 	if err != nil {
 		return CaseDecision{}, err
@@ -61,21 +67,24 @@ func (p *Payments) proven(ctx context.Context, in DecideCaseInput) error {
 // takeVerdict takes the case action. It moves no money, and a second one changes nothing, so that a lost answer is simply asked again;
 // a case that is decided already refuses it, and the look-up afterwards tells what holds.
 func (p *Payments) takeVerdict(ctx context.Context, in DecideCaseInput) (refused bool, err error) {
-	key := OperationKey("fraud-review", in.OrderID, "case", in.Attempt)
-	ctx = outbound.WithOperation(ctx, key)
 	request, err := cybersource.CaseActionRequest(in.PaymentID, in.Decision, caseComment(in))
 	if err != nil {
 		return false, bug("%v", err)
 	}
-	bytes, err := json.Marshal(request)
-	if err != nil {
+	return p.tell(ctx, journal.Operation{
+		Key: OperationKey("fraud-review", in.OrderID, "case", in.Attempt), System: system, Kind: string(cybersource.KindCaseAction),
+		OrderID: in.OrderID, Reference: in.PaymentID, InputHash: inputHash(in.PaymentID, in.Decision),
+	}, request)
+}
+
+// tell sends what moves no money and changes nothing the second time; refused tells that the gateway's state or a value forbids it.
+func (p *Payments) tell(ctx context.Context, op journal.Operation, request cybersource.Request) (refused bool, err error) {
+	ctx = outbound.WithOperation(ctx, op.Key)
+	if op.Request, err = json.Marshal(request); err != nil {
 		return false, err
 	}
 	operations := p.Journal.Operations()
-	stored, fresh, err := operations.Begin(ctx, journal.Operation{
-		Key: key, System: system, Kind: string(cybersource.KindCaseAction), OrderID: in.OrderID, Reference: in.PaymentID,
-		InputHash: inputHash(in.PaymentID, in.Decision), Request: bytes,
-	})
+	stored, fresh, err := operations.Begin(ctx, op)
 	if err != nil {
 		return false, journalFault(err)
 	}
@@ -83,7 +92,7 @@ func (p *Payments) takeVerdict(ctx context.Context, in DecideCaseInput) (refused
 		return stored.State == journal.OperationRefused, nil
 	}
 	if !fresh {
-		if err := operations.Resend(ctx, key); err != nil {
+		if err := operations.Resend(ctx, op.Key); err != nil {
 			return false, journalFault(err)
 		}
 	}
@@ -93,9 +102,9 @@ func (p *Payments) takeVerdict(ctx context.Context, in DecideCaseInput) (refused
 		if err != nil {
 			return false, err
 		}
-		return false, journalFault(operations.Succeed(ctx, key, "", answer))
+		return false, journalFault(operations.Succeed(ctx, op.Key, "", answer))
 	}
-	return p.notedVerdict(ctx, key, err)
+	return p.notedVerdict(ctx, op.Key, err)
 }
 
 // notedVerdict writes down why a case action has failed. Only the case's own state is a final no; a key that is not accepted says nothing of
@@ -188,10 +197,11 @@ func (p *Payments) afterVerdict(ctx context.Context, in DecideCaseInput, standin
 		{cybersource.KindCapture, journal.EffectCapture, &held.Captured, canonical.FraudAccept},
 		{cybersource.KindReversal, journal.EffectReverse, &held.Reversed, canonical.FraudReject},
 	} {
-		if *done.found, err = p.adopt(ctx, in, done.kind, done.effect); err != nil {
+		var outcome cybersource.Outcome
+		if outcome, *done.found, err = p.adopt(ctx, in, done.kind, done.effect); err != nil {
 			return CaseDecision{}, err
 		}
-		if *done.found {
+		if *done.found && !outcome.ByItself { // a hold that ran out is nobody's verdict
 			held.Decision = done.verdict
 		}
 	}
@@ -199,25 +209,26 @@ func (p *Payments) afterVerdict(ctx context.Context, in DecideCaseInput, standin
 	return held, err
 }
 
-// adopt looks for a reviewer's capture or reversal of the held payment and takes it into the journal as an operation.
-func (p *Payments) adopt(ctx context.Context, in DecideCaseInput, kind cybersource.Kind, effect journal.Effect) (bool, error) {
+// adopt looks for a reviewer's capture or reversal of the held payment, or for its hold's end, and takes it into the journal as an operation.
+func (p *Payments) adopt(ctx context.Context, in DecideCaseInput, kind cybersource.Kind, effect journal.Effect) (cybersource.Outcome, bool, error) {
 	key := OperationKey("fraud-review", in.OrderID, "adopt-"+string(kind), 1)
 	if done, err := p.Journal.Operations().Get(ctx, key); err == nil && done.State == journal.OperationSucceeded {
-		return true, nil
+		outcome, err := reread(done)
+		return outcome, true, err
 	}
 	op := money{key: key, kind: kind, orderID: in.OrderID, code: in.OrderID, effect: effect, amount: in.Amount, related: in.PaymentID}
 	outcome, found, err := p.find(ctx, op, p.Clock().AddDate(0, 0, -longestReview))
 	if err != nil || !found {
-		return false, err
+		return outcome, false, err
 	}
 	if _, _, err := p.Journal.BeginPayment(ctx, journal.Operation{
 		Key: key, System: system, Kind: string(kind), OrderID: in.OrderID, Reference: in.OrderID, Amount: in.Amount,
 		InputHash: inputHash(outcome.ID), Request: []byte("{}"),
 	}, effect); err != nil {
-		return false, journalFault(err)
+		return outcome, false, journalFault(err)
 	}
 	_, err = p.conclude(ctx, op, outcome)
-	return err == nil, err
+	return outcome, err == nil, err
 }
 
 // longestReview bounds the search for a reviewer's follow-ons, in days: authorizations live shorter.

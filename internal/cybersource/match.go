@@ -207,6 +207,7 @@ func OutcomeOf(transaction Transaction, detail Detail) Outcome {
 		Risk:                 detail.Risk,
 		Tokens:               detail.Tokens,
 		Adopted:              true,
+		ByItself:             evidence.ReleasedByItself() && !evidence.Has("ics_auth"),
 	}
 	if outcome.Reason == "" {
 		outcome.Reason = reasonNames[evidence.decidingCode()]

@@ -56,7 +56,8 @@ type Outcome struct {
 	ReversalID           string            `json:"reversalId,omitempty"` // made by a case action
 	Links                map[string]string `json:"links,omitempty"`      // name to path: "authReversal", "capture", "void"
 	CorrelationID        string            `json:"correlationId,omitempty"`
-	Adopted              bool              `json:"adopted,omitempty"` // found again by a look-up, not answered
+	Adopted              bool              `json:"adopted,omitempty"`  // found again by a look-up, not answered
+	ByItself             bool              `json:"byItself,omitempty"` // a hold that nobody released: it ran out, or the gateway let go what a capture or void left
 }
 
 // Risk is Decision Manager's part of an answer.

@@ -94,7 +94,7 @@ func (c *Client) Find(ctx context.Context, query Query, want Wanted) (Outcome, b
 		if err != nil {
 			return Outcome{}, false, notYet(err)
 		}
-		if detail.refersTo(want.Related) {
+		if detail.RefersTo(want.Related) {
 			return OutcomeOf(transaction, detail), true, nil
 		}
 		refused[transaction.ID] = true
@@ -281,9 +281,9 @@ func (r detailReply) detail() Detail {
 	return detail
 }
 
-// refersTo tells whether a follow-on belongs to the transaction. Where the record names no relation it can't be told, and
+// RefersTo tells whether a follow-on belongs to the transaction. Where the record names no relation it can't be told, and
 // reference, kind, amount and time must do.
-func (d Detail) refersTo(id string) bool {
+func (d Detail) RefersTo(id string) bool {
 	if id == "" || len(d.Related) == 0 || d.RootID == id {
 		return true
 	}

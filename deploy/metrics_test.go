@@ -134,6 +134,7 @@ func scrape(t *testing.T) map[string][]string {
 	m.Request(http.MethodPost, "/v1/orders", http.StatusAccepted, time.Millisecond)
 	m.Call(outbound.Call{System: "cybersource", Method: http.MethodPost, Route: "/pts/v2/payments", Status: http.StatusCreated})
 	m.Webhook("cybersource", "accepted")
+	m.Alert("operator", "slack:ops", "sent")
 	require.NoError(t, m.Journal(func(context.Context) (journal.Stats, error) {
 		return journal.Stats{
 			Orders: map[canonical.OrderStatus]int64{canonical.OrderConfirmed: 1}, OpenAttention: map[fault.Kind]int64{fault.UnknownOutcome: 1},

@@ -22,7 +22,7 @@ type Alerts struct {
 	IT       Routes        `envconfig:"IT" desc:"routes of alerts to IT: outages, credentials, defects"`
 	Interval time.Duration `envconfig:"INTERVAL" default:"5s" desc:"pause between two looks for alerts and mails that are due"`
 	Quiet    time.Duration `envconfig:"QUIET" default:"5m" desc:"after an alert, further ones of the same cause are collected for so long and sent as one; 0: each at once"`
-	Tries    int           `envconfig:"TRIES" default:"12" desc:"tries of an alert or mail before it is given up, which the log tells as an error"`
+	Tries    int           `envconfig:"TRIES" default:"30" desc:"tries of an alert or mail before it is given up, which the log tells as an error"`
 	Retry    time.Duration `envconfig:"RETRY" default:"30s" desc:"pause before the second try; it doubles from try to try, up to an hour"`
 	Timeout  time.Duration `envconfig:"TIMEOUT" default:"10s" desc:"one delivery to a Slack-compatible webhook"`
 }

@@ -19,7 +19,7 @@ func TestAlertsAreOffByDefault(t *testing.T) {
 		require.Empty(t, to.Routes, to.Audience)
 	}
 	require.Equal(t, 5*time.Minute, c.Alerts.Quiet)
-	require.Equal(t, 12, c.Alerts.Tries)
+	require.Equal(t, 30, c.Alerts.Tries)
 	require.False(t, c.Mail.Customers)
 	require.Equal(t, config.MailStartTLS, c.Mail.TLS)
 }

@@ -46,6 +46,7 @@ func TestMetricsOfTheProcess(t *testing.T) {
 	m := telemetry.NewMetrics()
 	m.Request("POST", "/v1/orders", 202, 20*time.Millisecond)
 	m.Webhook("cybersource", "accepted")
+	m.Alert("operator", "slack:ops", "sent")
 	m.Call(outbound.Call{System: "cybersource", Method: "POST", Route: "/pts/v2/payments", Status: 201, Duration: time.Second})
 	var failure error
 	require.NoError(t, m.Journal(func(context.Context) (journal.Stats, error) {
@@ -58,6 +59,7 @@ func TestMetricsOfTheProcess(t *testing.T) {
 	for _, line := range []string{
 		`tenderline_http_request_duration_seconds_count{method="POST",route="/v1/orders",status="202"} 1`,
 		`tenderline_webhooks_total{result="accepted",source="cybersource"} 1`,
+		`tenderline_alerts_total{audience="operator",result="sent",route="slack:ops"} 1`,
 		`tenderline_outside_call_duration_seconds_count{error="",method="POST",route="/pts/v2/payments",status="201",system="cybersource"} 1`,
 		`tenderline_orders{status="booking"} 4`,
 		`tenderline_orders_unstarted 1`,

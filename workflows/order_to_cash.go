@@ -332,13 +332,13 @@ func (o *order) awaitPayment(ctx workflow.Context, auth activities.Authorization
 	if o.tries >= o.in.Policy.PaymentTries || o.in.Policy.PaymentWait <= 0 {
 		return &declined
 	}
+	o.wantsToken = true // before anybody can read that the order waits for one
 	o.stage(canonical.OrderAwaitingPayment, "Declined ("+auth.ReasonText+"); waiting for another card")
 	o.show(ctx, o.view.Stage)
 	o.publish(ctx)
 	o.flush(ctx)
 	o.callback(ctx, declined)
 	options := workflow.AwaitOptions{Timeout: o.in.Policy.PaymentWait, TimerOptions: workflow.TimerOptions{Summary: "Wait for another card"}}
-	o.wantsToken = true
 	_, _ = workflow.AwaitWithOptions(ctx, options, func() bool { return o.newToken != nil || o.cancel != nil })
 	o.wantsToken = false
 	if o.cancel != nil {

@@ -130,6 +130,20 @@ func TestAnotherCardAfterADecline(t *testing.T) {
 	require.Equal(t, "d.e.f", w.auths[1].Token.Value)
 }
 
+func TestAnotherCardIsTakenAsSoonAsTheOrderSaysSo(t *testing.T) {
+	w := newWorld()
+	w.auth = []activities.AuthorizationResult{activities.Declined}
+	env := environment(t, w)
+	var early *answer
+	w.before["RecordProgress"] = func() { // the second one writes that the order waits for a card
+		if early == nil && w.count("RecordProgress") == 2 {
+			early = update(env, workflows.UpdateNewToken, workflows.NewToken{Token: canonical.Token{Type: canonical.TokenTransient, Value: "d.e.f"}})
+		}
+	}
+	require.Equal(t, canonical.OrderConfirmed, play(t, env, input()).Status)
+	early.requireAccepted(t)
+}
+
 func TestTokensAreBounded(t *testing.T) {
 	w := newWorld()
 	w.auth = []activities.AuthorizationResult{activities.Declined, activities.Declined, activities.Declined, activities.Authorized}

@@ -40,16 +40,17 @@ func (b *Booking) suggestFix(ctx context.Context, in SuggestFixInput) ([]Fix, er
 		code = in.Answer.Code
 	}
 	catalog, hasCatalog := b.Port.(erp.Catalog)
+	_, corrects := mappingOf(in.Step)
 	switch {
-	case code == "STOCK_NOT_FOUND" && hasCatalog:
+	case code == "STOCK_NOT_FOUND" && hasCatalog && corrects:
 		return b.nearStock(ctx, catalog, in)
-	case code == "CUSTOMER_NOT_FOUND" && hasCatalog:
+	case code == "CUSTOMER_NOT_FOUND" && hasCatalog && corrects:
 		return nearCustomers(ctx, catalog, in)
 	case in.Class == fault.ClosedPeriod && hasCatalog:
 		return openPeriods(ctx, catalog, in)
-	case code == "CUSTOMER_ON_HOLD" || code == "CREDIT_LIMIT_EXCEEDED" || in.Step == "check" && in.Class == fault.DeclinedByPolicy:
-		return b.creditFigures(ctx, in)
-	case in.Class == fault.Value && in.Answer != nil:
+	case in.Class == fault.DeclinedByPolicy:
+		return b.creditFigures(ctx, in, code)
+	case in.Class == fault.Value && in.Answer != nil && corrects:
 		return b.shortened(in), nil
 	default:
 		return nil, nil
@@ -259,56 +260,56 @@ func periodEvidence(open []erp.Period) string {
 	return "The ERP was asked for the open periods of its receivables: " + strings.Join(texts, "; ") + "."
 }
 
-// creditFigures tells what stands between the customer and the order.
-func (b *Booking) creditFigures(ctx context.Context, in SuggestFixInput) ([]Fix, error) {
-	ref := erp.CustomerRef{Code: in.CustomerCode}
-	if ref.Code == "" {
-		ref.Code = in.Order.Customer.ErpCode
+// creditFigures tells what stands between the customer and the order. A refusal by a rule that is neither a hold nor credit has none.
+func (b *Booking) creditFigures(ctx context.Context, in SuggestFixInput, code string) ([]Fix, error) {
+	ofCredit := code == "CUSTOMER_ON_HOLD" || code == "CREDIT_LIMIT_EXCEEDED"
+	if !ofCredit && code != "" {
+		return nil, nil
 	}
-	if ref.Code == "" {
-		ref.ExternalID = in.Order.Customer.ID
-	}
-	customer, err := b.Port.FindCustomer(ctx, ref)
+	customer, err := b.Port.FindCustomer(ctx, customerOf(in))
 	if fault.Is(err, fault.NotFound) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	total := in.Order.Money(in.Order.Total)
-	available := canonical.NewMoney(customer.AvailableCredit, customer.Currency)
-	limit := canonical.NewMoney(customer.CreditLimit, customer.Currency)
-	evidence := "The ERP was asked for customer " + customer.Code + ": "
+	evidence := fmt.Sprintf("The ERP was asked for customer %s: %s, %s.", customer.Code, map[bool]string{true: "on hold", false: "not on hold"}[customer.OnHold],
+		creditText(customer))
+	text := ""
 	switch {
 	case customer.OnHold:
-		return []Fix{{
-			Text:     "Take customer " + customer.Code + " off hold in the ERP, then try again",
-			Evidence: evidence + "on hold" + creditText(customer, available, limit) + ".", Resolution: resolveRetry,
-		}}, nil
+		text = "Take customer " + customer.Code + " off hold in the ERP, then try again"
 	case customer.CreditLimited && customer.AvailableCredit.LessThan(in.Order.Total):
 		missing := canonical.NewMoney(in.Order.Total.Sub(customer.AvailableCredit), customer.Currency)
-		return []Fix{{
-			Text:     fmt.Sprintf("Raise the credit limit of customer %s by %s, or have open items paid, then try again: the order is of %s", customer.Code, missing, total),
-			Evidence: evidence + "not on hold" + creditText(customer, available, limit) + ".", Resolution: resolveRetry,
-		}}, nil
-	case customer.CreditLimited:
-		return []Fix{{
-			Text:     "Clear what customer " + customer.Code + " is overdue with in the ERP, then try again: its credit would cover the order",
-			Evidence: evidence + "not on hold" + creditText(customer, available, limit) + ".", Resolution: resolveRetry,
-		}}, nil
+		text = fmt.Sprintf("Raise the credit limit of customer %s by %s, or have open items paid, then try again: the order is of %s",
+			customer.Code, missing, in.Order.Money(in.Order.Total))
+	case code == "CUSTOMER_ON_HOLD":
+		text = "Try again: customer " + customer.Code + " is not on hold any more"
+	case code == "CREDIT_LIMIT_EXCEEDED":
+		text = "Clear the credit status of customer " + customer.Code + " in the ERP, then try again: no limit stands against the order"
 	default:
-		return []Fix{{
-			Text:     "Have the credit status of customer " + customer.Code + " cleared in the ERP, then try again",
-			Evidence: evidence + "not on hold, no credit limit is checked.", Resolution: resolveRetry,
-		}}, nil
+		return nil, nil
+	}
+	return []Fix{{Text: text, Evidence: evidence, Resolution: resolveRetry}}, nil
+}
+
+func customerOf(in SuggestFixInput) erp.CustomerRef {
+	switch {
+	case in.CustomerCode != "":
+		return erp.CustomerRef{Code: in.CustomerCode}
+	case in.Order.Customer.ErpCode != "":
+		return erp.CustomerRef{Code: in.Order.Customer.ErpCode}
+	default:
+		return erp.CustomerRef{ExternalID: in.Order.Customer.ID}
 	}
 }
 
-func creditText(customer erp.Customer, available, limit canonical.Money) string {
+func creditText(customer erp.Customer) string {
 	if !customer.CreditLimited {
-		return ", no credit limit is checked"
+		return "no credit limit is checked"
 	}
-	return fmt.Sprintf(", %s of credit available, the limit is %s", available, limit)
+	return fmt.Sprintf("%s of credit available, the limit is %s",
+		canonical.NewMoney(customer.AvailableCredit, customer.Currency), canonical.NewMoney(customer.CreditLimit, customer.Currency))
 }
 
 // mostCharacters is how a refused field tells what fits, in the words of our mappings and of our adapters.
@@ -316,7 +317,8 @@ var mostCharacters = regexp.MustCompile(`at most ([0-9]{1,4})\b`)
 
 // shortened cuts the values that the ERP, or its mapping, found too long.
 func (b *Booking) shortened(in SuggestFixInput) []Fix {
-	mapping, err := b.Mappings.Mapping(b.Name + "/" + mappingOf(in.Step))
+	name, _ := mappingOf(in.Step)
+	mapping, err := b.Mappings.Mapping(b.Name + "/" + name)
 	if err != nil {
 		return nil
 	}
@@ -327,8 +329,11 @@ func (b *Booking) shortened(in SuggestFixInput) []Fix {
 		if most == nil || !tooLong {
 			continue
 		}
-		limit, _ := strconv.Atoi(most[1])
-		correction, value, ok := b.cut(mapping, in, refused.Path, limit)
+		limit, err := strconv.Atoi(most[1])
+		if err != nil {
+			continue
+		}
+		correction, value, ok := cut(mapping, in, refused.Path, limit)
 		if !ok {
 			continue
 		}
@@ -341,24 +346,24 @@ func (b *Booking) shortened(in SuggestFixInput) []Fix {
 	return fixes
 }
 
-// mappingOf is the mapping of what a step sends.
-func mappingOf(step string) string {
+// mappingOf is the mapping of what a step sends, where an operator can correct that; ok is false for steps that send nothing of the order.
+func mappingOf(step string) (name string, ok bool) {
 	switch step {
 	case "check":
-		return "customer"
+		return "customer", true
+	case "sales-order":
+		return "sales_order", true
 	case "invoice":
-		return "invoice"
+		return "invoice", true
 	case "receipt":
-		return "receipt"
-	case "credit-memo":
-		return "credit_memo"
+		return "receipt", true
 	default:
-		return "sales_order"
+		return "", false
 	}
 }
 
 // cut is a target's value in the length that fits: in the order, where the target is one of its fields, else in the document.
-func (b *Booking) cut(mapping *mappings.Mapping, in SuggestFixInput, target string, limit int) (Correction, string, bool) {
+func cut(mapping *mappings.Mapping, in SuggestFixInput, target string, limit int) (Correction, string, bool) {
 	field, known := mapping.Field(target)
 	if !known {
 		return Correction{}, "", false
@@ -388,9 +393,6 @@ func shorten(value string, limit int) (short string, cut bool) {
 	return strings.TrimSpace(short), true
 }
 
-// fixedMembers of an order are never corrected.
-var fixedMembers = []string{"orderId", "channel", "currency", "payment", "placedAt"}
-
 // naming ends the names of members and targets that name something: a code that is cut names something else.
 var naming = regexp.MustCompile(`(?i)(sku|id|code|number|reference|email|phone|country|state|region)$`)
 
@@ -404,7 +406,7 @@ func orderField(order canonical.Order, field mappings.Field) (pointer, value str
 		path, ofOrder = "lines."+strconv.Itoa(field.Index)+"."+member, true
 	}
 	parts := strings.Split(path, ".")
-	if !ofOrder || slices.Contains(fixedMembers, parts[0]) || naming.MatchString(path) {
+	if !ofOrder || agreed(parts) || naming.MatchString(path) {
 		return "", "", false
 	}
 	body, err := json.Marshal(order)
@@ -418,21 +420,23 @@ func orderField(order canonical.Order, field mappings.Field) (pointer, value str
 	return "/" + strings.Join(parts, "/"), value, true
 }
 
-// mappedText is what the mapping makes of the order for a target that is more than one of its fields.
-func mappedText(mapping *mappings.Mapping, in SuggestFixInput, target string) (string, bool) {
+// mappedText is what the mapping makes of the order for a target that is more than one of its fields, where it may be corrected.
+func mappedText(mapping *mappings.Mapping, in SuggestFixInput, target string) (value string, ok bool) {
 	if naming.MatchString(target) {
 		return "", false
 	}
-	_, explained, _ := mapping.Explain(mappings.Input{ // what does not fit is what this is about
+	_, explained, _ := mapping.Explain(mappings.Input{ // that something does not fit is what this is about
 		Order: in.Order, Site: in.Site, Date: in.Date, Customer: mappings.CustomerRef{Code: in.CustomerCode},
 	})
+	rules := targetRules{}
 	for _, each := range explained {
-		var value string
-		if each.Target == target && json.Unmarshal([]byte(each.Value), &value) == nil {
-			return value, true
-		}
+		rules[each.Target] = each
 	}
-	return "", false
+	path, _ := parsePointer(documentPointer(target))
+	if rule, _ := rules.correctable(path); rule != "" || json.Unmarshal([]byte(rules[target].Value), &value) != nil {
+		return "", false
+	}
+	return value, true
 }
 
 var listIndex = regexp.MustCompile(`\[([0-9]+)\]`)

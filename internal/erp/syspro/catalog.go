@@ -16,22 +16,29 @@ const (
 )
 
 // NearStockCodes asks GetStockBalance which spellings near a code exist: the facade has no list of stock codes, and up to 50 codes may be
-// asked for at once. The likeliest spellings are asked first; less likely ones only while nothing was found, in three calls at most.
+// asked for at once. The likeliest spellings are asked first; less likely ones only while nothing was found, in three calls at most. Of what
+// exists, only the nearest are given: who wrote A-100 meant A100, not A200.
 func (c *Client) NearStockCodes(ctx context.Context, stockCode, warehouse string, limit int) ([]string, error) {
 	for candidates := spellings(stockCode, maxSpellings); len(candidates) > 0; {
 		page := candidates[:min(len(candidates), spellingsPerPage)]
 		candidates = candidates[len(page):]
-		found, err := c.stocked(ctx, page, warehouse)
-		if err != nil || len(found) > 0 {
-			return found[:min(len(found), limit)], err
+		stocked, err := c.stocked(ctx, page, warehouse)
+		if err != nil {
+			return nil, err
+		}
+		if near := nearest(page, stocked); len(near) > 0 {
+			return near[:min(len(near), limit)], nil
 		}
 	}
 	return nil, nil
 }
 
-// stocked gives those of the codes that the ERP keeps in a warehouse, as it spells them.
-func (c *Client) stocked(ctx context.Context, codes []string, warehouse string) ([]string, error) {
-	query := url.Values{"StockCode": codes}
+// stocked gives those of the codes that the ERP keeps in a warehouse: by their folded key, as it spells them.
+func (c *Client) stocked(ctx context.Context, candidates []spelling, warehouse string) (map[string]string, error) {
+	query := url.Values{}
+	for _, candidate := range candidates {
+		query.Add("StockCode", candidate.code)
+	}
 	if warehouse != "" {
 		query.Set("Warehouse", warehouse)
 	}
@@ -43,17 +50,32 @@ func (c *Client) stocked(ctx context.Context, codes []string, warehouse string) 
 	if err != nil {
 		return nil, err
 	}
-	var known []string
+	known := map[string]string{}
 	for _, item := range got.Items {
 		kept := warehouse == ""
 		for _, in := range item.Warehouses {
 			kept = kept || sameKey(in.Warehouse, warehouse)
 		}
 		if kept {
-			known = append(known, item.StockCode)
+			known[foldKey(item.StockCode)] = item.StockCode
 		}
 	}
-	return distinct(known), nil
+	return known, nil
+}
+
+// nearest gives what exists of the candidates at the smallest distance at which anything does, in their order.
+func nearest(candidates []spelling, stocked map[string]string) []string {
+	var near []string
+	distance := otherEdit
+	for _, candidate := range candidates {
+		code, exists := stocked[foldKey(candidate.code)]
+		if !exists || len(near) > 0 && candidate.distance > distance {
+			continue
+		}
+		distance = candidate.distance
+		near = append(near, code)
+	}
+	return distinct(near)
 }
 
 // NearCustomers asks by the shop's id and by e-mail address, then for a few spellings of the code. The facade finds nobody by name. An
@@ -70,7 +92,7 @@ func (c *Client) NearCustomers(ctx context.Context, hint erp.CustomerHint, limit
 	if hint.Code != "" {
 		questions = append(questions, question{"CustomerCode", hint.Code})
 		for _, candidate := range spellings(hint.Code, maxCustomerCodes) {
-			questions = append(questions, question{"CustomerCode", candidate})
+			questions = append(questions, question{"CustomerCode", candidate.code})
 		}
 	}
 	var found []erp.Customer

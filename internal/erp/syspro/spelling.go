@@ -21,33 +21,49 @@ var (
 	boundary     = regexp.MustCompile(`([A-Z])([0-9])|([0-9])([A-Z])`)
 )
 
-// spellings gives codes that somebody may have meant who wrote code, the likeliest first: other case, other separators, zeros before a
-// number, characters that look alike, the code before a variant's suffix, two characters swapped, one too many, one doubled, one wrong or
-// missing. They are at most a number, each once, and never code itself.
-func spellings(code string, most int) []string {
+// How far a spelling is from what was written; the nearest that exist count alone.
+const (
+	writtenOtherwise = iota // other case, other separators, zeros before a number
+	typicalSlip             // characters that look alike, a variant's suffix, two swapped, one too many, one doubled
+	otherEdit               // one wrong or missing
+)
+
+// spelling is a code that somebody may have meant who wrote another one.
+type spelling struct {
+	code     string
+	distance int
+}
+
+// spellings gives codes that somebody may have meant who wrote code, the nearest first. They are at most a number, each once, and never code
+// itself.
+func spellings(code string, most int) []spelling {
 	s := &speller{most: most, seen: map[string]bool{code: true, "": true}}
 	upper := strings.ToUpper(strings.TrimSpace(code))
 	joined := separators.ReplaceAllString(upper, "")
 	s.add(upper, strings.ToLower(upper), joined, separators.ReplaceAllString(upper, "-"))
 	s.add(leadingZeros.ReplaceAllString(joined, "$1$2"), leadingZeros.ReplaceAllString(upper, "$1$2"), digits.ReplaceAllString(joined, "0$0"))
 	s.add(boundary.ReplaceAllString(joined, "$1$3-$2$4"))
+	s.distance = typicalSlip
 	s.lookalikes(joined)
 	s.stems(upper)
+	s.slips(joined)
+	s.distance = otherEdit
 	s.edits(joined)
 	return s.found
 }
 
 type speller struct {
-	most  int
-	seen  map[string]bool
-	found []string
+	most     int
+	distance int
+	seen     map[string]bool
+	found    []spelling
 }
 
 func (s *speller) add(codes ...string) {
 	for _, code := range codes {
 		if len(s.found) < s.most && len(code) <= maxCodeLength && !s.seen[code] {
 			s.seen[code] = true
-			s.found = append(s.found, code)
+			s.found = append(s.found, spelling{code, s.distance})
 		}
 	}
 }
@@ -68,16 +84,23 @@ func (s *speller) stems(code string) {
 	}
 }
 
-// edits are the codes one slip away, with the characters that the code is made of, and other digits in the place of a digit.
-func (s *speller) edits(code string) {
-	if strings.ContainsFunc(code, func(r rune) bool { return r > unicode.MaxASCII }) {
-		return // no code of an ERP; bytes of it are no characters
+// slips are the codes with two characters swapped, with one left out or doubled.
+func (s *speller) slips(code string) {
+	if !plain(code) {
+		return
 	}
 	for i := 0; i+1 < len(code); i++ {
 		s.add(code[:i] + code[i+1:i+2] + code[i:i+1] + code[i+2:])
 	}
 	for i := range len(code) {
 		s.add(code[:i]+code[i+1:], code[:i+1]+code[i:])
+	}
+}
+
+// edits are the codes with another digit in the place of a digit, and with any of their own characters put in or in another's place.
+func (s *speller) edits(code string) {
+	if !plain(code) {
+		return
 	}
 	for i := len(code) - 1; i >= 0; i-- {
 		for digit := byte('0'); digit <= '9' && code[i] >= '0' && code[i] <= '9'; digit++ {
@@ -92,4 +115,9 @@ func (s *speller) edits(code string) {
 			}
 		}
 	}
+}
+
+// plain tells that a code's bytes are its characters, as an ERP's are.
+func plain(code string) bool {
+	return !strings.ContainsFunc(code, func(r rune) bool { return r > unicode.MaxASCII })
 }

@@ -32,13 +32,21 @@ func openHistory(ctx context.Context, address string) (*history, error) {
 
 func (h *history) close() { h.client.Close() }
 
-// started tells whether a workflow was ever started.
-func (h *history) started(ctx context.Context, workflowID string) (bool, error) {
+// Started tells whether a workflow was ever started.
+func (h *history) Started(ctx context.Context, workflowID string) (bool, error) {
 	_, err := h.client.DescribeWorkflowExecution(ctx, workflowID, "")
 	if missing := (*serviceerror.NotFound)(nil); errors.As(err, &missing) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// Signal sends a signal as the UI's button does: its body in plain JSON.
+func (h *history) Signal(ctx context.Context, workflowID, name string, body any) error {
+	if err := h.client.SignalWorkflow(ctx, workflowID, "", name, body); err != nil {
+		return fmt.Errorf("signal %s: %w", workflowID, err)
+	}
+	return nil
 }
 
 // input is the first payload of a workflow's history: its input.

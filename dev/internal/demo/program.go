@@ -157,7 +157,7 @@ func (p *program) play(ctx context.Context) (waiting string, err error) {
 	defer p.history.close()
 	list := samples.All()
 	runner := &samples.Runner{
-		World: p.world, RunID: samples.RunID(time.Now()), Clock: time.Now, Started: p.history.started,
+		World: p.world, RunID: samples.RunID(time.Now()), Clock: time.Now, Temporal: p.history,
 		Progress: samples.NewProgress(p.out, time.Now, isTerminal(p.out), list),
 	}
 	begun := time.Now()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/tenderline/tenderline/dev/internal/world"
 )
@@ -11,11 +12,26 @@ import (
 // total is the total of world.NewOrder.
 const total = "48.19"
 
-// Kiosk is a channel where nobody waits: a decline is final, and an ERP failure is compensated at once.
-const Kiosk = "kiosk"
+// The channels of the samples, each with settings of its own.
+const (
+	Kiosk     = "kiosk"      // nobody waits: a decline is final, and an ERP failure is compensated at once
+	Hasty     = "hasty"      // reviews are reminded of, escalated and decided by their deadline within seconds
+	Watchful  = "watchful"   // the gateway is asked every second how a case stands
+	ShortHold = "short-hold" // an authorization counts as run out after a second
+	Depot     = "depot"      // goods are invoiced when they are shipped
+	Account   = "account"    // credit is checked, and an operator asked where there is none
+	Impatient = "impatient"  // a step at the gateway is given up after a few seconds
+)
 
-// Channels are the settings of the channels that the samples use.
-const Channels = `{"*":{},"` + Kiosk + `":{"policy":{"paymentWait":"0s","onErpFailure":"compensate"}}}`
+// Channels are their settings.
+const Channels = `{"*":{},` +
+	`"` + Kiosk + `":{"policy":{"paymentWait":"0s","onErpFailure":"compensate"}},` +
+	`"` + Hasty + `":{"policy":{"reviewRemind":"1s","reviewEscalate":"2s","reviewDeadline":"6s"}},` +
+	`"` + Watchful + `":{"policy":{"reviewPoll":"1s"}},` +
+	`"` + ShortHold + `":{"policy":{"authorizationLife":"1s"}},` +
+	`"` + Depot + `":{"policy":{"invoice":"on_shipment"}},` +
+	`"` + Account + `":{"policy":{"credit":"park"}},` +
+	`"` + Impatient + `":{"policy":{"gatewayPatience":"14s"}}}`
 
 // WaitingReview is the slug of the sample that is left for a person to decide.
 const WaitingReview = "review-waiting"
@@ -41,8 +57,7 @@ func (w Want) cancelledInErp() Want {
 
 // All are the samples, in the order in which they are shown.
 func All() []Sample {
-	var list []Sample
-	return append(append(append(append(list, payments()...), reviews()...), lostAnswers()...), troubledBookings()...)
+	return slices.Concat(payments(), reviews(), refunds(), lostAnswers(), troubledBookings(), parkings())
 }
 
 // payments are what a card and a shop can do.
@@ -57,21 +72,6 @@ func payments() []Sample {
 		{Slug: "out-of-stock", Title: "Out of stock", Play: place("approve", sku("OUT0")), Want: ended("rejected", "none")},
 		{Slug: "sent-twice", Title: "Order sent again and again", Play: sentTwice, Want: confirmed()},
 		{Slug: "card-number", Title: "Card number in a note", Play: cardNumber, Want: Want{Status: Refused}},
-	}
-}
-
-// reviews are orders that Decision Manager holds.
-func reviews() []Sample {
-	waiting := Want{
-		Status: "in_review", Payment: "held", Held: total, SalesOrder: SalesOrderSuspended, Told: []string{"order.held"},
-	}
-	return []Sample{
-		{Slug: "held-accepted", Title: "Held, then accepted", Play: decided("accept"), Want: confirmed("order.held")},
-		{
-			Slug: "held-rejected", Title: "Held, then rejected", Play: decided("reject"),
-			Want: ended("rejected", "reversed", "order.held").cancelledInErp(),
-		},
-		{Slug: WaitingReview, Title: "Held, waiting for you", Play: heldOnly, Want: waiting},
 	}
 }
 
@@ -92,17 +92,17 @@ func lostAnswers() []Sample {
 // troubledBookings are paid orders that the ERP has trouble with.
 func troubledBookings() []Sample {
 	credited := ended("compensated", "reversed")
-	credited.SalesOrder, credited.Invoices, credited.CreditMemos = SalesOrderComplete, 1, 1
+	credited.SalesOrder, credited.Invoices, credited.CreditMemos, credited.Credited = SalesOrderComplete, 1, 1, total
 	return []Sample{
 		{
 			Slug: "before-invoice", Title: "ERP refuses the invoice: undone", Play: parked("FAILINV", "compensate"),
 			Want: ended("compensated", "reversed").cancelledInErp(),
 		},
 		{Slug: "after-invoice", Title: "ERP refuses the receipt: undone", Play: place("approve", sku("FAILPAY"), atKiosk), Want: credited},
-		{Slug: "erp-outage", Title: "ERP outage that heals", Trouble: Erp, Play: outage, Want: confirmed()},
-		{Slug: "closed-period", Title: "ERP period closed: retried", Trouble: Erp, Play: closedPeriod, Want: confirmed()},
+		{Slug: "erp-outage", Title: "ERP outage that heals", Trouble: Alone, Play: outage, Want: confirmed()},
+		{Slug: "closed-period", Title: "ERP period closed: retried", Trouble: Alone, Play: closedPeriod, Want: confirmed()},
 		{
-			Slug: "cancelled", Title: "Cancelled while booking", Trouble: Erp, Play: cancelWhileBooking,
+			Slug: "cancelled", Title: "Cancelled while booking", Trouble: Alone, Play: cancelWhileBooking,
 			Want: ended("cancelled", "reversed").cancelledInErp(),
 		},
 	}
@@ -120,6 +120,18 @@ func captureApart(order map[string]any) {
 }
 
 func atKiosk(order map[string]any) { order["channel"] = Kiosk }
+
+func at(channel string) func(map[string]any) {
+	return func(order map[string]any) { order["channel"] = channel }
+}
+
+// unique makes the customer somebody whom no other sample knows.
+func unique(id string) func(map[string]any) {
+	return func(order map[string]any) {
+		customer := part[map[string]any](order, "customer")
+		customer["id"], customer["email"] = "C-"+id, id+"@example.com"
+	}
+}
 
 func sku(code string) func(map[string]any) {
 	return func(order map[string]any) {
@@ -150,27 +162,6 @@ func secondCard(ctx context.Context, p *Play) error {
 	}
 	p.line("shop: second card")
 	return p.Pay(ctx, p.ID, token)
-}
-
-func heldOnly(ctx context.Context, p *Play) error {
-	if err := p.Place(ctx, "review"); err != nil {
-		return err
-	}
-	return p.HeldInErp(ctx)
-}
-
-// decided has a held order decided by an analyst, and looks that the gateway's case was decided the same way.
-func decided(decision string) func(context.Context, *Play) error {
-	return func(ctx context.Context, p *Play) error {
-		if err := heldOnly(ctx, p); err != nil {
-			return err
-		}
-		p.line("analyst: " + decision)
-		if err := p.Decide(ctx, p.ID, decision); err != nil {
-			return err
-		}
-		return p.CaseIs(ctx, map[string]string{"accept": "ACCEPTED", "reject": "REJECTED"}[decision])
-	}
 }
 
 // loseAnswer loses the answer of one call of the gateway, which has carried it out.

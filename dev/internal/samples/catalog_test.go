@@ -45,7 +45,7 @@ func TestCardNumberIsOneThatMustBeRefused(t *testing.T) {
 
 func TestChannelsAreValidSettings(t *testing.T) {
 	settings, err := config.Load(config.Map(map[string]string{
-		"TENDERLINE_CHANNELS": Channels, "TENDERLINE_ENCRYPTION_KEYS": "k:" + strings.Repeat("A", 43) + "=",
+		"TENDERLINE_CHANNELS": Channels, "TENDERLINE_ENCRYPTION_KEYS": "k:" + strings.Repeat("A", 43) + "=", "TENDERLINE_CYBERSOURCE_RESOLVE_BUDGET": "13s",
 	}))
 	require.NoError(t, err)
 	kiosk, known := settings.Channel(Kiosk)
@@ -55,6 +55,17 @@ func TestChannelsAreValidSettings(t *testing.T) {
 	other, known := settings.Channel("web-us")
 	require.True(t, known)
 	require.Equal(t, "park", other.Policy.OnErpFailure)
+	for _, name := range []string{Hasty, Watchful, ShortHold, Depot, Account, Impatient} {
+		channel, known := settings.Channel(name)
+		require.True(t, known)
+		require.NotEqual(t, other.Policy, channel.Policy, "%s has no settings of its own", name)
+	}
+	hasty, _ := settings.Channel(Hasty)
+	require.Less(t, hasty.Policy.ReviewRemind, hasty.Policy.ReviewEscalate)
+	require.Less(t, hasty.Policy.ReviewEscalate, hasty.Policy.ReviewDeadline)
+	require.GreaterOrEqual(t, hasty.Policy.ReviewPoll, hasty.Policy.ReviewDeadline, "the schedule must not come before the deadline's own question")
+	short, _ := settings.Channel(ShortHold)
+	require.Less(t, short.Policy.AuthorizationLife, shortHold)
 }
 
 // TestSampleFilesAreOrders holds the files that people send by hand against the model.

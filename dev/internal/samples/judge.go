@@ -31,6 +31,7 @@ func Judge(want Want, got Evidence) []string {
 	d.promises(got)
 	d.money("captured", want.Captured, got.Money.Captured)
 	d.money("held", want.Held, got.Money.Held)
+	d.money("refunded", want.Refunded, got.Money.Refunded)
 	d.books(want, got)
 	d.compare("shop was told", strings.Join(want.Told, ", "), strings.Join(got.Told, ", "))
 	return d.found
@@ -68,15 +69,22 @@ func (d *differences) promises(got Evidence) {
 			d.add("%s, but %s is captured and %s held", got.Order.Status, got.Money.Captured, got.Money.Held)
 		}
 	}
+	if booked := moneyInBooks(got.Books); got.Order.Final() && !booked.Equal(got.Money.Captured) {
+		d.add("the ERP's receivables have %s of the buyer's money, the gateway %s", booked, got.Money.Captured)
+	}
 }
 
 func (d *differences) money(what, want string, got decimal.Decimal) {
+	d.amount(what+" at the gateway", want, got)
+}
+
+func (d *differences) amount(what, want string, got decimal.Decimal) {
 	wanted := decimal.Zero
 	if want != "" {
 		wanted = decimal.RequireFromString(want)
 	}
 	if !wanted.Equal(got) {
-		d.add("%s at the gateway: %s, expected %s", what, got, wanted)
+		d.add("%s: %s, expected %s", what, got, wanted)
 	}
 }
 
@@ -97,12 +105,16 @@ func (d *differences) books(want Want, got Evidence) {
 	d.compare("receipts in the ERP", want.Receipts, receipts)
 	d.compare("reversed receipts in the ERP", want.Reversals, reversed)
 	d.compare("credit memos in the ERP", want.CreditMemos, len(got.Books.CreditMemos))
+	d.amount("credited in the ERP", want.Credited, sum(got.Books.CreditMemos, func(map[string]any) bool { return true }))
+	d.amount("refunded in the ERP's receivables", want.Refunded, sum(got.Books.Payments, func(payment map[string]any) bool {
+		return text(payment, "PaymentType") == "Refund" && payment["Reversed"] != true
+	}))
 }
 
 // receiptsOf counts the receipts that hold, and those that were reversed.
 func receiptsOf(b world.Books) (holding, reversed int) {
 	for _, payment := range b.Payments {
-		if text(payment, "PaymentType") != "Receipt" {
+		if kind := text(payment, "PaymentType"); kind != "Receipt" && kind != "Deposit" {
 			continue
 		}
 		if payment["Reversed"] == true {
@@ -112,6 +124,41 @@ func receiptsOf(b world.Books) (holding, reversed int) {
 		}
 	}
 	return holding, reversed
+}
+
+// moneyInBooks is what the receivables have of a buyer's money: receipts and deposits without those taken back, less refunds.
+func moneyInBooks(b world.Books) decimal.Decimal {
+	return sum(b.Payments, func(payment map[string]any) bool {
+		kind := text(payment, "PaymentType")
+		return (kind == "Receipt" || kind == "Deposit") && payment["Reversed"] != true
+	}).Sub(sum(b.Payments, func(payment map[string]any) bool {
+		return text(payment, "PaymentType") == "Refund" && payment["Reversed"] != true
+	}))
+}
+
+// sum adds the amounts of the documents that count.
+func sum(documents []map[string]any, counts func(map[string]any) bool) decimal.Decimal {
+	total := decimal.Zero
+	for _, document := range documents {
+		if counts(document) {
+			total = total.Add(amount(document))
+		}
+	}
+	return total
+}
+
+// amount is that of an ERP document: a number in its JSON, which the ERP rounds to the minor unit.
+func amount(document map[string]any) decimal.Decimal {
+	switch value := document["Amount"].(type) {
+	case float64:
+		return decimal.NewFromFloat(value)
+	case string:
+		parsed, err := decimal.NewFromString(value)
+		if err == nil {
+			return parsed
+		}
+	}
+	return decimal.Zero
 }
 
 func text(document map[string]any, field string) string {

@@ -17,7 +17,7 @@ func good() Evidence {
 		Books: world.Books{
 			SalesOrders: []map[string]any{{"SalesOrder": "000001", "OrderStatus": "9"}},
 			Invoices:    []map[string]any{{"InvoiceNumber": "200001"}},
-			Payments:    []map[string]any{{"PaymentType": "Receipt", "Reversed": false}},
+			Payments:    []map[string]any{{"PaymentType": "Receipt", "Reversed": false, "Amount": 48.19}},
 		},
 		Told: []string{"order.confirmed"},
 	}
@@ -55,7 +55,18 @@ func TestJudgeNamesEveryDifference(t *testing.T) {
 		"no receipt":       {func(e *Evidence) { e.Books.Payments = nil }, "receipts in the ERP: 0, expected 1"},
 		"receipt reversed": {func(e *Evidence) { e.Books.Payments[0]["Reversed"] = true }, "reversed receipts in the ERP: 1, expected 0"},
 		"credited":         {func(e *Evidence) { e.Books.CreditMemos = []map[string]any{{}} }, "credit memos in the ERP: 1, expected 0"},
-		"shop not told":    {func(e *Evidence) { e.Told = nil }, "shop was told: nothing, expected order.confirmed"},
+		"credited wrong": {
+			func(e *Evidence) { e.Books.CreditMemos = []map[string]any{{"Amount": 0.01}} }, "credited in the ERP: 0.01, expected 0",
+		},
+		"refunded by itself": {
+			func(e *Evidence) { e.Money.Refunded = decimal.RequireFromString("5") }, "refunded at the gateway: 5, expected 0",
+		},
+		"refunded in the books alone": {
+			func(e *Evidence) {
+				e.Books.Payments = append(e.Books.Payments, map[string]any{"PaymentType": "Refund", "Amount": 20.0})
+			}, "the ERP's receivables have 28.19 of the buyer's money, the gateway 48.19",
+		},
+		"shop not told": {func(e *Evidence) { e.Told = nil }, "shop was told: nothing, expected order.confirmed"},
 		"shop told twice": {
 			func(e *Evidence) { e.Told = append(e.Told, "order.confirmed") }, "shop was told: order.confirmed, order.confirmed, expected order.confirmed",
 		},

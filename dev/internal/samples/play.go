@@ -21,17 +21,17 @@ type Play struct {
 	*world.World
 	ID string // of the order
 
-	started func(ctx context.Context, workflowID string) (bool, error)
-	line    func(text string)
-	refused bool
-	seen    string
-	free    func() // lets others go on; at most once
+	temporal Temporal
+	line     func(text string)
+	refused  bool
+	seen     string
+	free     func() // lets others go on; at most once
 }
 
 // newPlay makes a play whose others-may-go-on channel closes once.
-func newPlay(w *world.World, id string, line func(string), started func(context.Context, string) (bool, error)) (*Play, <-chan struct{}) {
+func newPlay(w *world.World, id string, line func(string), temporal Temporal) (*Play, <-chan struct{}) {
 	free := make(chan struct{})
-	return &Play{World: w, ID: id, line: line, started: started, free: sync.OnceFunc(func() { close(free) })}, free
+	return &Play{World: w, ID: id, line: line, temporal: temporal, free: sync.OnceFunc(func() { close(free) })}, free
 }
 
 // Order is the sample's order, paid with a fresh browser token that leads to the scenario.
@@ -122,18 +122,28 @@ func (p *Play) Breaking(ctx context.Context, sandbox string, fault world.Fault, 
 
 // ResolveParked waits until a step is parked and answers it as an operator.
 func (p *Play) ResolveParked(ctx context.Context, step, resolution string) error {
-	if _, err := p.Until(ctx, func(v world.OrderView) bool { return v.NeedsAttention || v.Final() }); err != nil {
-		return err
-	}
-	items, err := p.Parked(ctx, p.ID)
+	item, err := p.Waiting(ctx, step)
 	if err != nil {
 		return err
 	}
-	if len(items) != 1 || items[0].Step != step {
-		return fmt.Errorf("parked is %+v, expected step %q alone", items, step)
-	}
 	p.line("operator: " + resolution)
-	return p.Resolve(ctx, items[0].ID, resolution)
+	return p.Resolve(ctx, item.ID, resolution)
+}
+
+// Waiting waits until the order has one parked item, which must be of a step.
+func (p *Play) Waiting(ctx context.Context, step string) (item world.ParkedItem, err error) {
+	err = until(ctx, "step "+step+" is not parked", func() (bool, error) {
+		items, err := p.Parked(ctx, p.ID)
+		if err != nil || len(items) == 0 {
+			return false, err
+		}
+		item = items[0]
+		return len(items) == 1 && item.Step == step, fmt.Errorf("parked is %+v", items)
+	})
+	if err == nil {
+		p.line("parked: " + item.Summary)
+	}
+	return item, err
 }
 
 // CaseIs waits until the gateway's case is decided one way.

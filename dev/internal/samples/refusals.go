@@ -97,7 +97,7 @@ func (p *Play) nothingStarted(ctx context.Context) error {
 	if answer.Status != http.StatusNotFound {
 		return fmt.Errorf("the refused order is there: %d", answer.Status)
 	}
-	started, err := p.started(ctx, workflows.OrderWorkflowID(p.ID))
+	started, err := p.temporal.Started(ctx, workflows.OrderWorkflowID(p.ID))
 	if err == nil && started {
 		err = errors.New("a workflow was started for a refused order")
 	}

@@ -15,17 +15,25 @@ type Runner struct {
 	RunID    string
 	Progress *Progress
 	Clock    func() time.Time
+	Temporal Temporal
+}
+
+// Temporal is what the samples do at Temporal itself, as an engineer does in its UI.
+type Temporal interface {
 	// Started tells whether a workflow was ever started.
-	Started func(ctx context.Context, workflowID string) (bool, error)
+	Started(ctx context.Context, workflowID string) (bool, error)
+	// Signal sends a signal with a body in plain JSON.
+	Signal(ctx context.Context, workflowID, name string, body any) error
 }
 
 // Run plays the samples and judges each: first those that lose an answer of the gateway, one after the other until the answer is lost; beside
-// what is left of them the calm ones, all at once; then those that break the ERP, one by one. The results are in the order of the samples.
+// what is left of them the calm ones, all at once; then those that break a system for everybody, one by one; at last those that close the
+// gateway's batch. The results are in the order of the samples.
 func (r *Runner) Run(ctx context.Context, list []Sample) []Result {
 	results := make([]Result, len(list))
 	var playing sync.WaitGroup
 	start := func(i int) <-chan struct{} {
-		play, free := newPlay(r.World, list[i].OrderID(r.RunID), r.Progress.of(list[i]), r.Started)
+		play, free := newPlay(r.World, list[i].OrderID(r.RunID), r.Progress.of(list[i]), r.Temporal)
 		playing.Go(func() {
 			defer play.free()
 			results[i] = r.play(ctx, list[i], play)
@@ -39,10 +47,14 @@ func (r *Runner) Run(ctx context.Context, list []Sample) []Result {
 		start(i)
 	}
 	playing.Wait()
-	for _, i := range of(list, Erp) {
+	for _, i := range of(list, Alone) {
 		start(i)
 		playing.Wait()
 	}
+	for _, i := range of(list, Batch) {
+		<-start(i)
+	}
+	playing.Wait()
 	return results
 }
 
@@ -69,7 +81,7 @@ func (r *Runner) play(ctx context.Context, sample Sample, p *Play) Result {
 	if err != nil {
 		result.Differences = append(result.Differences, err.Error())
 	}
-	if result.Evidence, err = r.evidence(ctx, sample, p); err != nil {
+	if result.Evidence, err = p.evidence(ctx, sample.Want); err != nil {
 		result.Differences = append(result.Differences, err.Error())
 	}
 	result.Differences = append(result.Differences, Judge(sample.Want, result.Evidence)...)
@@ -78,7 +90,7 @@ func (r *Runner) play(ctx context.Context, sample Sample, p *Play) Result {
 }
 
 // evidence reads what the ledgers have, once the shop was told what it was to be told.
-func (r *Runner) evidence(ctx context.Context, sample Sample, p *Play) (e Evidence, err error) {
+func (p *Play) evidence(ctx context.Context, want Want) (e Evidence, err error) {
 	if p.refused {
 		e.Order.Status = Refused
 	} else if e.Order, err = p.World.Order(ctx, p.ID); err != nil {
@@ -86,7 +98,7 @@ func (r *Runner) evidence(ctx context.Context, sample Sample, p *Play) (e Eviden
 	}
 	late := until(ctx, "the shop was not told all", func() (bool, error) {
 		e.Told, err = p.Told(ctx, p.ID)
-		return err == nil && len(e.Told) >= len(sample.Want.Told), err
+		return err == nil && len(e.Told) >= len(want.Told), err
 	})
 	if e.Money, err = p.Money(ctx, p.ID); err != nil {
 		return e, err

@@ -15,7 +15,8 @@ type Trouble int
 const (
 	Calm    Trouble = iota // breaks nothing: runs beside the others
 	Gateway                // breaks one call at the gateway: the next sample starts once that fault is spent
-	Erp                    // breaks the ERP: runs alone
+	Alone                  // breaks the ERP, or the gateway for everybody: runs alone
+	Batch                  // closes the gateway's batch, after which nobody's capture can be voided: runs after all others
 )
 
 // Sample is one order with what happens to it.
@@ -37,7 +38,9 @@ type Want struct {
 	Invoices    int      // in the ERP
 	Receipts    int      // in the ERP, those reversed left out
 	CreditMemos int      // in the ERP
+	Credited    string   // sum of these; "" is nothing
 	Reversals   int      // receipts that were reversed
+	Refunded    string   // refunds at the gateway, and so in the ERP's receivables; "" is nothing
 	Told        []string // what the shop was told, in order
 }
 

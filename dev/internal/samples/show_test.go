@@ -27,10 +27,10 @@ func TestTableShowsEachOrderAndEveryDifference(t *testing.T) {
 		},
 	}, func(orderID string) string { return "http://ui/" + orderID })
 	require.NoError(t, err)
-	require.Equal(t, `         ORDER         OUTCOME    EXPECTED   PAYMENT   ERP            SECONDS  TEMPORAL UI
-ok       clean-sale-1  confirmed  confirmed  captured  000001/200001  1.3      http://ui/clean-sale-1
-DIFFERS  declined-1    booking    declined   captured  -              12.0     http://ui/declined-1
-ok       card-1        refused    refused    -         -              0.0      -
+	require.Equal(t, `         SAMPLE       ORDER         OUTCOME    PAYMENT   ERP            SECONDS  TEMPORAL UI
+ok       Clean sale   clean-sale-1  confirmed  captured  000001/200001  1.3      http://ui/clean-sale-1
+DIFFERS  Decline      declined-1    booking    captured  -              12.0     http://ui/declined-1
+ok       Card number  card-1        refused    -         -              0.0      -
 declined-1 (Decline): order status: booking, expected declined
 declined-1 (Decline): charged
 `, out.String())

@@ -11,13 +11,13 @@ import (
 func Table(out io.Writer, results []Result, link func(orderID string) string) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	row := func(cells ...string) { _, _ = fmt.Fprintln(table, strings.Join(cells, "\t")) }
-	row("", "ORDER", "OUTCOME", "EXPECTED", "PAYMENT", "ERP", "SECONDS", "TEMPORAL UI")
+	row("", "SAMPLE", "ORDER", "OUTCOME", "PAYMENT", "ERP", "SECONDS", "TEMPORAL UI")
 	for _, r := range results {
 		page := "-"
 		if r.Evidence.Order.Status != Refused {
 			page = link(r.OrderID)
 		}
-		row(mark(r), r.OrderID, dashed(r.Evidence.Order.Status), r.Sample.Want.Status, dashed(r.Evidence.Order.PaymentStatus), numbers(r.Evidence),
+		row(mark(r), r.Sample.Title, r.OrderID, dashed(r.Evidence.Order.Status), dashed(r.Evidence.Order.PaymentStatus), numbers(r.Evidence),
 			fmt.Sprintf("%.1f", r.Took.Seconds()), page)
 	}
 	if err := table.Flush(); err != nil {

@@ -10,10 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
-
-	"github.com/shopspring/decimal"
 )
 
 // World is what stands around Tenderline, by address.
@@ -190,8 +187,8 @@ func (w *World) AwaitEnd(ctx context.Context, id string, within time.Duration) (
 
 // Decide decides a held order as an analyst.
 func (w *World) Decide(ctx context.Context, id, decision string) error {
-	return w.want(ctx, http.MethodPost, w.API+"/v1/fraud-reviews/"+url.PathEscape(id)+"/decision", Analyst,
-		map[string]string{"decision": decision, "comment": "looked at it"}, nil, http.StatusOK)
+	_, err := w.Judge(ctx, Analyst, id, Verdict{Decision: decision, Comment: "looked at it"})
+	return err
 }
 
 // Cancel wishes an order cancelled.
@@ -204,96 +201,6 @@ func (w *World) Cancel(ctx context.Context, id string) error {
 func (w *World) Pay(ctx context.Context, id, token string) error {
 	body := map[string]any{"token": map[string]string{"type": "transient", "value": token}}
 	return w.want(ctx, http.MethodPost, w.API+"/v1/orders/"+url.PathEscape(id)+"/payment", Shop, body, nil, http.StatusOK, http.StatusAccepted)
-}
-
-// Parked are the open parked items of an order.
-func (w *World) Parked(ctx context.Context, id string) ([]ParkedItem, error) {
-	var list struct {
-		Items []ParkedItem `json:"items"`
-	}
-	if err := w.want(ctx, http.MethodGet, w.API+"/v1/attention?state=open&orderId="+url.QueryEscape(id), Operator, nil, &list, http.StatusOK); err != nil {
-		return nil, err
-	}
-	return list.Items, nil
-}
-
-// ParkedItem is a step that waits for an operator.
-type ParkedItem struct {
-	ID      string   `json:"id"`
-	OrderID string   `json:"orderId"`
-	Step    string   `json:"step"`
-	Class   string   `json:"class"`
-	Actions []string `json:"actions"`
-}
-
-// Resolve answers a parked item as an operator.
-func (w *World) Resolve(ctx context.Context, item, with string) error {
-	return w.want(ctx, http.MethodPost, w.API+"/v1/attention/"+url.PathEscape(item)+"/resolve", Operator,
-		map[string]string{"resolution": with, "reason": "seen to"}, nil, http.StatusOK)
-}
-
-// Transaction is a line of the gateway's ledger.
-type Transaction struct {
-	ID        string          `json:"id"`
-	Kind      string          `json:"kind"`
-	Status    string          `json:"status"`
-	Amount    decimal.Decimal `json:"amount"`
-	Currency  string          `json:"currency"`
-	Reference string          `json:"reference"`
-	RelatedID string          `json:"relatedId"`
-	Held      decimal.Decimal `json:"held"`
-	Review    string          `json:"review"` // case of a payment that was held: OPEN, ACCEPTED or REJECTED
-}
-
-// Of tells whether a transaction belongs to an order: its own reference, or a follow-on's.
-func (t Transaction) Of(order string) bool {
-	return t.Reference == order || strings.HasPrefix(t.Reference, order+"-")
-}
-
-// Money is what the gateway's ledger says of an order's money.
-type Money struct {
-	Captured decimal.Decimal // captured, and neither voided nor refunded
-	Held     decimal.Decimal // open holds
-	Live     int             // authorizations or captures that hold or have taken money
-	Lines    []Transaction
-}
-
-// Money reads an order's money from the gateway's ledger.
-func (w *World) Money(ctx context.Context, order string) (Money, error) {
-	var ledger struct {
-		Transactions []Transaction `json:"transactions"`
-	}
-	if err := w.want(ctx, http.MethodGet, w.Gateway+"/_sandbox/ledger", "", nil, &ledger, http.StatusOK); err != nil {
-		return Money{}, err
-	}
-	var m Money
-	for _, t := range ledger.Transactions {
-		if !t.Of(order) {
-			continue
-		}
-		m.Lines = append(m.Lines, t)
-		m.Held = m.Held.Add(t.Held)
-		switch {
-		case (t.Kind == "capture" || t.Kind == "sale") && moved(t.Status):
-			m.Captured = m.Captured.Add(t.Amount)
-			m.Live++
-		case (t.Kind == "refund" || t.Kind == "credit") && moved(t.Status):
-			m.Captured = m.Captured.Sub(t.Amount)
-		case t.Held.IsPositive():
-			m.Live++
-		}
-	}
-	return m, nil
-}
-
-// moved tells that a capture, sale or refund of this status moved money.
-func moved(status string) bool {
-	switch status {
-	case "PENDING", "TRANSMITTED", "BATCHED", "AUTHORIZED":
-		return true
-	default:
-		return false
-	}
 }
 
 // Books is what the ERP's ledger says of an order.

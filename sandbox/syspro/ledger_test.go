@@ -241,6 +241,30 @@ func TestCompensationAfterTheInvoice(t *testing.T) {
 	c.balanced()
 }
 
+// TestACreditMemoIsSetOffOnce: whoever takes a receipt back does so before he credits the invoice, or both stay open.
+func TestACreditMemoIsSetOffOnce(t *testing.T) {
+	const reverse = `{"PaymentReference":"SO1-R","PaymentDate":"2026-07-28","PaymentType":"Reversal","SourceReference":"SO1"}`
+	for _, reversedFirst := range []bool{true, false} {
+		c := newCompany(t)
+		_, number := c.invoiced("SO1")
+		c.ok(addPayment, receipt("SO1", number, "115.39"))
+		memo := `{"OriginalInvoice":"` + number + `","CustomerCode":"WEB","CreditDate":"2026-07-28","Amount":115.39,"TaxAmount":7.99,"Currency":"USD","Reference":"op:1"}`
+		if reversedFirst {
+			c.ok(addPayment, reverse)
+		}
+		issued := c.ok(addMemo, memo)
+		if !reversedFirst {
+			require.Equal(t, "Pending", issued.text("RefundStatus"))
+			c.ok(addPayment, reverse)
+		}
+		want := map[bool]string{true: "0.00 Credited 0.00", false: "115.39 Open 115.39"}[reversedFirst]
+		invoice := c.get("/ARInvoiceService/GetARInvoice?InvoiceNumber=" + number)
+		require.Equal(t, want, invoice.text("Balance")+" "+invoice.text("InvoiceStatus")+" "+issued.text("Remaining"))
+		require.Empty(t, c.accounts("USD")["1050"])
+		c.balanced()
+	}
+}
+
 func TestUpdatePaymentStatus(t *testing.T) {
 	c := newCompany(t)
 	salesOrder, number := c.invoiced("S1")

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -37,12 +38,26 @@ func InboxItem(delivery Delivery) (journal.InboxItem, error) {
 }
 
 // Deliver brings one inbox item to the process that it concerns and notes what became of it. What can't be delivered yet stays in the
-// inbox and is tried again, ever more slowly, until a person is asked.
+// inbox and is tried again, ever more slowly, until a person is asked; what nobody here knows how to read is left to a person at once.
 func (s *Starter) Deliver(ctx context.Context, item journal.InboxItem) error {
 	decision, concerns := caseDecision(item.EventType)
-	if item.Source != cybersource.System || !concerns {
+	switch {
+	case item.Source == cybersource.System && concerns:
+		return s.deliverDecision(ctx, item, decision)
+	case item.Source == cybersource.System && foreseen(item.EventType):
 		return s.store.Ignored(ctx, item.ID, "nothing waits for events of this type")
+	default:
+		return s.giveUp(ctx, item, fault.DeclinedByPolicy, "no process here takes events of this type")
 	}
+}
+
+// foreseen tells that events of a type may come and mean nothing to us: what they tell we learn in other ways.
+func foreseen(eventType string) bool {
+	return eventType == "risk.casemanagement.addnote" || strings.HasPrefix(eventType, "risk.profile.") || strings.HasPrefix(eventType, "payments.")
+}
+
+// deliverDecision tells a review what the gateway has decided.
+func (s *Starter) deliverDecision(ctx context.Context, item journal.InboxItem, decision canonical.FraudDecision) error {
 	err := s.GatewayDecision(ctx, item.OrderID, workflows.GatewayDecision{EventID: item.ID, Decision: decision, Comment: comment(item)})
 	switch {
 	case err == nil:
@@ -50,7 +65,7 @@ func (s *Starter) Deliver(ctx context.Context, item journal.InboxItem) error {
 	case Is(err, NotFound):
 		return s.undeliverable(ctx, item, decision)
 	default:
-		return s.postpone(ctx, item, err.Error())
+		return s.postpone(ctx, item, fault.Connection, err.Error())
 	}
 }
 
@@ -75,30 +90,53 @@ func comment(item journal.InboxItem) string {
 	return strings.Join(delivery.Event.Comments, "; ")
 }
 
-// undeliverable decides about a decision that no review waits for: too early or unknown, repeated, or come after the goods.
+// undeliverable decides about a decision that no review waits for: too early or unknown, repeated, or come after the money was taken.
 func (s *Starter) undeliverable(ctx context.Context, item journal.InboxItem, decision canonical.FraudDecision) error {
 	record, err := s.store.Order(ctx, item.OrderID)
 	switch {
 	case errors.Is(err, journal.ErrNotFound):
-		return s.postpone(ctx, item, "there is no such order yet")
+		return s.postpone(ctx, item, fault.MissingReference, "there is no such order")
 	case err != nil:
-		return s.postpone(ctx, item, err.Error())
+		return s.postpone(ctx, item, fault.Connection, err.Error())
 	case beforeReview(record.Status):
-		return s.postpone(ctx, item, "no review waits yet; the order is "+string(record.Status))
-	case decision == canonical.FraudReject && kept(record.Status):
-		return s.store.GiveUp(ctx, item.ID, fault.DeclinedByPolicy, "rejected at the gateway, but the order is "+string(record.Status)+": hold the goods and consider a refund")
-	default:
-		return s.store.Ignored(ctx, item.ID, "the review has ended; the order is "+string(record.Status))
+		return s.postpone(ctx, item, fault.Conflict, "no review waits; the order is "+string(record.Status))
 	}
+	if err := s.noteGatewayOpposed(ctx, item, decision); err != nil {
+		return s.postpone(ctx, item, fault.Connection, err.Error())
+	}
+	if decision == canonical.FraudReject && kept(record.Status) && !moneyGone(record.PaymentStatus) {
+		return s.rejectedAtGateway(ctx, item)
+	}
+	return s.store.Ignored(ctx, item.ID, "the review has ended; the order is "+string(record.Status))
 }
 
-// kept tells that an order's money is taken, or being taken.
-func kept(status canonical.OrderStatus) bool {
-	switch status {
-	case canonical.OrderCapturing, canonical.OrderBooking, canonical.OrderConfirmed, canonical.OrderShipped:
-		return true
+// noteGatewayOpposed keeps what the gateway told after the review had ended otherwise.
+func (s *Starter) noteGatewayOpposed(ctx context.Context, item journal.InboxItem, decision canonical.FraudDecision) error {
+	review, err := s.store.Review(ctx, item.OrderID)
+	if errors.Is(err, journal.ErrNotFound) || (err == nil && review.Decision == "") {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	told := workflows.Decision{Decision: decision, Comment: comment(item), Actor: string(workflows.SourceGateway), Source: workflows.SourceGateway}
+	return s.noteOpposed(ctx, item.OrderID, told, workflows.DecisionAnswer{Decision: review.Decision, Actor: review.Actor})
+}
+
+// rejectedAtGateway holds an order whose money was taken, and proposes its refund: the gateway's reject came after our accept. The process
+// waits for the order where it is still being booked, so that no try of the event is used up for that.
+func (s *Starter) rejectedAtGateway(ctx context.Context, item journal.InboxItem) error {
+	err := s.startLateReject(ctx, workflows.LateRejectInput{
+		OrderID: item.OrderID, EventID: item.ID, Actor: string(workflows.SourceGateway), Source: workflows.SourceGateway, Comment: comment(item),
+	})
+	switch {
+	case err == nil:
+		return s.store.Delivered(ctx, item.ID)
+	case Is(err, Unavailable):
+		// Whoever ships the order must hear of it, however long the engine is away.
+		return s.store.Postpone(ctx, item.ID, s.clock().Add(pause(item.Tries)), err.Error())
 	default:
-		return false
+		return s.postpone(ctx, item, fault.Bug, err.Error())
 	}
 }
 
@@ -108,12 +146,24 @@ const (
 	lastPause  = 30 * time.Minute
 )
 
-func (s *Starter) postpone(ctx context.Context, item journal.InboxItem, reason string) error {
+// postpone puts an item off, or gives it up when it has had all its tries. class is that of the parked item that it then becomes.
+func (s *Starter) postpone(ctx context.Context, item journal.InboxItem, class fault.Kind, reason string) error {
 	if item.Tries+1 >= s.inboxTries {
-		s.log.ErrorContext(ctx, "event given up, a person must look", "event", item.ID, "order", item.OrderID, "reason", reason)
-		return s.store.GiveUp(ctx, item.ID, fault.MissingReference, reason)
+		return s.giveUp(ctx, item, class, reason)
 	}
 	return s.store.Postpone(ctx, item.ID, s.clock().Add(pause(item.Tries)), reason)
+}
+
+// giveUp leaves an item to a person, who is told.
+func (s *Starter) giveUp(ctx context.Context, item journal.InboxItem, class fault.Kind, reason string) error {
+	s.log.ErrorContext(ctx, "event given up, a person must look", "event", item.ID, "order", item.OrderID, "reason", reason)
+	id := journal.InboxAttentionID(item.ID)
+	return s.store.GiveUp(ctx, item.ID, class, reason, journal.Notice{
+		ID: id + "/" + strconv.Itoa(item.Tries) + "/" + strconv.FormatInt(s.clock().Unix(), 10), Audience: journal.AudienceOperator,
+		Kind: "inbox.given_up", Group: "inbox", OrderID: item.OrderID,
+		Subject: "An event of " + item.Source + " was given up", Text: "Event " + item.EventType + " was not taken by any process: " + reason,
+		Link: "/v1/attention/" + id,
+	})
 }
 
 // pause is the wait after so many tries.

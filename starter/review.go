@@ -3,14 +3,44 @@ package starter
 import (
 	"context"
 	"fmt"
-	"slices"
 
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/tenderline/tenderline/activities"
+	"github.com/tenderline/tenderline/internal/canonical"
 	"github.com/tenderline/tenderline/internal/journal"
 	"github.com/tenderline/tenderline/workflows"
 )
 
-// Decide gives a person's verdict on a held order. A verdict that comes second or late is answered with the one that holds.
-func (s *Starter) Decide(ctx context.Context, orderID string, decision workflows.Decision) (workflows.DecisionAnswer, error) {
+// Verdict is the decision that holds on a held order.
+type Verdict struct {
+	workflows.DecisionAnswer
+	// LateReject: a reject that came after an accept, of an order whose money is kept. What has not left is held, and a refund is
+	// proposed, once the order's own process has ended.
+	LateReject bool
+}
+
+// ruleFirst is the rule between two opposite decisions, the later of which came after the review had ended.
+const ruleFirst = "the first valid decision holds"
+
+// Decide gives a person's verdict on a held order. A verdict that comes second or late is answered with the one that holds; where it is a
+// reject of an order whose money is kept, it is brought to the people who can refund it.
+func (s *Starter) Decide(ctx context.Context, orderID string, decision workflows.Decision) (Verdict, error) {
+	answer, err := s.decide(ctx, orderID, decision)
+	if err != nil {
+		return Verdict{}, err
+	}
+	verdict := Verdict{DecisionAnswer: answer}
+	if answer.Late && decision.Decision == canonical.FraudReject && answer.Decision == canonical.FraudAccept {
+		verdict.LateReject, err = s.rejectLate(ctx, orderID, decision)
+	}
+	return verdict, err
+}
+
+// decide asks the review, or, where it has ended, what is left of it.
+func (s *Starter) decide(ctx context.Context, orderID string, decision workflows.Decision) (workflows.DecisionAnswer, error) {
 	var answer workflows.DecisionAnswer
 	workflowID := workflows.FraudReviewWorkflowID(orderID)
 	id := "decide/" + digest(string(decision.Decision), decision.Actor)
@@ -22,8 +52,8 @@ func (s *Starter) Decide(ctx context.Context, orderID string, decision workflows
 	if lookup != nil {
 		return answer, stored(lookup, "order")
 	}
-	if verdict, found := s.verdict(ctx, workflowID); found {
-		return verdict, nil
+	if verdict, found := s.verdict(ctx, orderID, workflowID); found {
+		return verdict, s.noteOpposed(ctx, orderID, decision, verdict)
 	}
 	if beforeReview(record.Status) {
 		return answer, &Error{Kind: NotNow, Message: "the order is not held for review: " + string(record.Status), Err: err}
@@ -31,15 +61,106 @@ func (s *Starter) Decide(ctx context.Context, orderID string, decision workflows
 	return answer, &Error{Kind: TooLate, Message: "no review waits; the order is " + string(record.Status), Err: err}
 }
 
-// verdict reads what an ended review decided; false where there is none to read.
-func (s *Starter) verdict(ctx context.Context, workflowID string) (workflows.DecisionAnswer, bool) {
+// verdict reads what an ended review decided, from its run or, when that is no longer kept, from the journal; false where there is none.
+func (s *Starter) verdict(ctx context.Context, orderID, workflowID string) (workflows.DecisionAnswer, bool) {
 	bounded, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	var result workflows.ReviewResult
-	if err := s.engine.GetWorkflow(bounded, workflowID, "").Get(bounded, &result); err != nil || result.Decision == "" {
-		return workflows.DecisionAnswer{}, false
+	if err := s.engine.GetWorkflow(bounded, workflowID, "").Get(bounded, &result); err == nil && result.Decision != "" {
+		return workflows.DecisionAnswer{Decision: result.Decision, Actor: result.Actor, Late: true}, true
 	}
-	return workflows.DecisionAnswer{Decision: result.Decision, Actor: result.Actor, Late: true}, true
+	if review, err := s.store.Review(ctx, orderID); err == nil && review.Decision != "" {
+		return workflows.DecisionAnswer{Decision: review.Decision, Actor: review.Actor, Late: true}, true
+	}
+	return workflows.DecisionAnswer{}, false
+}
+
+// noteOpposed keeps a decision that came after its review had ended with another one; a running review does so itself.
+func (s *Starter) noteOpposed(ctx context.Context, orderID string, decision workflows.Decision, holds workflows.DecisionAnswer) error {
+	if decision.Decision == holds.Decision {
+		return nil
+	}
+	return s.store.NoteReview(ctx, orderID, journal.ReviewNoteRecord{
+		Key: "opposed/" + digest(string(decision.Decision), decision.Actor), At: s.clock(), Note: string(activities.ReviewOpposed),
+		Decision: decision.Decision, Actor: decision.Actor, Source: string(decision.Source), Comment: decision.Comment, Rule: ruleFirst,
+	}, &journal.Action{
+		Actor: decision.Actor, Action: "fraud.opposed", Reason: decision.Comment,
+		Detail: map[string]string{
+			"decision": string(decision.Decision), "source": string(decision.Source), "holds": string(holds.Decision), "rule": ruleFirst,
+		},
+	}, nil)
+}
+
+// rejectLate takes a person's reject of an order that was accepted before; false where no money is kept, nor will be.
+func (s *Starter) rejectLate(ctx context.Context, orderID string, decision workflows.Decision) (bool, error) {
+	record, err := s.store.Order(ctx, orderID)
+	if err != nil {
+		return false, stored(err, "order")
+	}
+	if !mayKeep(record) {
+		return false, nil
+	}
+	return true, s.startLateReject(ctx, workflows.LateRejectInput{
+		OrderID: orderID, Actor: decision.Actor, Source: decision.Source, Comment: decision.Comment, Mark: decision.Mark,
+	})
+}
+
+// mayKeep tells that an order's money is taken, is being taken, or will be after an accept.
+func mayKeep(record journal.OrderRecord) bool {
+	return !moneyGone(record.PaymentStatus) && (kept(record.Status) || beforeReview(record.Status))
+}
+
+// kept tells that an order's money is taken, or being taken.
+func kept(status canonical.OrderStatus) bool {
+	switch status {
+	case canonical.OrderCapturing, canonical.OrderBooking, canonical.OrderConfirmed, canonical.OrderShipped:
+		return true
+	default:
+		return false
+	}
+}
+
+// moneyGone tells that the buyer has everything back, or was never charged.
+func moneyGone(status canonical.PaymentStatus) bool {
+	switch status {
+	case canonical.PaymentVoided, canonical.PaymentReversed, canonical.PaymentRefunded, canonical.PaymentDeclined, canonical.PaymentChargedBack:
+		return true
+	default:
+		return false
+	}
+}
+
+// startLateReject starts the process that a reject after an accept leads to, once for ever. It waits for the order's own end by itself.
+func (s *Starter) startLateReject(ctx context.Context, in workflows.LateRejectInput) error {
+	taken, order, err := s.orderOf(ctx, in.OrderID)
+	if err != nil {
+		return err
+	}
+	channel, found := s.channels.Channel(taken.Channel)
+	if !found {
+		return fmt.Errorf("start late reject of order %s: its channel %q is no longer configured", in.OrderID, taken.Channel)
+	}
+	in.Order, in.Erp, in.Site, in.Policy = order, taken.Erp, activities.Site(channel.Site), policy(channel.Policy)
+	bounded, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	_, err = s.engine.ExecuteWorkflow(bounded, client.StartWorkflowOptions{
+		ID:                                       workflows.LateRejectWorkflowID(in.OrderID),
+		TaskQueue:                                workflows.TaskQueue,
+		WorkflowIDReusePolicy:                    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		StaticSummary:                            fmt.Sprintf("Late reject of order %s, from %s", in.OrderID, in.Source),
+		TypedSearchAttributes: temporal.NewSearchAttributes(
+			workflows.SearchOrderID.ValueSet(in.OrderID),
+			workflows.SearchErp.ValueSet(taken.Erp),
+			workflows.SearchFraudDecision.ValueSet(string(canonical.FraudReject)),
+			workflows.SearchNeedsAttention.ValueSet(false),
+		),
+	}, workflows.LateReject, in)
+	if err != nil && !temporal.IsWorkflowExecutionAlreadyStartedError(err) {
+		return classify(err)
+	}
+	return nil
 }
 
 // GatewayDecision tells a review that the gateway reported its case as decided; EventID names the verified event in the inbox. NotFound:
@@ -50,42 +171,4 @@ func (s *Starter) GatewayDecision(ctx context.Context, orderID string, decision 
 		return classify(err)
 	}
 	return nil
-}
-
-// Resolve answers a parked step. The same answer of the same person again gets the first outcome; of two people the first one wins, and the
-// other is told who did.
-func (s *Starter) Resolve(ctx context.Context, id string, kind workflows.ResolutionKind, actor, reason string) (workflows.ResolutionAnswer, error) {
-	item, err := s.store.Attention(ctx, id)
-	if err != nil {
-		return workflows.ResolutionAnswer{}, stored(err, "parked item")
-	}
-	if item.State == journal.AttentionResolved {
-		return resolvedBefore(item, kind, actor)
-	}
-	if !slices.Contains(item.Actions, string(kind)) {
-		return workflows.ResolutionAnswer{}, &Error{
-			Kind: Invalid, Message: fmt.Sprintf("resolution %q is not offered for this item; offered: %v", kind, item.Actions),
-		}
-	}
-	var answer workflows.ResolutionAnswer
-	updateID := "resolve/" + digest(id, string(kind), actor)
-	err = s.update(ctx, item.WorkflowID, workflows.UpdateResolve, updateID, &answer, workflows.Resolution{ID: id, Kind: kind, Actor: actor, Reason: reason})
-	if !Is(err, NotFound) {
-		return answer, err
-	}
-	// The run has ended or no longer waits at this step; the row may have been closed since it was read.
-	if item, lookup := s.store.Attention(ctx, id); lookup == nil && item.State == journal.AttentionResolved {
-		return resolvedBefore(item, kind, actor)
-	}
-	return workflows.ResolutionAnswer{}, &Error{Kind: TooLate, Message: "the process no longer waits at this step", Err: err}
-}
-
-// resolvedBefore answers for an item that somebody has resolved.
-func resolvedBefore(item journal.Attention, kind workflows.ResolutionKind, actor string) (workflows.ResolutionAnswer, error) {
-	if item.Resolution == string(kind) && item.Actor == actor {
-		return workflows.ResolutionAnswer{ID: item.ID, Kind: kind}, nil
-	}
-	return workflows.ResolutionAnswer{}, &Error{
-		Kind: TooLate, Message: fmt.Sprintf("already resolved with %q by %s", item.Resolution, item.Actor),
-	}
 }

@@ -1,7 +1,7 @@
 // Package starter is the one door to Temporal: everything that starts, signals, updates or queries a workflow from outside.
 //
-// What it does is safe to repeat. An order's row is committed before its workflow is started, and whatever a crash leaves between the
-// two the sweeper mends; updates carry an ID, so that a repeat gets the first outcome.
+// What it does is safe to repeat. The row of an order or a refund is committed before its workflow is started, and whatever a crash leaves
+// between the two the sweeper mends; updates carry an ID, so that a repeat gets the first outcome.
 package starter
 
 import (
@@ -33,12 +33,28 @@ type Store interface {
 	MarkStarted(ctx context.Context, orderID string) error
 	Unstarted(ctx context.Context, olderThan time.Duration, limit int) ([]journal.OrderRecord, error)
 	Order(ctx context.Context, orderID string) (journal.OrderRecord, error)
+	TakeRefund(ctx context.Context, refund journal.RefundRecord,
+		apportion func(earlier []canonical.RefundBreakdown, p journal.Payment) (canonical.RefundBreakdown, error),
+	) (stored journal.RefundRecord, created bool, err error)
+	Refund(ctx context.Context, orderID, refundID string) (journal.RefundRecord, error)
+	MarkRefundStarted(ctx context.Context, orderID, refundID string) error
+	UnstartedRefunds(ctx context.Context, olderThan time.Duration, limit int) ([]journal.RefundRecord, error)
+	RecordRefund(ctx context.Context, refund journal.RefundProgress, progress *journal.Progress, notices ...journal.Notice) error
+	Review(ctx context.Context, orderID string) (journal.Review, error)
+	NoteReview(ctx context.Context, orderID string, note journal.ReviewNoteRecord, action *journal.Action, events []journal.Event,
+		notices ...journal.Notice) error
 	Attention(ctx context.Context, id string) (journal.Attention, error)
+	Attentions(ctx context.Context, filter journal.AttentionFilter) (page []journal.Attention, next string, err error)
+	Resolve(ctx context.Context, id, resolution, actor, reason string, corrected ...string) error
+	RecordAction(ctx context.Context, action journal.Action) error
+	Receive(ctx context.Context, item journal.InboxItem) (created bool, err error)
+	Event(ctx context.Context, id string) (journal.InboxItem, error)
 	Pending(ctx context.Context, now time.Time, limit int) ([]journal.InboxItem, error)
 	Delivered(ctx context.Context, id string) error
 	Ignored(ctx context.Context, id, reason string) error
 	GiveUp(ctx context.Context, id string, class fault.Kind, reason string, notices ...journal.Notice) error
 	Postpone(ctx context.Context, id string, until time.Time, reason string) error
+	Replay(ctx context.Context, id string) error
 }
 
 // Channels tells what a channel decided; config.Config has it.

@@ -17,15 +17,17 @@ const sweepBatch = 200
 // Swept counts what a sweep did.
 type Swept struct {
 	Started int // orders whose workflow a crash had left unstarted
+	Refunds int // refunds of which the same is true, and those that ended with the cancel of their order
 	Events  int // inbox items dealt with: delivered, put off or ended
 }
 
-// Sweep starts orders that were taken but not started, and brings due events to their processes. Any number of processes may sweep at
-// once. What fails is joined into the error and tried again by the next sweep.
+// Sweep starts orders and refunds that were taken but not started, and brings due events to their processes. Any number of processes may
+// sweep at once. What fails is joined into the error and tried again by the next sweep.
 func (s *Starter) Sweep(ctx context.Context) (Swept, error) {
 	started, startErr := s.sweepOrders(ctx)
+	refunds, refundErr := s.sweepRefunds(ctx)
 	events, inboxErr := s.sweepInbox(ctx)
-	return Swept{Started: started, Events: events}, errors.Join(startErr, inboxErr)
+	return Swept{Started: started, Refunds: refunds, Events: events}, errors.Join(startErr, refundErr, inboxErr)
 }
 
 func (s *Starter) sweepOrders(ctx context.Context) (int, error) {
@@ -62,6 +64,30 @@ func (s *Starter) startRecord(ctx context.Context, record journal.OrderRecord) e
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	return s.start(ctx, order, channel)
+}
+
+func (s *Starter) sweepRefunds(ctx context.Context) (int, error) {
+	records, err := s.store.UnstartedRefunds(ctx, s.olderThan, sweepBatch)
+	if err != nil {
+		return 0, err
+	}
+	done := 0
+	var failed []error
+	for _, record := range records {
+		resumed, err := s.resumeRefund(ctx, record)
+		if err != nil {
+			failed = append(failed, err)
+			if transient(err) {
+				break
+			}
+			continue
+		}
+		if resumed {
+			done++
+			s.log.InfoContext(ctx, "refund taken on by the sweeper", "order", record.OrderID, "refund", record.RefundID)
+		}
+	}
+	return done, errors.Join(failed...)
 }
 
 func (s *Starter) sweepInbox(ctx context.Context) (int, error) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -47,16 +48,59 @@ func readFault(err error) error {
 // refuseCards searches a body for card numbers. strip is the part of the pointers that the caller did not write.
 func refuseCards(body []byte, strip string) error {
 	found, _ := canonical.FindCardNumbers(body) // a body that is not JSON is searched as text and refused by its reader
+	for i := range found {
+		found[i].Pointer = strings.TrimPrefix(found[i].Pointer, strip)
+	}
+	return refusal(found)
+}
+
+// refusal says where card numbers stand, nil where there are none.
+func refusal(found []canonical.Finding) error {
 	if len(found) == 0 {
 		return nil
 	}
 	p := newProblem(http.StatusUnprocessableEntity, typeCardData, "card numbers are not taken; send a token. Nothing of the request was kept.")
 	for _, finding := range found {
 		p.Errors = append(p.Errors, canonical.Problem{
-			Pointer: strings.TrimPrefix(finding.Pointer, strip), Rule: canonical.RuleCardNumber, Message: "holds what has the shape of a card number",
+			Pointer: finding.Pointer, Rule: canonical.RuleCardNumber, Message: "holds what has the shape of a card number",
 		})
 	}
 	return p
+}
+
+// readCorrectionBody is readBody for an answer to a parked step: what stands for a stock code in it may look like one of an order.
+func readCorrectionBody(c echo.Context) ([]byte, error) {
+	body, err := readBody(c)
+	var refused *problem
+	if err == nil || body == nil || !errors.As(err, &refused) {
+		return body, err
+	}
+	return body, refusal(FindCardsInCorrection(body))
+}
+
+var correctedSKU = regexp.MustCompile(`^/correction/order/~1(lines~1[0-9]{1,3}~1sku)$`)
+
+// FindCardsInCorrection is canonical.FindCardNumbers for the body of an answer to a parked step. The stock codes that it corrects are
+// searched as an order's are: an article number with its check digit is none of a card.
+func FindCardsInCorrection(body []byte) []canonical.Finding {
+	found, _ := canonical.FindCardNumbers(body) // a body that is not JSON is searched as text and refused by its reader
+	var in struct {
+		Correction struct {
+			Order map[string]json.RawMessage `json:"order"`
+		} `json:"correction"`
+	}
+	if len(found) == 0 || json.Unmarshal(body, &in) != nil {
+		return found
+	}
+	return slices.DeleteFunc(found, func(finding canonical.Finding) bool {
+		place := correctedSKU.FindStringSubmatch(finding.Pointer)
+		if place == nil {
+			return false
+		}
+		code, there := in.Correction.Order["/"+strings.ReplaceAll(place[1], "~1", "/")]
+		cards, err := canonical.FindCardNumbers(fmt.Appendf(nil, `{"lines":[{"sku":%s}]}`, code))
+		return there && err == nil && len(cards) == 0
+	})
 }
 
 // decode reads a body strictly: one object with known fields.

@@ -155,6 +155,11 @@ func (s *Server) showOrder(c echo.Context) error {
 		return err
 	}
 	answer.Timeline = viewEvents(events)
+	refunds, err := s.deps.Store.Refunds(ctx, record.OrderID)
+	if err != nil {
+		return err
+	}
+	answer.Refunds = viewRefunds(refunds)
 	return c.JSON(http.StatusOK, answer)
 }
 
@@ -167,12 +172,8 @@ func (s *Server) listOrders(c echo.Context) error {
 	if filter.Limit, err = limitOf(c); err != nil {
 		return err
 	}
-	if text := c.QueryParam("needsAttention"); text != "" {
-		flag, err := strconv.ParseBool(text)
-		if err != nil {
-			return invalidQuery("needsAttention", canonical.RuleType, "must be true or false")
-		}
-		filter.NeedsAttention = &flag
+	if filter.NeedsAttention, err = flagOf(c, "needsAttention"); err != nil {
+		return err
 	}
 	if filter.Channels, err = channelsOf(c); err != nil {
 		return err
@@ -289,22 +290,11 @@ func (s *Server) cancelOrder(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	var in struct {
-		Reason string `json:"reason"`
+	reason, err := reasonOf(c)
+	if err != nil {
+		return err
 	}
-	if c.Request().ContentLength != 0 {
-		body, err := readBody(c)
-		if err != nil {
-			return err
-		}
-		if err := decode(body, &in); err != nil {
-			return err
-		}
-	}
-	if problems := checkRemark("/reason", in.Reason); len(problems) > 0 {
-		return invalid(problems)
-	}
-	answer, err := s.deps.Starter.Cancel(c.Request().Context(), record.OrderID, workflows.CancelRequest{Actor: callerOf(c).Name, Reason: in.Reason})
+	answer, err := s.deps.Starter.Cancel(c.Request().Context(), record.OrderID, workflows.CancelRequest{Actor: callerOf(c).Name, Reason: reason})
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
@@ -26,7 +27,7 @@ func (a *api) taken(status canonical.OrderStatus) {
 
 func TestFraudDecision(t *testing.T) {
 	a := newAPI(t)
-	a.taken(canonical.OrderInReview)
+	a.held()
 	reviews := a.call("GET", "/v1/fraud-reviews", analyst, "").is(http.StatusOK).json()["reviews"].([]any)
 	require.Len(t, reviews, 1)
 	require.Equal(t, "/v1/fraud-reviews/WEB-10001/decision", reviews[0].(map[string]any)["links"].(map[string]any)["decision"])
@@ -40,7 +41,7 @@ func TestFraudDecision(t *testing.T) {
 	}
 	path := "/v1/fraud-reviews/WEB-10001/decision"
 	answer := a.call("POST", path, analyst, `{"decision":"accept","comment":"known customer"}`).is(http.StatusOK).json()
-	require.Equal(t, map[string]any{"orderId": "WEB-10001", "decision": "accept", "actor": analyst, "late": false}, answer)
+	require.Equal(t, map[string]any{"orderId": "WEB-10001", "decision": "accept", "actor": analyst, "late": false, "lateReject": false}, answer)
 
 	a.call("POST", path, analyst, `{"decision":"accept","actor":"the boss"}`).refused(http.StatusUnprocessableEntity, "invalid").names("", "unknown_field")
 	a.call("POST", path, analyst, `{"decision":"maybe"}`).refused(http.StatusUnprocessableEntity, "invalid").names("/decision", "enum")
@@ -59,8 +60,45 @@ func TestLateFraudDecisionIsAnswered(t *testing.T) {
 	a.call("POST", path, analyst, body).refused(http.StatusConflict, "too-late")
 
 	a.engine.results["fraud-review/WEB-10001"] = workflows.ReviewResult{Decision: canonical.FraudAccept, Actor: "cybersource"}
-	late := a.call("POST", path, analyst, body).is(http.StatusOK).json()
-	require.Equal(t, map[string]any{"orderId": "WEB-10001", "decision": "accept", "actor": "cybersource", "late": true}, late)
+	for range 2 {
+		late := a.call("POST", path, analyst, body).is(http.StatusOK).json()
+		require.Equal(t, map[string]any{"orderId": "WEB-10001", "decision": "accept", "actor": "cybersource", "late": true, "lateReject": true}, late)
+	}
+	require.Len(t, a.engine.started(), 2, "the order, and once the proposal of its refund")
+	require.Equal(t, "fraud-review/WEB-10001/late", a.engine.started()[1].ID)
+	in := a.engine.inputs[1].(workflows.LateRejectInput)
+	require.Equal(t, []any{"WEB-10001", analyst, workflows.SourceAPI, "A100"}, []any{in.OrderID, in.Actor, in.Source, in.Order.Lines[0].SKU})
+
+	shown := a.call("GET", "/v1/fraud-reviews/WEB-10001", analyst, "").is(http.StatusOK).json()
+	notes := shown["notes"].([]any)
+	require.Len(t, notes, 1, "a decision that does not hold is kept once")
+	require.Equal(t, map[string]any{
+		"at": "2026-11-20T15:00:00Z", "note": "opposed", "decision": "reject", "actor": analyst, "source": "api", "rule": "the first valid decision holds",
+	}, notes[0])
+}
+
+func TestALateRejectOfWhatWasGivenBackProposesNothing(t *testing.T) {
+	a := newAPI(t)
+	a.taken(canonical.OrderConfirmed)
+	require.NoError(t, a.store.RecordProgress(t.Context(), journal.Progress{OrderID: "WEB-10001", Seq: 2, PaymentStatus: canonical.PaymentRefunded}))
+	a.engine.results["fraud-review/WEB-10001"] = workflows.ReviewResult{Decision: canonical.FraudAccept, Actor: analyst}
+	late := a.call("POST", "/v1/fraud-reviews/WEB-10001/decision", analyst, `{"decision":"reject"}`).is(http.StatusOK).json()
+	require.Equal(t, []any{true, false}, []any{late["late"], late["lateReject"]})
+	require.Len(t, a.engine.started(), 1)
+}
+
+// held is an order whose payment people are to decide about.
+func (a *api) held() {
+	a.t.Helper()
+	a.taken(canonical.OrderInReview)
+	require.NoError(a.t, a.store.OpenReview(a.t.Context(), journal.Review{
+		OrderID: "WEB-10001", WorkflowID: "fraud-review/WEB-10001", PaymentID: "7001", Since: a.clock.Now(), Deadline: a.clock.Now().Add(48 * time.Hour),
+		Default: "reject", Amount: canonical.NewMoney(decimal.RequireFromString("48.19"), "USD"),
+		Risk: journal.ReviewRisk{
+			Score: "84", Factors: []string{"F", "Z"}, Profile: "web", Rules: []journal.ReviewRule{{Name: "high amount", Decision: "REVIEW"}},
+			InfoCodes: map[string][]string{"velocity": {"VELV-EM"}, "address": {"MM-BIN"}}, AVS: "N", CVN: "M",
+		},
+	}))
 }
 
 func (a *api) parked() {

@@ -25,6 +25,7 @@ import (
 	"github.com/tenderline/tenderline/internal/cybersource"
 	"github.com/tenderline/tenderline/internal/journal"
 	"github.com/tenderline/tenderline/internal/telemetry"
+	"github.com/tenderline/tenderline/starter"
 	"github.com/tenderline/tenderline/workflows"
 )
 
@@ -37,8 +38,11 @@ type Starter interface {
 	PaymentOutcome(ctx context.Context, orderID string, wait time.Duration) (view workflows.OrderView, known bool, err error)
 	Cancel(ctx context.Context, orderID string, request workflows.CancelRequest) (workflows.CancelAnswer, error)
 	NewToken(ctx context.Context, orderID string, token workflows.NewToken) (workflows.NewTokenAnswer, error)
-	Decide(ctx context.Context, orderID string, decision workflows.Decision) (workflows.DecisionAnswer, error)
-	Resolve(ctx context.Context, id string, kind workflows.ResolutionKind, actor, reason string) (workflows.ResolutionAnswer, error)
+	RequestRefund(ctx context.Context, orderID string, request starter.RefundRequest) (record journal.RefundRecord, created bool, err error)
+	Decide(ctx context.Context, orderID string, decision workflows.Decision) (starter.Verdict, error)
+	Resolve(ctx context.Context, answer workflows.Resolution) (workflows.ResolutionAnswer, error)
+	RetryAll(ctx context.Context, bulk starter.BulkRetry) (done []starter.Retried, more bool, err error)
+	ResolveEvent(ctx context.Context, eventID string, answer workflows.Resolution) (workflows.ResolutionAnswer, error)
 	Deliver(ctx context.Context, item journal.InboxItem) error
 	Run(ctx context.Context, interval time.Duration)
 }
@@ -49,8 +53,15 @@ type Store interface {
 	Orders(ctx context.Context, filter journal.OrderFilter) (page []journal.OrderRecord, next string, err error)
 	Timeline(ctx context.Context, orderID string) ([]journal.Event, error)
 	Payment(ctx context.Context, orderID string) (journal.Payment, error)
+	Refund(ctx context.Context, orderID, refundID string) (journal.RefundRecord, error)
+	Refunds(ctx context.Context, orderID string) ([]journal.RefundRecord, error)
+	Audit(ctx context.Context, orderID string) ([]journal.AuditEntry, error)
+	Review(ctx context.Context, orderID string) (journal.Review, error)
+	Reviews(ctx context.Context, filter journal.ReviewFilter) (page []journal.Review, next string, err error)
+	CustomerHistory(ctx context.Context, orderID string) (journal.CustomerHistory, error)
 	Attention(ctx context.Context, id string) (journal.Attention, error)
 	Attentions(ctx context.Context, filter journal.AttentionFilter) (page []journal.Attention, next string, err error)
+	Inbox(ctx context.Context, filter journal.InboxFilter) (page []journal.InboxItem, next string, err error)
 	Receive(ctx context.Context, item journal.InboxItem) (created bool, err error)
 }
 
@@ -176,11 +187,19 @@ func (s *Server) routes() (*echo.Echo, error) {
 	v1.GET("/orders/:orderId", s.showOrder, s.only(everybody...))
 	v1.POST("/orders/:orderId/payment", s.newPayment, s.only(config.RoleShop))
 	v1.POST("/orders/:orderId/cancel", s.cancelOrder, s.only(config.RoleShop, config.RoleOperator))
+	v1.POST("/orders/:orderId/refunds", s.requestRefund, s.only(config.RoleShop, config.RoleOperator, config.RoleFinance))
+	v1.GET("/orders/:orderId/refunds", s.listRefunds, s.only(everybody...))
+	v1.GET("/orders/:orderId/refunds/:refundId", s.showRefund, s.only(everybody...))
+	v1.GET("/orders/:orderId/audit", s.auditOrder, s.only(config.RoleAnalyst, config.RoleOperator, config.RoleFinance))
 	v1.GET("/fraud-reviews", s.listReviews, s.only(config.RoleAnalyst, config.RoleOperator))
+	v1.GET("/fraud-reviews/:orderId", s.showReview, s.only(config.RoleAnalyst, config.RoleOperator)) // shows personal data
 	v1.POST("/fraud-reviews/:orderId/decision", s.decide, s.only(config.RoleAnalyst))
 	v1.GET("/attention", s.listAttention, s.only(config.RoleOperator))
+	v1.POST("/attention/retry", s.retryAttention, s.only(config.RoleOperator))
 	v1.GET("/attention/:id", s.showAttention, s.only(config.RoleOperator))
 	v1.POST("/attention/:id/resolve", s.resolve, s.only(config.RoleOperator))
+	v1.GET("/inbox", s.listInbox, s.only(config.RoleOperator))
+	v1.POST("/inbox/:id/:verb", s.resolveEvent, s.only(config.RoleOperator))
 
 	e.GET("/webhooks/cybersource", s.probe, s.limitStrangers)
 	e.POST("/webhooks/cybersource", s.receiveGateway, s.limitStrangers)

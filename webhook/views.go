@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/tenderline/tenderline/internal/canonical"
-	"github.com/tenderline/tenderline/internal/fault"
 	"github.com/tenderline/tenderline/internal/journal"
 	"github.com/tenderline/tenderline/workflows"
 )
@@ -28,6 +27,7 @@ type orderAnswer struct {
 	UpdatedAt      time.Time               `json:"updatedAt"`
 	Payment        *paymentView            `json:"payment,omitempty"`
 	Timeline       []eventView             `json:"timeline,omitempty"`
+	Refunds        []refundAnswer          `json:"refunds,omitempty"`
 	Links          map[string]string       `json:"links"`
 }
 
@@ -71,7 +71,7 @@ type cancelAnswer struct {
 
 func viewOrder(r journal.OrderRecord) orderAnswer {
 	self := "/v1/orders/" + r.OrderID
-	links := map[string]string{"self": self}
+	links := map[string]string{"self": self, "refunds": self + "/refunds"}
 	if !r.Status.Final() {
 		links["cancel"] = self + "/cancel"
 	}
@@ -79,6 +79,7 @@ func viewOrder(r journal.OrderRecord) orderAnswer {
 		links["payment"] = self + "/payment"
 	}
 	if r.Status == canonical.OrderInReview {
+		links["review"] = "/v1/fraud-reviews/" + r.OrderID
 		links["decision"] = "/v1/fraud-reviews/" + r.OrderID + "/decision"
 	}
 	return orderAnswer{
@@ -113,73 +114,6 @@ func viewEvents(events []journal.Event) []eventView {
 		list = append(list, eventView{At: e.At, Kind: e.Kind, Summary: e.Summary, Actor: e.Actor, Detail: e.Detail})
 	}
 	return list
-}
-
-// reviewView is an order that waits for a verdict.
-type reviewView struct {
-	OrderID        string            `json:"orderId"`
-	Channel        string            `json:"channel"`
-	Currency       string            `json:"currency"`
-	Total          string            `json:"total"`
-	Reason         string            `json:"reason,omitempty"`
-	NeedsAttention bool              `json:"needsAttention"`
-	ReceivedAt     time.Time         `json:"receivedAt"`
-	Links          map[string]string `json:"links"`
-}
-
-type reviewList struct {
-	Reviews []reviewView `json:"reviews"`
-	Next    string       `json:"next,omitempty"`
-}
-
-type decisionAnswer struct {
-	OrderID  string                  `json:"orderId"`
-	Decision canonical.FraudDecision `json:"decision"`
-	Actor    string                  `json:"actor"`
-	Late     bool                    `json:"late"`
-}
-
-// attentionView is a parked step. Sent and Answer are shown one by one only, not in lists.
-type attentionView struct {
-	ID         string                 `json:"id"`
-	OrderID    string                 `json:"orderId"`
-	WorkflowID string                 `json:"workflowId"`
-	Step       string                 `json:"step"`
-	Class      fault.Kind             `json:"class"`
-	Summary    string                 `json:"summary"`
-	Suggestion string                 `json:"suggestion,omitempty"`
-	Sent       any                    `json:"sent,omitempty"`
-	Answer     any                    `json:"answer,omitempty"`
-	Actions    []string               `json:"actions"`
-	Since      time.Time              `json:"since"`
-	Deadline   *time.Time             `json:"deadline,omitempty"`
-	State      journal.AttentionState `json:"state"`
-	Resolution string                 `json:"resolution,omitempty"`
-	Actor      string                 `json:"actor,omitempty"`
-	Reason     string                 `json:"reason,omitempty"`
-	ResolvedAt *time.Time             `json:"resolvedAt,omitempty"`
-}
-
-type attentionList struct {
-	Items []attentionView `json:"items"`
-	Next  string          `json:"next,omitempty"`
-}
-
-type resolutionAnswer struct {
-	ID         string                   `json:"id"`
-	Resolution workflows.ResolutionKind `json:"resolution"`
-}
-
-func viewAttention(a journal.Attention) attentionView {
-	actions := a.Actions
-	if actions == nil {
-		actions = []string{}
-	}
-	return attentionView{
-		ID: a.ID, OrderID: a.OrderID, WorkflowID: a.WorkflowID, Step: a.Step, Class: a.Class, Summary: a.Summary,
-		Suggestion: a.Suggestion, Actions: actions, Since: a.Since, Deadline: given(a.Deadline), State: a.State,
-		Resolution: a.Resolution, Actor: a.Actor, Reason: a.Reason, ResolvedAt: given(a.ResolvedAt),
-	}
 }
 
 // given is a time that may be none.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tenderline/tenderline/internal/canonical"
+	"github.com/tenderline/tenderline/webhook"
 )
 
 // client talks to the HTTP API as webhook/openapi.yaml describes it. Nothing with a card number in it leaves this process.
@@ -71,6 +72,7 @@ type order struct {
 	UpdatedAt      time.Time         `json:"updatedAt"`
 	Payment        *payment          `json:"payment"`
 	Timeline       []event           `json:"timeline"`
+	Refunds        []refund          `json:"refunds"`
 	Links          map[string]string `json:"links"`
 }
 
@@ -110,15 +112,96 @@ type attempted struct {
 	Attempt int    `json:"attempt"`
 }
 
-// review is an order that waits for a verdict.
+// refund is money that goes back, as the API shows it. Amounts are decimals in Currency.
+type refund struct {
+	OrderID       string       `json:"orderId"`
+	RefundID      string       `json:"refundId"`
+	Status        string       `json:"status"`
+	Amount        string       `json:"amount"`
+	Currency      string       `json:"currency"`
+	Net           string       `json:"net"`
+	Tax           string       `json:"tax"`
+	Shipping      string       `json:"shipping"`
+	Lines         []refundLine `json:"lines"`
+	Way           string       `json:"way"`
+	Restock       bool         `json:"restock"`
+	Reason        string       `json:"reason"`
+	Origin        string       `json:"origin"`
+	Actor         string       `json:"actor"`
+	CancelsOrder  bool         `json:"cancelsOrder"`
+	TransactionID string       `json:"transactionId"`
+	ErpCreditMemo string       `json:"erpCreditMemo"`
+	ErpRefund     string       `json:"erpRefund"`
+	Why           string       `json:"why"`
+	CreatedAt     time.Time    `json:"createdAt"`
+	UpdatedAt     time.Time    `json:"updatedAt"`
+}
+
+type refundLine struct {
+	Line     int    `json:"line"`
+	SKU      string `json:"sku"`
+	Quantity string `json:"quantity"`
+	Net      string `json:"net"`
+	Tax      string `json:"tax"`
+}
+
+type refundPage struct {
+	Refunds []refund `json:"refunds"`
+}
+
+// refundWish is the body that asks for a refund; without amount and lines all that is left is meant.
+type refundWish struct {
+	RefundID string       `json:"refundId"`
+	Amount   string       `json:"amount,omitempty"`
+	Lines    []wishedLine `json:"lines,omitempty"`
+	Shipping string       `json:"shipping,omitempty"`
+	Restock  bool         `json:"restock,omitempty"`
+	Reason   string       `json:"reason,omitempty"`
+}
+
+type wishedLine struct {
+	Line     int    `json:"line"`
+	Quantity string `json:"quantity"`
+}
+
+// audited is one thing that was done to an order.
+type audited struct {
+	At      time.Time `json:"at"`
+	Kind    string    `json:"kind"`
+	Name    string    `json:"name"`
+	Summary string    `json:"summary"`
+	Actor   string    `json:"actor"`
+	Reason  string    `json:"reason"`
+	Call    *struct {
+		OperationKey  string `json:"operationKey"`
+		CorrelationID string `json:"correlationId"`
+	} `json:"call"`
+}
+
+type auditTrail struct {
+	OrderID string    `json:"orderId"`
+	Entries []audited `json:"entries"`
+}
+
+// review is an order that waits for a verdict, or has had one.
 type review struct {
-	OrderID        string    `json:"orderId"`
-	Channel        string    `json:"channel"`
-	Currency       string    `json:"currency"`
-	Total          string    `json:"total"`
-	Reason         string    `json:"reason"`
-	NeedsAttention bool      `json:"needsAttention"`
-	ReceivedAt     time.Time `json:"receivedAt"`
+	OrderID     string    `json:"orderId"`
+	Channel     string    `json:"channel"`
+	State       string    `json:"state"`
+	Currency    string    `json:"currency"`
+	Total       string    `json:"total"`
+	Score       string    `json:"score"`
+	OrderStatus string    `json:"orderStatus"`
+	Since       time.Time `json:"since"`
+	RemindedAt  time.Time `json:"remindedAt"`
+	EscalatedAt time.Time `json:"escalatedAt"`
+	Deadline    time.Time `json:"deadline"`
+	Default     string    `json:"default"`
+	Decision    string    `json:"decision"`
+	Actor       string    `json:"actor"`
+	Source      string    `json:"source"`
+	Comment     string    `json:"comment"`
+	DecidedAt   time.Time `json:"decidedAt"`
 }
 
 type reviewPage struct {
@@ -126,12 +209,146 @@ type reviewPage struct {
 	Next    string   `json:"next"`
 }
 
+// reviewCase is all that a person needs to decide.
+type reviewCase struct {
+	Review    review      `json:"review"`
+	Risk      caseRisk    `json:"risk"`
+	PaymentID string      `json:"paymentId"`
+	Order     caseOrder   `json:"order"`
+	Match     caseMatch   `json:"match"`
+	History   caseHistory `json:"history"`
+	Notes     []caseNote  `json:"notes"`
+}
+
+type caseRisk struct {
+	Score     string              `json:"score"`
+	Factors   []string            `json:"factors"`
+	Model     string              `json:"model"`
+	Profile   string              `json:"profile"`
+	Queue     string              `json:"queue"`
+	Priority  string              `json:"priority"`
+	Rules     []caseRule          `json:"rules"`
+	Velocity  []string            `json:"velocity"`
+	InfoCodes map[string][]string `json:"infoCodes"`
+	AVS       string              `json:"avs"`
+	CVN       string              `json:"cvn"`
+}
+
+type caseRule struct {
+	Name     string `json:"name"`
+	Decision string `json:"decision"`
+}
+
+type caseOrder struct {
+	PlacedAt            time.Time         `json:"placedAt"`
+	Customer            caseCustomer      `json:"customer"`
+	BillTo              caseAddress       `json:"billTo"`
+	ShipTo              caseAddress       `json:"shipTo"`
+	Lines               []caseLine        `json:"lines"`
+	CardType            string            `json:"cardType"`
+	CardSuffix          string            `json:"cardSuffix"`
+	Device              *caseDevice       `json:"device"`
+	MerchantDefinedData map[string]string `json:"merchantDefinedData"`
+}
+
+type caseCustomer struct {
+	ID        string `json:"id"`
+	Company   string `json:"company"`
+	Email     string `json:"email"`
+	FirstName string `json:"firstName"`
+	LastName  string `json:"lastName"`
+	Phone     string `json:"phone"`
+}
+
+type caseAddress struct {
+	Name       string `json:"name"`
+	Line1      string `json:"line1"`
+	Line2      string `json:"line2"`
+	City       string `json:"city"`
+	Region     string `json:"region"`
+	PostalCode string `json:"postalCode"`
+	Country    string `json:"country"`
+}
+
+type caseLine struct {
+	Line        int    `json:"line"`
+	SKU         string `json:"sku"`
+	Description string `json:"description"`
+	Quantity    string `json:"quantity"`
+	UnitPrice   string `json:"unitPrice"`
+}
+
+type caseDevice struct {
+	IPAddress            string `json:"ipAddress"`
+	FingerprintSessionID string `json:"fingerprintSessionId"`
+	UserAgent            string `json:"userAgent"`
+}
+
+type caseMatch struct {
+	Same    bool     `json:"same"`
+	Differs []string `json:"differs"`
+}
+
+type caseHistory struct {
+	Orders      int         `json:"orders"`
+	Confirmed   int         `json:"confirmed"`
+	Declined    int         `json:"declined"`
+	Rejected    int         `json:"rejected"`
+	Refunded    int         `json:"refunded"`
+	ChargedBack int         `json:"chargedBack"`
+	First       time.Time   `json:"first"`
+	Spent       []string    `json:"spent"`
+	Recent      []pastOrder `json:"recent"`
+}
+
+type pastOrder struct {
+	OrderID       string    `json:"orderId"`
+	Status        string    `json:"status"`
+	PaymentStatus string    `json:"paymentStatus"`
+	Total         string    `json:"total"`
+	Currency      string    `json:"currency"`
+	ReceivedAt    time.Time `json:"receivedAt"`
+}
+
+type caseNote struct {
+	At       time.Time `json:"at"`
+	Note     string    `json:"note"`
+	Decision string    `json:"decision"`
+	Actor    string    `json:"actor"`
+	Source   string    `json:"source"`
+	Comment  string    `json:"comment"`
+	Rule     string    `json:"rule"`
+}
+
 // decided is the verdict that holds; late: another one had been given before.
 type decided struct {
-	OrderID  string `json:"orderId"`
-	Decision string `json:"decision"`
-	Actor    string `json:"actor"`
-	Late     bool   `json:"late"`
+	OrderID    string `json:"orderId"`
+	Decision   string `json:"decision"`
+	Actor      string `json:"actor"`
+	Late       bool   `json:"late"`
+	LateReject bool   `json:"lateReject"` // a refund is proposed
+}
+
+// correction is what retry_with changes. Keys are JSON pointers.
+type correction struct {
+	Order    map[string]any `json:"order,omitempty"`
+	Document map[string]any `json:"document,omitempty"`
+	Date     string         `json:"date,omitempty"`
+}
+
+// resolution is the body that answers a parked item.
+type resolution struct {
+	Resolution string      `json:"resolution"`
+	Reason     string      `json:"reason,omitempty"`
+	Correction *correction `json:"correction,omitempty"`
+}
+
+// fix is what may mend a parked item.
+type fix struct {
+	Text       string          `json:"text"`
+	Evidence   string          `json:"evidence"`
+	Resolution string          `json:"resolution"`
+	Correction json.RawMessage `json:"correction"`
 }
 
 // parked is a step that waits for a person.
@@ -141,8 +358,10 @@ type parked struct {
 	WorkflowID string          `json:"workflowId"`
 	Step       string          `json:"step"`
 	Class      string          `json:"class"`
+	System     string          `json:"system"`
 	Summary    string          `json:"summary"`
 	Suggestion string          `json:"suggestion"`
+	Fixes      []fix           `json:"fixes"`
 	Sent       json.RawMessage `json:"sent"`
 	Answer     json.RawMessage `json:"answer"`
 	Actions    []string        `json:"actions"`
@@ -165,17 +384,60 @@ type resolved struct {
 	Resolution string `json:"resolution"`
 }
 
+// bulk is the body that retries many parked items.
+type bulk struct {
+	Class  string `json:"class,omitempty"`
+	System string `json:"system,omitempty"`
+	Step   string `json:"step,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	Limit  int    `json:"limit,omitempty"`
+}
+
+type retried struct {
+	Resolved int           `json:"resolved"`
+	Refused  int           `json:"refused"`
+	More     bool          `json:"more"`
+	Items    []retriedItem `json:"items"`
+}
+
+type retriedItem struct {
+	ID       string `json:"id"`
+	OrderID  string `json:"orderId"`
+	Step     string `json:"step"`
+	Resolved bool   `json:"resolved"`
+	Why      string `json:"why"`
+}
+
+// inboxEvent is an event that came from outside.
+type inboxEvent struct {
+	ID          string    `json:"id"`
+	Source      string    `json:"source"`
+	EventType   string    `json:"eventType"`
+	ResourceID  string    `json:"resourceId"`
+	OrderID     string    `json:"orderId"`
+	State       string    `json:"state"`
+	Tries       int       `json:"tries"`
+	Reason      string    `json:"reason"`
+	ReceivedAt  time.Time `json:"receivedAt"`
+	AttentionID string    `json:"attentionId"`
+}
+
+type inboxPage struct {
+	Events []inboxEvent `json:"events"`
+	Next   string       `json:"next"`
+}
+
 // submitOrder sends an order document as it stands. With a wait the API answers once the payment's outcome is known, if that is in time.
 func (c *client) submitOrder(ctx context.Context, document []byte, wait time.Duration) (answer[order], error) {
 	return send[order](ctx, c, request{method: http.MethodPost, path: []string{"orders"}, body: document, wait: wait})
 }
 
 func (c *client) order(ctx context.Context, id string) (answer[order], error) {
-	return send[order](ctx, c, request{method: http.MethodGet, path: []string{"orders", id}})
+	return fetch[order](ctx, c, nil, "orders", id)
 }
 
 func (c *client) orders(ctx context.Context, query url.Values) (answer[orderPage], error) {
-	return send[orderPage](ctx, c, request{method: http.MethodGet, path: []string{"orders"}, query: query})
+	return fetch[orderPage](ctx, c, query, "orders")
 }
 
 func (c *client) cancelOrder(ctx context.Context, id, reason string) (answer[cancelled], error) {
@@ -191,24 +453,74 @@ func (c *client) newToken(ctx context.Context, id string, token canonical.Token)
 	return send[attempted](ctx, c, request{method: http.MethodPost, path: []string{"orders", id, "payment"}, body: body, inside: "payment"})
 }
 
-func (c *client) reviews(ctx context.Context, query url.Values) (answer[reviewPage], error) {
-	return send[reviewPage](ctx, c, request{method: http.MethodGet, path: []string{"fraud-reviews"}, query: query})
+// requestRefund asks for a refund. With a wait the API answers once it has ended, if that is in time.
+func (c *client) requestRefund(ctx context.Context, orderID string, wish refundWish, wait time.Duration) (answer[refund], error) {
+	body, err := json.Marshal(wish)
+	if err != nil {
+		return answer[refund]{}, err
+	}
+	return send[refund](ctx, c, request{method: http.MethodPost, path: []string{"orders", orderID, "refunds"}, body: body, wait: wait})
 }
 
-func (c *client) decide(ctx context.Context, id string, decision canonical.FraudDecision, comment string) (answer[decided], error) {
-	return post[decided](ctx, c, map[string]string{"decision": string(decision), "comment": comment}, "fraud-reviews", id, "decision")
+func (c *client) refund(ctx context.Context, orderID, refundID string) (answer[refund], error) {
+	return fetch[refund](ctx, c, nil, "orders", orderID, "refunds", refundID)
+}
+
+func (c *client) refunds(ctx context.Context, orderID string) (answer[refundPage], error) {
+	return fetch[refundPage](ctx, c, nil, "orders", orderID, "refunds")
+}
+
+func (c *client) audit(ctx context.Context, orderID string) (answer[auditTrail], error) {
+	return fetch[auditTrail](ctx, c, nil, "orders", orderID, "audit")
+}
+
+func (c *client) reviews(ctx context.Context, query url.Values) (answer[reviewPage], error) {
+	return fetch[reviewPage](ctx, c, query, "fraud-reviews")
+}
+
+func (c *client) review(ctx context.Context, orderID string) (answer[reviewCase], error) {
+	return fetch[reviewCase](ctx, c, nil, "fraud-reviews", orderID)
+}
+
+func (c *client) decide(ctx context.Context, orderID string, decision canonical.FraudDecision, comment string, mark bool) (answer[decided], error) {
+	body := struct {
+		Decision canonical.FraudDecision `json:"decision"`
+		Comment  string                  `json:"comment"`
+		Mark     bool                    `json:"markCustomer,omitempty"`
+	}{decision, comment, mark}
+	return post[decided](ctx, c, body, "fraud-reviews", orderID, "decision")
 }
 
 func (c *client) attentions(ctx context.Context, query url.Values) (answer[parkedPage], error) {
-	return send[parkedPage](ctx, c, request{method: http.MethodGet, path: []string{"attention"}, query: query})
+	return fetch[parkedPage](ctx, c, query, "attention")
 }
 
 func (c *client) attention(ctx context.Context, id string) (answer[parked], error) {
-	return send[parked](ctx, c, request{method: http.MethodGet, path: []string{"attention", id}})
+	return fetch[parked](ctx, c, nil, "attention", id)
 }
 
-func (c *client) resolve(ctx context.Context, id, resolution, reason string) (answer[resolved], error) {
-	return post[resolved](ctx, c, map[string]string{"resolution": resolution, "reason": reason}, "attention", id, "resolve")
+// resolve answers a parked item. What stands for a stock code in a correction may look like one of an order.
+func (c *client) resolve(ctx context.Context, id string, with resolution) (answer[resolved], error) {
+	body, err := json.Marshal(with)
+	if err != nil {
+		return answer[resolved]{}, err
+	}
+	return send[resolved](ctx, c, request{
+		method: http.MethodPost, path: []string{"attention", id, "resolve"}, body: body, cards: webhook.FindCardsInCorrection,
+	})
+}
+
+func (c *client) retryAll(ctx context.Context, what bulk) (answer[retried], error) {
+	return post[retried](ctx, c, what, "attention", "retry")
+}
+
+func (c *client) inbox(ctx context.Context, query url.Values) (answer[inboxPage], error) {
+	return fetch[inboxPage](ctx, c, query, "inbox")
+}
+
+// resolveEvent replays or dismisses an event.
+func (c *client) resolveEvent(ctx context.Context, id, verb, reason string) (answer[resolved], error) {
+	return post[resolved](ctx, c, map[string]string{"reason": reason}, "inbox", id, verb)
 }
 
 // request is one call of the API.
@@ -217,8 +529,13 @@ type request struct {
 	path   []string // segments below /v1
 	query  url.Values
 	body   []byte
-	inside string // place of the body within an order document, whose rules for card numbers hold for it
+	inside string                                // place of the body within an order document, whose rules for card numbers hold for it
+	cards  func(body []byte) []canonical.Finding // finds card numbers by the rules of this body; nil: by those of every body
 	wait   time.Duration
+}
+
+func fetch[T any](ctx context.Context, c *client, query url.Values, path ...string) (answer[T], error) {
+	return send[T](ctx, c, request{method: http.MethodGet, path: path, query: query})
 }
 
 func post[T any](ctx context.Context, c *client, body any, path ...string) (answer[T], error) {
@@ -265,6 +582,9 @@ func (r request) refuseCards() error {
 		return nil
 	}
 	found, _ := canonical.FindCardNumbers(r.body) // what is not JSON is searched as text; the API refuses it
+	if len(found) > 0 && r.cards != nil {
+		found = r.cards(r.body)
+	}
 	place := ""
 	if len(found) > 0 && r.inside != "" {
 		place = "/" + r.inside

@@ -129,7 +129,12 @@ type processes struct {
 	cancelled []workflows.CancelRequest
 	tokens    []workflows.NewToken
 	decisions []workflows.Decision
+	late      bool // decisions come after an accept
 	resolved  []workflows.Resolution
+	refunds   []starter.RefundRequest
+	bulks     []starter.BulkRetry
+	events    []workflows.Resolution // of the inbox
+	reviews   []journal.ReviewFilter
 	filters   []journal.OrderFilter
 	refuse    error
 }
@@ -149,7 +154,7 @@ func confirmed() journal.OrderRecord {
 
 func held() journal.OrderRecord {
 	r := record("WEB-10004", canonical.OrderInReview, canonical.PaymentHeld)
-	r.Reason, r.NeedsAttention = "held by Decision Manager", true
+	r.Reason, r.NeedsAttention, r.Input = "held by Decision Manager", true, []byte(orderDocument)
 	return r
 }
 
@@ -181,18 +186,137 @@ func (p *processes) NewToken(_ context.Context, _ string, token workflows.NewTok
 	return workflows.NewTokenAnswer{Attempt: 2}, p.refuse
 }
 
-func (p *processes) Decide(_ context.Context, _ string, decision workflows.Decision) (workflows.DecisionAnswer, error) {
+func (p *processes) Decide(_ context.Context, _ string, decision workflows.Decision) (starter.Verdict, error) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	p.decisions = append(p.decisions, decision)
-	return workflows.DecisionAnswer{Decision: decision.Decision, Actor: decision.Actor}, p.refuse
+	if p.late {
+		return starter.Verdict{DecisionAnswer: workflows.DecisionAnswer{Decision: canonical.FraudAccept, Actor: "bea", Late: true}, LateReject: true}, nil
+	}
+	return starter.Verdict{DecisionAnswer: workflows.DecisionAnswer{Decision: decision.Decision, Actor: decision.Actor}}, p.refuse
 }
 
-func (p *processes) Resolve(_ context.Context, id string, kind workflows.ResolutionKind, actor, reason string) (workflows.ResolutionAnswer, error) {
+func (p *processes) Resolve(_ context.Context, answer workflows.Resolution) (workflows.ResolutionAnswer, error) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	p.resolved = append(p.resolved, workflows.Resolution{ID: id, Kind: kind, Actor: actor, Reason: reason})
-	return workflows.ResolutionAnswer{ID: id, Kind: kind}, p.refuse
+	p.resolved = append(p.resolved, answer)
+	return workflows.ResolutionAnswer{ID: answer.ID, Kind: answer.Kind}, p.refuse
+}
+
+func (p *processes) RetryAll(_ context.Context, bulk starter.BulkRetry) ([]starter.Retried, bool, error) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.bulks = append(p.bulks, bulk)
+	return []starter.Retried{
+		{ID: "0f3c9a", OrderID: "WEB-10007", Step: "invoice"},
+		{ID: "0f3c9b", OrderID: "WEB-10008", Step: "invoice", Err: refusal(starter.TooLate, `already resolved with "compensate" by olga`)},
+	}, true, p.refuse
+}
+
+func (p *processes) ResolveEvent(_ context.Context, eventID string, answer workflows.Resolution) (workflows.ResolutionAnswer, error) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	answer.ID = journal.InboxAttentionID(eventID)
+	p.events = append(p.events, answer)
+	return workflows.ResolutionAnswer{ID: answer.ID, Kind: answer.Kind}, p.refuse
+}
+
+func (p *processes) Inbox(context.Context, journal.InboxFilter) ([]journal.InboxItem, string, error) {
+	return []journal.InboxItem{{
+		ID: "9f2c", Source: "cybersource", EventType: "risk.casemanagement.decision.accept", OrderID: "WEB-404", State: journal.InboxAttention,
+		Tries: 20, LastError: "there is no such order", ReceivedAt: placed,
+	}}, "", nil
+}
+
+func (p *processes) RequestRefund(_ context.Context, orderID string, request starter.RefundRequest) (journal.RefundRecord, bool, error) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.refunds = append(p.refunds, request)
+	r := refunded()
+	r.OrderID, r.RefundID, r.Status, r.Actor, r.Origin = orderID, request.RefundID, canonical.RefundPaying, request.Actor, string(request.Origin)
+	return r, true, p.refuse
+}
+
+// refunded is a refund of one of two pieces.
+func refunded() journal.RefundRecord {
+	return journal.RefundRecord{
+		OrderID: "WEB-10001", RefundID: "R-1", Origin: "shop", Actor: "web-shop", Reason: "returned", Currency: "USD", Amount: decimal.RequireFromString("24.10"),
+		Breakdown: canonical.RefundBreakdown{
+			Lines: []canonical.RefundShare{{
+				Line: 1, SKU: "A100", Quantity: decimal.NewFromInt(1), Net: decimal.RequireFromString("19.95"), Tax: decimal.RequireFromString("1.65"),
+			}},
+			Net: decimal.RequireFromString("19.95"), Tax: decimal.RequireFromString("1.65"), Shipping: decimal.RequireFromString("2.50"), Total: decimal.RequireFromString("24.10"),
+		},
+		Restock: true, Status: canonical.RefundCompleted, Way: "refund", TransactionID: "7031234567890123456703", ErpCreditMemo: "300021",
+		CreatedAt: placed.Add(time.Hour), UpdatedAt: placed.Add(time.Hour + time.Minute),
+	}
+}
+
+func (p *processes) Refund(_ context.Context, orderID, refundID string) (journal.RefundRecord, error) {
+	if orderID != "WEB-10001" {
+		return journal.RefundRecord{}, journal.ErrNotFound
+	}
+	r := refunded()
+	r.RefundID = refundID
+	return r, nil
+}
+
+func (p *processes) Refunds(_ context.Context, orderID string) ([]journal.RefundRecord, error) {
+	if orderID != "WEB-10001" {
+		return nil, nil
+	}
+	return []journal.RefundRecord{refunded()}, nil
+}
+
+func (p *processes) Audit(context.Context, string) ([]journal.AuditEntry, error) {
+	return []journal.AuditEntry{
+		{At: placed.Add(time.Second), Call: &journal.Call{
+			System: "cybersource", Method: "POST", Route: "/pts/v2/payments", Status: 201, Duration: 312 * time.Millisecond,
+			OperationKey: "order:WEB-10001:authorize:1", CorrelationID: "c-1",
+		}},
+		{At: placed.Add(2 * time.Second), Action: &journal.Action{
+			Actor: "ann", Action: "fraud.decision", Reason: "known customer", Detail: map[string]string{"decision": "accept", "source": "api"},
+		}},
+	}, nil
+}
+
+// underReview is a review that was escalated and waits.
+func underReview() journal.Review {
+	return journal.Review{
+		OrderID: "WEB-10004", WorkflowID: "fraud-review/WEB-10004", PaymentID: "7031234567890123456701", State: journal.ReviewOpen, Since: placed,
+		RemindedAt: placed.Add(4 * time.Hour), EscalatedAt: placed.Add(24 * time.Hour), Deadline: placed.Add(48 * time.Hour), Default: "reject",
+		Amount: canonical.NewMoney(decimal.RequireFromString("48.19"), "USD"),
+		Risk: journal.ReviewRisk{
+			Score: "84", Factors: []string{"F", "Z"}, Profile: "web", Queue: "night", Rules: []journal.ReviewRule{{Name: "high amount", Decision: "REVIEW"}},
+			InfoCodes: map[string][]string{"velocity": {"VELV-EM"}, "phone": {"RISK-PH"}}, AVS: "N", CVN: "M",
+		},
+		Notes: []journal.ReviewNoteRecord{
+			{At: placed.Add(24 * time.Hour), Note: "escalated"},
+			{At: placed.Add(25 * time.Hour), Note: "opposed", Decision: canonical.FraudReject, Actor: "bea", Source: "api", Comment: "no", Rule: "the first valid decision holds"},
+		},
+	}
+}
+
+func (p *processes) Reviews(_ context.Context, filter journal.ReviewFilter) ([]journal.Review, string, error) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.reviews = append(p.reviews, filter)
+	return []journal.Review{underReview()}, "", nil
+}
+
+func (p *processes) Review(_ context.Context, orderID string) (journal.Review, error) {
+	if orderID != "WEB-10004" {
+		return journal.Review{}, journal.ErrNotFound
+	}
+	return underReview(), nil
+}
+
+func (p *processes) CustomerHistory(context.Context, string) (journal.CustomerHistory, error) {
+	return journal.CustomerHistory{
+		Orders: 3, Confirmed: 2, ChargedBack: 1, First: placed.Add(-30 * 24 * time.Hour), Last: placed.Add(-time.Hour),
+		Spent:  []canonical.Money{canonical.NewMoney(decimal.RequireFromString("96.38"), "USD")},
+		Recent: []journal.OrderRecord{confirmed()},
+	}, nil
 }
 
 func (p *processes) Order(_ context.Context, orderID string) (journal.OrderRecord, error) {
@@ -244,9 +368,12 @@ func (p *processes) Payment(_ context.Context, orderID string) (journal.Payment,
 
 func parkedStep() journal.Attention {
 	return journal.Attention{
-		ID: "0f3c9a", OrderID: "WEB-10007", WorkflowID: "order/WEB-10007", Step: "create invoice", Class: fault.ClosedPeriod,
+		ID: "0f3c9a", OrderID: "WEB-10007", WorkflowID: "order/WEB-10007", Step: "create invoice", Class: fault.ClosedPeriod, System: "erp-syspro",
 		Summary: "the posting period is closed", Suggestion: "open the period, then retry", Sent: []byte(`{"Reference":"WEB-10007"}`),
-		Answer: []byte("PERIOD_CLOSED"), Actions: []string{"retry", "compensate"}, Since: placed, Deadline: placed.Add(4 * time.Hour), State: journal.AttentionOpen,
+		Answer: []byte("PERIOD_CLOSED"), Actions: []string{"retry", "retry_with", "compensate"}, Since: placed, Deadline: placed.Add(4 * time.Hour), State: journal.AttentionOpen,
+		Fixes: []byte(`[{"text":"Post into December","evidence":"period 2026-12 is open","resolution":"retry_with","correction":{"date":"2026-12-01"}},
+			{"text":"Book A200 instead","resolution":"retry_with","correction":{"order":{"/lines/0/sku":"A 200"},"document":{"/Lines/0/Open":true}}},
+			{"text":"Ask finance to open November"}]`),
 	}
 }
 

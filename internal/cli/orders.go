@@ -135,6 +135,10 @@ func showOrder(t *table, o order) {
 			t.row("CARD", strings.TrimSpace("type "+m.CardType), "ends in "+m.CardSuffix)
 		}
 	}
+	if len(o.Refunds) > 0 {
+		t.section("Refunds")
+		listRefunds(t, o.Refunds)
+	}
 	if len(o.Timeline) > 0 {
 		t.section("Timeline")
 		t.row("AT", "EVENT", "BY", "WHAT")

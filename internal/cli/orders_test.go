@@ -146,6 +146,10 @@ CAPTURED    48.19     7031234567890123456702
 REFUNDED    0.00
 CARD        type 001  ends in 1111
 
+Refunds
+REFUND  STATUS     AMOUNT     WAY     CREDIT MEMO  CREATED               BY        WHY
+R-1     completed  24.10 USD  refund  300021       2026-11-20 15:03:22Z  web-shop
+
 Timeline
 AT                    EVENT     BY        WHAT
 2026-11-20 14:03:22Z  received  web-shop  order taken

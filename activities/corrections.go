@@ -79,24 +79,8 @@ func (o *Orders) keepCorrection(ctx context.Context, in CorrectOrderInput, order
 	sum := sha256.Sum256(correction)
 	return absent(o.Journal.SaveCorrection(ctx, order.OrderID, input, journal.Action{
 		Key: "correct/" + in.AttentionID + "/" + hex.EncodeToString(sum[:]), Actor: in.Actor, Action: "correct", Reason: in.Reason,
-		Detail: map[string]string{"attentionId": in.AttentionID, "step": in.Step, "changed": strings.Join(in.Correction.Changed(), " ")},
+		Detail: map[string]string{"attentionId": in.AttentionID, "step": in.Step, "changed": strings.Join(in.Correction.Places(), " ")},
 	}))
-}
-
-// Changed names the places that a correction changes, sorted: /order/..., /document/..., /date.
-func (c Correction) Changed() []string {
-	var places []string
-	for pointer := range c.Order {
-		places = append(places, placeOf("order", pointer))
-	}
-	for pointer := range c.Document {
-		places = append(places, placeOf("document", pointer))
-	}
-	if c.Date != "" {
-		places = append(places, "/date")
-	}
-	slices.Sort(places)
-	return places
 }
 
 // placeOf names a place for people; a pointer that holds a card number is not repeated.
@@ -261,7 +245,7 @@ func (o *Orders) remapped(in CorrectOrderInput, order canonical.Order) (Document
 	}
 	before, err := o.documents(PrepareOrderInput{Order: in.Order, Erp: in.Erp, Site: in.Site})
 	if err != nil {
-		return fresh, nil //nolint:nilerr // the order could not be mapped before: that is what the correction mends
+		return fresh, nil // the order could not be mapped before: that is what the correction mends
 	}
 	kept, was := documentsByName(in.Documents, in.Erp), documentsByName(before, in.Erp)
 	for name, document := range fresh.byMapping(in.Erp) {

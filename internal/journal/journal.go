@@ -1,6 +1,6 @@
 // Package journal is Tenderline's own database: the operations that make money move exactly once, payments with their
-// reservations, the read model of orders with its timeline, the webhook inbox, what waits for a person, and the audit of every
-// outside call. It runs on SQLite and on PostgreSQL with one schema and one set of queries.
+// reservations, the read model of orders with its timeline, refunds and reviews, the webhook inbox, what waits for a person, the
+// outbox of notices to people, and the audit of every outside call. It runs on SQLite and on PostgreSQL with one schema and one set of queries.
 //
 // Texts that may hold personal data are sealed by a key ring, each bound to its row and column. Times are kept in UTC with
 // microseconds, amounts as exact decimals.
@@ -35,6 +35,8 @@ var (
 	ErrPaymentOperation = errors.New("operation changes a payment")
 	// ErrOrderDiffers: the order id is taken by an order with another body.
 	ErrOrderDiffers = errors.New("order exists with another body")
+	// ErrRefundDiffers: the refund id is taken by a refund of the order with another body.
+	ErrRefundDiffers = errors.New("refund exists with another body")
 	// ErrResolved: the parked item was resolved before, in another way.
 	ErrResolved = errors.New("resolved before, in another way")
 )

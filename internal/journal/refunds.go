@@ -13,9 +13,6 @@ import (
 	"github.com/tenderline/tenderline/internal/canonical"
 )
 
-// ErrRefundDiffers: the refund id is taken by a refund of the order with another body.
-var ErrRefundDiffers = errors.New("refund exists with another body")
-
 // RefundRecord is a refund as the API shows it: the read side of its workflow.
 type RefundRecord struct {
 	OrderID, RefundID string

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -266,7 +267,7 @@ func alternatives(t *testing.T, l letter) map[string]string {
 	reader := multipart.NewReader(bufio.NewReader(strings.NewReader(l.body)), parameters["boundary"])
 	for {
 		part, err := reader.NextPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return parts
 		}
 		require.NoError(t, err)
@@ -276,6 +277,16 @@ func alternatives(t *testing.T, l letter) map[string]string {
 		require.NoError(t, err)
 		parts[kind] = strings.ReplaceAll(string(text), "\r\n", "\n")
 	}
+}
+
+func TestACustomersMailHasBothForms(t *testing.T) {
+	s := newSMTP(t, nil)
+	message, err := write(t, builtIn(t), order("WEB-1"), toCustomer(notify.RefundCompleted, "WEB-1"))
+	require.NoError(t, err)
+	require.NoError(t, s.mailer(t, nil).Customers().Send(t.Context(), message))
+	got := s.received()[0]
+	require.Equal(t, `"Ada Park" <ada@customer.example>`, got.mail.Header.Get("To"))
+	require.Equal(t, map[string]string{"text/plain": message.Text, "text/html": message.HTML}, alternatives(t, got))
 }
 
 func TestHostileRecipientsAreRefused(t *testing.T) {

@@ -166,7 +166,7 @@ func TestErrorsOfSlackNameNoAddress(t *testing.T) {
 	require.NotContains(t, err.Error(), "s3cret")
 	require.NotContains(t, err.Error(), "127.0.0.1")
 
-	err = notify.NewSlack("://s3cret", http.DefaultClient, atNoon).Send(t.Context(), notify.Message{Subject: "x"})
+	err = notify.NewSlack("://s3cret", &http.Client{Timeout: time.Second}, atNoon).Send(t.Context(), notify.Message{Subject: "x"})
 	require.True(t, fault.Is(err, fault.Credentials))
 	require.NotContains(t, err.Error(), "s3cret")
 

@@ -66,7 +66,7 @@ func (b *Booking) nearStock(ctx context.Context, catalog erp.Catalog, in Suggest
 	var fixes []Fix
 	all := Correction{Order: map[string]any{}}
 	var every []string
-	for _, code := range unknown {
+	for _, code := range unknown[:min(len(unknown), maxUnknownCodes)] {
 		near, err := b.knownNear(ctx, catalog, code, in.Site["warehouse"])
 		if err != nil {
 			return nil, err
@@ -94,25 +94,54 @@ func (b *Booking) nearStock(ctx context.Context, catalog erp.Catalog, in Suggest
 	return fixes, nil
 }
 
-// unknownCodes asks the ERP which of the order's codes it does not know.
+// unknownCodes asks the ERP which of the order's codes it does not know, those that its refusal names first.
 func (b *Booking) unknownCodes(ctx context.Context, in SuggestFixInput) ([]string, error) {
-	var codes []string
+	codes := namedCodes(in)
 	for _, line := range in.Order.Lines {
-		if !slices.Contains(codes, line.SKU) && len(codes) < maxAskedCodes {
-			codes = append(codes, line.SKU)
-		}
+		codes = append(codes, line.SKU)
 	}
-	balances, err := b.Port.Stock(ctx, erp.StockQuery{StockCodes: codes, Warehouse: in.Site["warehouse"]})
+	balances, err := b.Port.Stock(ctx, erp.StockQuery{StockCodes: firstDistinct(codes, maxAskedCodes), Warehouse: in.Site["warehouse"]})
 	if err != nil {
 		return nil, err
 	}
 	var unknown []string
 	for _, balance := range balances {
-		if !balance.Known && len(unknown) < maxUnknownCodes {
+		if !balance.Known {
 			unknown = append(unknown, balance.StockCode)
 		}
 	}
 	return unknown, nil
+}
+
+var lineOfDocument = regexp.MustCompile(`^LineItems\[([0-9]{1,4})\]`)
+
+// namedCodes are the stock codes of the order that a refusal names: by the code itself, or by the document's line.
+func namedCodes(in SuggestFixInput) []string {
+	var codes []string
+	for _, field := range in.Answer.Fields {
+		if code, named := strings.CutPrefix(field.Path, "lines[].sku="); named {
+			codes = append(codes, code)
+			continue
+		}
+		if line := lineOfDocument.FindStringSubmatch(field.Path); line != nil {
+			if i, err := strconv.Atoi(line[1]); err == nil && i < len(in.Order.Lines) {
+				codes = append(codes, in.Order.Lines[i].SKU)
+			}
+		}
+	}
+	return slices.DeleteFunc(codes, func(code string) bool {
+		return !slices.ContainsFunc(in.Order.Lines, func(line canonical.LineItem) bool { return line.SKU == code })
+	})
+}
+
+func firstDistinct(codes []string, most int) []string {
+	var distinct []string
+	for _, code := range codes {
+		if len(distinct) < most && !slices.Contains(distinct, code) {
+			distinct = append(distinct, code)
+		}
+	}
+	return distinct
 }
 
 // knownNear are near codes with what is free of each.
@@ -333,12 +362,12 @@ func (b *Booking) shortened(in SuggestFixInput) []Fix {
 		if err != nil {
 			continue
 		}
-		correction, value, ok := cut(mapping, in, refused.Path, limit)
+		correction, kept, ok := cut(mapping, in, refused.Path, limit)
 		if !ok {
 			continue
 		}
 		fixes = append(fixes, Fix{
-			Text:       fmt.Sprintf("Send %q as %s", value, refused.Path),
+			Text:       fmt.Sprintf("Send %s with %d characters", refused.Path, kept),
 			Evidence:   fmt.Sprintf("%s was refused by %s: %s.", refused.Path, in.Answer.System, refused.Rule),
 			Resolution: resolveRetryWith, Correction: &correction,
 		})
@@ -362,22 +391,23 @@ func mappingOf(step string) (name string, ok bool) {
 	}
 }
 
-// cut is a target's value in the length that fits: in the order, where the target is one of its fields, else in the document.
-func cut(mapping *mappings.Mapping, in SuggestFixInput, target string, limit int) (Correction, string, bool) {
+// cut is a target's value in the length that fits, with that length: in the order, where the target is one of its fields, else in the
+// document.
+func cut(mapping *mappings.Mapping, in SuggestFixInput, target string, limit int) (correction Correction, kept int, ok bool) {
 	field, known := mapping.Field(target)
 	if !known {
-		return Correction{}, "", false
+		return Correction{}, 0, false
 	}
-	if pointer, value, ok := orderField(in.Order, field); ok {
-		short, cut := shorten(value, limit)
-		return Correction{Order: map[string]any{pointer: short}}, short, cut
+	if pointer, value, found := orderField(in.Order, field); found {
+		short, shorter := shorten(value, limit)
+		return Correction{Order: map[string]any{pointer: short}}, utf8.RuneCountInString(short), shorter
 	}
-	value, ok := mappedText(mapping, in, target)
-	if !ok {
-		return Correction{}, "", false
+	value, found := mappedText(mapping, in, target)
+	if !found {
+		return Correction{}, 0, false
 	}
-	short, cut := shorten(value, limit)
-	return Correction{Document: map[string]any{documentPointer(target): short}}, short, cut
+	short, shorter := shorten(value, limit)
+	return Correction{Document: map[string]any{documentPointer(target): short}}, utf8.RuneCountInString(short), shorter
 }
 
 // shorten cuts to a number of characters, between words where that loses little; cut is false where nothing had to go.

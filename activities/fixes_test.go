@@ -56,7 +56,7 @@ func TestAFixForAnUnknownStockCode(t *testing.T) {
 		return b
 	}
 	ask := func(b *books) []activities.Fix {
-		return b.suggested(t, b.refusedBy("sales-order", fault.MissingReference, "STOCK_NOT_FOUND", fault.Field{Path: "LineItems[1].StockCode", Rule: "STOCK_NOT_FOUND"}))
+		return b.suggested(t, b.refusedBy("sales-order", fault.MissingReference, "STOCK_NOT_FOUND"))
 	}
 	t.Run("one, on two lines", func(t *testing.T) {
 		fixes := ask(withLines("A100", "a-2O0", "B100", "a-2O0"))
@@ -83,6 +83,26 @@ func TestAFixForAnUnknownStockCode(t *testing.T) {
 		fixes := ask(withLines("SOMETHING-ELSE-4711", "A-100"))
 		require.Len(t, fixes, 1, "not both at once")
 		require.Equal(t, orderCorrection("/lines/1/sku", "A100"), fixes[0].Correction)
+	})
+	t.Run("more than are asked for", func(t *testing.T) {
+		b := withLines("A-100", "B-100", "B-200", "B-300")
+		for _, fix := range b.suggested(t, b.refusedBy("sales-order", fault.MissingReference, "STOCK_NOT_FOUND")) {
+			require.Len(t, fix.Correction.Order, 1, "not all at once: the fourth is not looked at yet")
+		}
+	})
+	t.Run("far down in a long order", func(t *testing.T) {
+		skus := make([]string, 120)
+		for i := range skus {
+			skus[i] = fmt.Sprintf("NOT-LIKE-ANYTHING-%d", i)
+		}
+		skus[100], skus[110] = "B-100", "GIFTT"
+		b := withLines(skus...)
+		fixes := b.suggested(t, b.refusedBy("sales-order", fault.MissingReference, "STOCK_NOT_FOUND",
+			fault.Field{Path: "LineItems[100].StockCode", Rule: "STOCK_NOT_FOUND"}, fault.Field{Path: "lines[].sku=GIFTT", Rule: "must exist in the ERP"},
+			fault.Field{Path: "lines[].sku=NOT-OF-THE-ORDER", Rule: "must exist in the ERP"}, fault.Field{Path: "LineItems[999].StockCode"}))
+		require.Len(t, fixes, 2)
+		require.Equal(t, orderCorrection("/lines/100/sku", "B100"), fixes[0].Correction)
+		require.Equal(t, orderCorrection("/lines/110/sku", "GIFT"), fixes[1].Correction)
 	})
 	t.Run("all are known by now", func(t *testing.T) { require.Empty(t, ask(withLines("A100"))) })
 	t.Run("not in the refund of it", func(t *testing.T) {

@@ -79,7 +79,7 @@ type money struct {
 	related string // the transaction it follows, where the look-up can tell by it
 	// codes are further references under which somebody else may have done the same (a reviewer uses the payment's own).
 	codes []string
-	// fits tells, before the same bytes go out again, whether there is still room for what they move; nil where the gateway itself sees to it.
+	// fits tells, before a later try sends, whether there is still room for what it moves; nil where the gateway itself sees to it.
 	fits func(context.Context) (bool, error)
 }
 
@@ -137,6 +137,14 @@ func (p *Payments) perform(ctx context.Context, op money) (cybersource.Outcome, 
 			return cybersource.Outcome{}, p.askLater(op, stored.Detail)
 		case !resend:
 			return p.undoLost(ctx, op, stored)
+		}
+	} else if op.fits != nil { // it never left, and time has passed
+		fits, err := op.fits(ctx)
+		switch {
+		case err != nil:
+			return cybersource.Outcome{}, err
+		case !fits:
+			return p.closeAbsent(ctx, stored)
 		}
 	}
 	if err := p.Journal.Operations().Resend(ctx, op.key); err != nil {
@@ -493,7 +501,12 @@ func (p *Payments) patient(err error) error {
 // undoLost takes an operation back whose answer was lost and which may not be sent again: by the time-out reversal of an
 // authorization, the time-out void of what moves money. A sale takes both: voided it leaves its hold, and one whose capture did not run (refused
 // by risk rules, approved in part) is a hold that no void finds. Either says that it is undone, or that it was never there.
+//
+// A void that the look-up has not found needs no undoing: the capture's own record shows that it never came through.
 func (p *Payments) undoLost(ctx context.Context, op money, stored journal.Operation) (cybersource.Outcome, error) {
+	if stored.Effect == journal.EffectVoidCapture {
+		return p.closeAbsent(ctx, stored)
+	}
 	if stored.Effect != journal.EffectAuthorize {
 		if err := p.voidLost(ctx, op, stored); err != nil {
 			return cybersource.Outcome{}, err
@@ -504,6 +517,11 @@ func (p *Payments) undoLost(ctx context.Context, op money, stored journal.Operat
 			return cybersource.Outcome{}, err
 		}
 	}
+	return p.closeAbsent(ctx, stored)
+}
+
+// closeAbsent gives an operation up that is proven not to exist at the gateway.
+func (p *Payments) closeAbsent(ctx context.Context, stored journal.Operation) (cybersource.Outcome, error) {
 	if err := p.Journal.AbsentPayment(ctx, stored.Key, journal.PaymentChange{}, nil); err != nil {
 		return cybersource.Outcome{}, journalFault(err)
 	}

@@ -24,6 +24,7 @@ import (
 // seen is what the gateway's records tell of a payment beside the sums.
 type seen struct {
 	batched bool   // what is captured has gone to the processor: too late for a void
+	voided  bool   // what the journal had as captured is voided there
 	crowded string // what was done there for which the journal has no room, in words; "" for nothing
 }
 
@@ -50,7 +51,7 @@ func (p *Payments) reconcile(ctx context.Context, orderID string) (journal.Payme
 	if err := takeover.run(ctx, records); err != nil {
 		return payment, seen{}, err
 	}
-	return takeover.payment, seen{batched: records.batched(), crowded: takeover.crowded}, nil
+	return takeover.payment, seen{batched: records.batched(), voided: records.voided(), crowded: takeover.crowded}, nil
 }
 
 // records are the gateway's records of one payment.

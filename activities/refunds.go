@@ -174,7 +174,7 @@ func (p *Payments) voidForRefund(ctx context.Context, in UndoPaymentInput) (Undo
 	if done || err != nil {
 		return before, err
 	}
-	payment, err := p.settled(ctx, in.OrderID)
+	payment, view, err := p.current(ctx, in, key)
 	switch {
 	case err != nil:
 		return Undone{}, err
@@ -182,9 +182,11 @@ func (p *Payments) voidForRefund(ctx context.Context, in UndoPaymentInput) (Undo
 		return p.voidedElsewhere(ctx, in)
 	case payment.Refunded.IsPositive():
 		return Undone{Result: UndoTooLate, Payment: payment.Payment}, nil
+	case view.crowded != "":
+		return Undone{Result: UndoNothing, Why: view.crowded, Payment: payment.Payment}, nil // another plan
 	case !in.Amount.IsZero() && !in.Amount.Equal(canonical.NewMoney(payment.Captured, payment.Currency)):
-		return Undone{
-			Result: UndoRefused, Payment: payment.Payment,
+		return Undone{ // the plan was for something else
+			Result: UndoNothing, Payment: payment.Payment,
 			Why: fmt.Sprintf("%s asked, %s is captured: a capture is voided as a whole", in.Amount, canonical.NewMoney(payment.Captured, payment.Currency)),
 		}, nil
 	}
@@ -192,11 +194,35 @@ func (p *Payments) voidForRefund(ctx context.Context, in UndoPaymentInput) (Undo
 	if err != nil {
 		return Undone{}, err
 	}
-	outcome, err := p.follow(ctx, op, cybersource.Voided)
-	if forbidden(err) {
-		return p.voidedElsewhere(ctx, in)
+	crowded := false
+	op.fits = func(ctx context.Context) (bool, error) { // a void gives back what the console has refunded a second time
+		_, view, err := p.reconcile(ctx, in.OrderID)
+		crowded = view.crowded != "" && !view.voided
+		return !crowded, err
 	}
-	return p.refundStep(ctx, in, outcome, err)
+	outcome, err := p.follow(ctx, op, cybersource.Voided)
+	switch {
+	case forbidden(err):
+		return p.voidedElsewhere(ctx, in)
+	case crowded && givenUp(err):
+		payment, _, err := p.reconcile(ctx, in.OrderID)
+		return Undone{Result: UndoNothing, Payment: payment.Payment}, err
+	default:
+		return p.refundStep(ctx, in, outcome, err)
+	}
+}
+
+// current gives the payment with what is unknown of it settled and, for a step that has not begun, what happened at the gateway since the
+// plan taken over.
+func (p *Payments) current(ctx context.Context, in UndoPaymentInput, key string) (journal.Payment, seen, error) {
+	payment, err := p.settled(ctx, in.OrderID)
+	if err != nil {
+		return payment, seen{}, err
+	}
+	if _, err := p.Journal.Operations().Get(ctx, key); !errors.Is(err, journal.ErrNotFound) {
+		return payment, seen{}, err
+	}
+	return p.reconcile(ctx, in.OrderID)
 }
 
 // voidedElsewhere tells whether what is captured was voided by somebody else, or by us unseen; too late where the gateway has it as
@@ -249,10 +275,13 @@ func (p *Payments) refundForRefund(ctx context.Context, in UndoPaymentInput) (Un
 		return Undone{}, err
 	case payment.CaptureID == "":
 		return p.refusedFor(ctx, in)
-	case in.Attempt > 1: // time has passed since the plan
+	default: // the gateway caps no refunds, and the plan may be old
 		if refused, full, err := p.full(ctx, in); full || err != nil {
 			return refused, err
 		}
+	}
+	if payment, err = p.Journal.Payment(ctx, in.OrderID); err != nil {
+		return Undone{}, err
 	}
 	op, err := p.refundOf(in, payment, key, amount)
 	if err != nil {
@@ -303,7 +332,9 @@ func givenUp(err error) bool {
 func (p *Payments) refundOfVoided(ctx context.Context, in UndoPaymentInput, before journal.Payment) (Undone, error) {
 	payment, _, err := p.reconcile(ctx, in.OrderID)
 	if err == nil && payment.Captured.IsPositive() { // its record is behind the refusal
-		err = p.noteVoided(ctx, in, before)
+		if err = p.noteVoided(ctx, in, before); err == nil {
+			payment, err = p.Journal.Payment(ctx, in.OrderID)
+		}
 	}
 	if err != nil {
 		return Undone{}, err
@@ -319,7 +350,11 @@ func (p *Payments) refundOfVoided(ctx context.Context, in UndoPaymentInput, befo
 	if found && own[void.Reference] {
 		return p.undone(ctx, in.OrderID, void.OutsideID, nil)
 	}
-	return p.refusedFor(ctx, in)
+	undone, err := p.refusedFor(ctx, in)
+	if held(payment).Equal(in.Amount.Amount) {
+		undone.Result = UndoNothing // the void has left the hold, which can be released: another plan
+	}
+	return undone, err
 }
 
 // ownReferences are the merchant references of a refund's operations.
@@ -400,10 +435,10 @@ func (p *Payments) reversalForbidden(ctx context.Context, in UndoPaymentInput, r
 	}
 }
 
-// capturedMeanwhile: there is no hold to release any more, and another refund has to give back what was captured.
+// capturedMeanwhile: there is no hold to release any more, and what was captured has to go back by another way.
 func capturedMeanwhile(payment journal.Payment) Undone {
 	return Undone{
-		Result: UndoRefused, Payment: payment.Payment,
+		Result: UndoNothing, Payment: payment.Payment,
 		Why: fmt.Sprintf("%s was captured meanwhile", canonical.NewMoney(payment.Captured, payment.Currency)),
 	}
 }

@@ -1,0 +1,249 @@
+package settlement
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/tenderline/tenderline/internal/canonical"
+)
+
+// Mode says what the ledger already knows of captures and refunds when the settlement journal comes.
+type Mode string
+
+// The modes. One company has one: an event that reaches the ledger by receipts and by journal is booked twice.
+const (
+	ModeDetail  Mode = "detail"  // each capture and refund is a receipt; the journal empties their clearing account
+	ModeSummary Mode = "summary" // nothing is booked of them; the journal carries gross, refunds, fees and chargebacks
+)
+
+// Mapping names the mapping that makes the journal of a mode.
+func (m Mode) Mapping() string {
+	if m == ModeSummary {
+		return "gl/settlement_summary"
+	}
+	return "gl/settlement"
+}
+
+const maxReference = 30 // characters of a reference in the general ledger
+
+var suffixShape = regexp.MustCompile(`^[A-Z][A-Z0-9]{0,11}$`)
+
+// Reference names the journal of a day and currency: CYB20260728USD, with -EU for one of several merchants (a letter, then letters
+// and digits, 12 at most; "" for the only one), and -2 for the second correction. No two journals share one.
+func Reference(date, currency, merchant string, correction int) (string, error) {
+	return reference("CYB", date, currency, merchant, correction)
+}
+
+// FeeReference names the AP invoice of a day's fees.
+func FeeReference(date, currency, merchant string) (string, error) {
+	return reference("CYBFEE", date, currency, merchant, 0)
+}
+
+func reference(prefix, date, currency, merchant string, correction int) (string, error) {
+	at, err := time.Parse(time.DateOnly, date)
+	if err != nil {
+		return "", errors.New("reference: the date has to be YYYY-MM-DD")
+	}
+	if _, err := canonical.MinorUnits(currency); err != nil {
+		return "", fmt.Errorf("reference: %w", err)
+	}
+	name := prefix + at.Format("20060102") + currency
+	if merchant != "" {
+		if !suffixShape.MatchString(merchant) {
+			return "", errors.New("reference: the merchant's suffix has to be a capital letter and at most 11 more letters or digits")
+		}
+		name += "-" + merchant
+	}
+	if correction < 0 {
+		return "", errors.New("reference: corrections count from 1")
+	}
+	if correction > 0 {
+		name += "-" + strconv.Itoa(correction)
+	}
+	if len(name) > maxReference {
+		return "", fmt.Errorf("reference: has more than %d characters", maxReference)
+	}
+	return name, nil
+}
+
+// journalDocument is what the mappings of the ledger make.
+type journalDocument struct {
+	Reference, JournalDate, Currency, Description string
+	Lines                                         []struct {
+		AccountCode, Description, Reference string
+		Debit, Credit                       decimal.Decimal
+	}
+}
+
+// Entry makes the journal entry of a mapped document, and holds it to what every ledger asks: two lines or more, each with an account
+// and one side, nothing finer than the currency, debits equal to credits. A reference that is not "" takes the document's place.
+func Entry(document []byte, reference string) (canonical.JournalEntry, error) {
+	var doc journalDocument
+	if err := json.NewDecoder(bytes.NewReader(document)).Decode(&doc); err != nil {
+		return canonical.JournalEntry{}, errors.New("journal: the mapped document has not the shape of a journal")
+	}
+	entry := canonical.JournalEntry{
+		Reference: cmp.Or(reference, doc.Reference), Date: doc.JournalDate, Currency: doc.Currency, Description: doc.Description,
+	}
+	for _, line := range doc.Lines {
+		entry.Lines = append(entry.Lines, canonical.JournalLine{
+			Account: line.AccountCode, Debit: line.Debit, Credit: line.Credit, Description: line.Description, Reference: line.Reference,
+		})
+	}
+	return entry, check(entry)
+}
+
+func check(entry canonical.JournalEntry) error {
+	scale, err := canonical.MinorUnits(entry.Currency)
+	if err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	if entry.Reference == "" || len(entry.Reference) > maxReference {
+		return fmt.Errorf("journal: the reference has to have 1 to %d characters", maxReference)
+	}
+	if len(entry.Lines) < 2 {
+		return errors.New("journal: has less than two lines")
+	}
+	for i, line := range entry.Lines {
+		switch {
+		case line.Account == "":
+			return fmt.Errorf("journal, line %d: has no account", i+1)
+		case line.Debit.IsNegative() || line.Credit.IsNegative() || line.Debit.IsZero() == line.Credit.IsZero():
+			return fmt.Errorf("journal, line %d: has to have a debit or a credit", i+1)
+		case !line.Debit.Equal(line.Debit.Round(scale)) || !line.Credit.Equal(line.Credit.Round(scale)):
+			return fmt.Errorf("journal, line %d: is finer than the currency divides", i+1)
+		}
+	}
+	if !entry.Balanced() {
+		return errors.New("journal: debits and credits differ")
+	}
+	return nil
+}
+
+// Correction gives the journal that turns what was posted into what should be: per account the difference. wanted is the day's whole
+// journal; its lines may be none. False means that nothing has to be posted. The reference is that of the correction.
+func Correction(wanted canonical.JournalEntry, posted []canonical.JournalEntry, reference string) (canonical.JournalEntry, bool, error) {
+	net := map[string]decimal.Decimal{}
+	texts := map[string]canonical.JournalLine{}
+	for _, entry := range posted {
+		if entry.Currency != wanted.Currency {
+			return canonical.JournalEntry{}, false, errors.New("correction: a journal was posted in another currency")
+		}
+		for _, line := range entry.Lines {
+			net[line.Account] = net[line.Account].Sub(line.Debit).Add(line.Credit)
+			texts[line.Account] = line
+		}
+	}
+	for _, line := range wanted.Lines {
+		net[line.Account] = net[line.Account].Add(line.Debit).Sub(line.Credit)
+		texts[line.Account] = line
+	}
+	entry := canonical.JournalEntry{
+		Reference: reference, Date: wanted.Date, Currency: wanted.Currency, Description: strings.TrimSpace(wanted.Description + " correction"),
+	}
+	for account, amount := range net {
+		line := canonical.JournalLine{Account: account, Description: texts[account].Description, Reference: texts[account].Reference}
+		switch {
+		case amount.IsZero():
+			continue
+		case amount.IsPositive():
+			line.Debit = amount
+		default:
+			line.Credit = amount.Neg()
+		}
+		entry.Lines = append(entry.Lines, line)
+	}
+	if len(entry.Lines) == 0 {
+		return canonical.JournalEntry{}, false, nil
+	}
+	slices.SortFunc(entry.Lines, func(a, b canonical.JournalLine) int { return cmp.Compare(a.Account, b.Account) })
+	return entry, true, check(entry)
+}
+
+// invoiced tells which categories an AP invoice of the processor books.
+func invoiced(c canonical.SettlementCategory) bool {
+	switch c {
+	case canonical.SettlementFee, canonical.SettlementChargebackFee, FeeInterchange, FeeDiscount, FeeAssessment, FeePerItem, FeeService, FeeReversal:
+		return true
+	default:
+		return false
+	}
+}
+
+// splitFees takes the fees out of the journal's lines and leaves what was withheld for them.
+func (c *CurrencyResult) splitFees() {
+	withheld := Line{SettlementLine: canonical.SettlementLine{Category: FeeWithheld}}
+	lines := make([]Line, 0, len(c.Lines))
+	for _, line := range c.Lines {
+		if !invoiced(line.Category) {
+			lines = append(lines, line)
+			continue
+		}
+		c.Fees = append(c.Fees, line)
+		withheld.Count += line.Count
+		if WayOf(line.Category) == Income {
+			withheld.Amount = withheld.Amount.Sub(line.Amount)
+		} else {
+			withheld.Amount = withheld.Amount.Add(line.Amount)
+		}
+	}
+	if withheld.Amount.IsNegative() {
+		withheld.Category, withheld.Amount = FeeReturned, withheld.Amount.Neg()
+	}
+	if !withheld.Amount.IsZero() {
+		lines = append(lines, withheld)
+	}
+	c.Lines = lines
+}
+
+// FeeInvoice is what the processor charges for a day: an AP invoice, or a credit where it gave back more than it charged.
+type FeeInvoice struct {
+	Number       string          `json:"number"`
+	Date         string          `json:"date"`
+	Currency     string          `json:"currency"`
+	Credit       bool            `json:"credit"` // transaction code C in place of I
+	Total        decimal.Decimal `json:"total"`
+	Distribution []Line          `json:"distribution"` // amounts add up to the total; those of the other side are negative
+}
+
+// FeeInvoice makes the AP invoice of a currency's fees; false where there are none. merchant is the suffix of several merchants.
+func (r *Result) FeeInvoice(c *CurrencyResult, merchant string) (FeeInvoice, bool, error) {
+	total := decimal.Zero
+	for _, line := range c.Fees {
+		total = total.Add(signed(line))
+	}
+	if total.IsZero() || c.Outcome == Parked {
+		return FeeInvoice{}, false, nil
+	}
+	number, err := FeeReference(r.Date, c.Currency, merchant)
+	if err != nil {
+		return FeeInvoice{}, false, err
+	}
+	invoice := FeeInvoice{Number: number, Date: r.Date, Currency: c.Currency, Credit: total.IsNegative(), Total: total.Abs()}
+	for _, line := range c.Fees {
+		line.Amount = signed(line)
+		if invoice.Credit {
+			line.Amount = line.Amount.Neg()
+		}
+		invoice.Distribution = append(invoice.Distribution, line)
+	}
+	return invoice, true, nil
+}
+
+// signed gives a fee's amount, negative where it was given back.
+func signed(line Line) decimal.Decimal {
+	if WayOf(line.Category) == Income {
+		return line.Amount.Neg()
+	}
+	return line.Amount
+}

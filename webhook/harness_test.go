@@ -267,6 +267,7 @@ type fakeEngine struct {
 	updates  []client.UpdateWorkflowOptions
 	signals  []signal
 	startErr error
+	onStart  func(client.StartWorkflowOptions) error
 	onUpdate func(client.UpdateWorkflowOptions) (any, error)
 	onSignal func(signal) error
 	results  map[string]any // of ended workflows
@@ -292,6 +293,9 @@ func (e *fakeEngine) ExecuteWorkflow(_ context.Context, options client.StartWork
 	}
 	e.starts = append(e.starts, options)
 	e.inputs = append(e.inputs, args[0])
+	if e.onStart != nil {
+		return nil, e.onStart(options)
+	}
 	return nil, nil
 }
 

@@ -141,6 +141,12 @@ func TestCardNumbersLeaveNoTrace(t *testing.T) {
 		"as another token":      {"POST", "/v1/orders/WEB-1/payment", shopUS, `{"token":{"type":"transient","value":"` + card + `"}}`, "/token/value"},
 		"in a cancel's reason":  {"POST", "/v1/orders/WEB-1/cancel", shopUS, `{"reason":"` + card + `"}`, "/reason"},
 		"in a comment":          {"POST", "/v1/fraud-reviews/WEB-1/decision", analyst, `{"decision":"accept","comment":"` + card + `"}`, "/comment"},
+		"in a refund's reason":  {"POST", "/v1/orders/WEB-1/refunds", shopUS, `{"refundId":"R-1","reason":"` + card + `"}`, "/reason"},
+		"as a refund's id":      {"POST", "/v1/orders/WEB-1/refunds", shopUS, `{"refundId":"` + card + `"}`, "/refundId"},
+		"in a bulk's reason":    {"POST", "/v1/attention/retry", operator, `{"class":"connection","reason":"` + card + `"}`, "/reason"},
+		"in a correction":       {"POST", "/v1/attention/att-1/resolve", operator, `{"resolution":"retry_with","correction":{"order":{"/customer/company":"` + card + `"}}}`, "/correction/order/~1customer~1company"},
+		"as a stock code":       {"POST", "/v1/attention/att-1/resolve", operator, `{"resolution":"retry_with","correction":{"order":{"/lines/0/sku":"` + card + `"}}}`, "/correction/order/~1lines~10~1sku"},
+		"in a replay's reason":  {"POST", "/v1/inbox/e-1/replay", operator, `{"reason":"` + card + `"}`, "/reason"},
 		"in a resolve's reason": {"POST", "/v1/attention/att-1/resolve", operator, `{"resolution":"retry","reason":"` + card + `"}`, "/reason"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -318,11 +324,20 @@ func TestRoles(t *testing.T) {
 		{"GET", "/v1/orders/WEB-10001", "", everybody},
 		{"POST", "/v1/orders/WEB-10001/payment", `{"token":{"type":"transient","value":"` + browserToken + `"}}`, []string{shopUS}},
 		{"POST", "/v1/orders/WEB-10001/cancel", "", []string{shopUS, operator}},
+		{"POST", "/v1/orders/WEB-10001/refunds", `{"refundId":"R-1"}`, []string{shopUS, operator, finance}},
+		{"GET", "/v1/orders/WEB-10001/refunds", "", everybody},
+		{"GET", "/v1/orders/WEB-10001/refunds/R-1", "", everybody},
+		{"GET", "/v1/orders/WEB-10001/audit", "", []string{analyst, operator, finance}},
 		{"GET", "/v1/fraud-reviews", "", []string{analyst, operator}},
+		{"GET", "/v1/fraud-reviews/WEB-10001", "", []string{analyst, operator}},
 		{"POST", "/v1/fraud-reviews/WEB-10001/decision", `{"decision":"accept"}`, []string{analyst}},
 		{"GET", "/v1/attention", "", []string{operator}},
 		{"GET", "/v1/attention/att-1", "", []string{operator}},
 		{"POST", "/v1/attention/att-1/resolve", `{"resolution":"retry"}`, []string{operator}},
+		{"POST", "/v1/attention/retry", `{"class":"connection"}`, []string{operator}},
+		{"GET", "/v1/inbox", "", []string{operator}},
+		{"POST", "/v1/inbox/e-1/replay", "", []string{operator}},
+		{"POST", "/v1/inbox/e-1/dismiss", "", []string{operator}},
 		{"POST", "/codec/decode", `{"payloads":[]}`, []string{operator}},
 	} {
 		t.Run(test.method+" "+test.path, func(t *testing.T) {

@@ -131,7 +131,7 @@ func (d *desk) resolve(ctx workflow.Context, r Resolution) (ResolutionAnswer, er
 func (d *desk) attempt(name string) int { return d.attempts[name] + 1 }
 
 // try carries a step out. Where it fails for good it parks; the error is then an *undoWish or nil, which is also what a skipped step
-// gives. A retry after a refusal is a new business attempt; a retry after an unknown outcome continues the former one.
+// gives; in a run that hears its cancellation at once it may be that. A retry after a refusal is a new business attempt; a retry after an unknown outcome continues the former one.
 func (d *desk) try(ctx workflow.Context, s step, forward func(ctx workflow.Context, attempt int) error) error {
 	for {
 		err := forward(ctx, d.attempt(s.name))
@@ -140,6 +140,9 @@ func (d *desk) try(ctx workflow.Context, s step, forward func(ctx workflow.Conte
 		}
 		if wish, ok := err.(*undoWish); ok { //nolint:errorlint // never wrapped: made in this package only
 			return wish
+		}
+		if ctx.Err() != nil {
+			return ctx.Err() // the run itself is cancelled: there is nothing left to wait for
 		}
 		if s.atOnce {
 			return &undoWish{Step: s.name, By: "policy", Reason: messageOf(err), Cause: err}
@@ -241,7 +244,7 @@ func (d *desk) wait(ctx workflow.Context, item *parkedStep) (Resolution, *undoWi
 		if ok, _ := workflow.AwaitWithOptions(ctx, options, answered); !ok {
 			// Who is being heard at the deadline is still in time.
 			_ = workflow.Await(ctx, func() bool { return item.claimed == nil })
-			if item.answer == nil {
+			if item.answer == nil && ctx.Err() == nil {
 				return Resolution{Kind: s.overdue, Actor: "deadline", Reason: "nobody answered in time"}, nil
 			}
 		}
@@ -253,6 +256,8 @@ func (d *desk) wait(ctx workflow.Context, item *parkedStep) (Resolution, *undoWi
 		return *item.answer, nil
 	case wish != nil:
 		return Resolution{Kind: ResolveCompensate, Actor: wish.By, Reason: wish.Reason}, wish
+	case ctx.Err() != nil:
+		return Resolution{Kind: ResolveRetry, Actor: "temporal", Reason: "the run was cancelled"}, nil // the step then ends with that
 	default:
 		return Resolution{Kind: ResolveRetry, Actor: by}, nil
 	}
@@ -282,6 +287,7 @@ func (d *desk) forget(ctx workflow.Context, r Resolution) {
 	if r.Correction != nil {
 		in.Changed = r.Correction.Places()
 	}
+	ctx, _ = workflow.NewDisconnectedContext(ctx) // what no longer waits is not shown, also where the run was cancelled
 	if err := note(ledger(ctx, "Resolved: "+string(r.Kind)), ledgerWork.UnparkStep, in); err != nil {
 		workflow.GetLogger(ctx).Error("attention row not resolved", "id", r.ID, "error", err)
 	}

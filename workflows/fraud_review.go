@@ -28,10 +28,11 @@ type review struct {
 	verdict *verdict // the first valid one
 	settled bool     // it holds at the gateway
 
-	kept    bool      // the review writes a record of itself
-	opposed []verdict // came later and decided otherwise
-	notes   int
-	due     []reminder // not past yet, the next one first
+	kept  bool      // the review writes a record of itself
+	later []verdict // came after the first
+	asked bool      // the gateway was asked before the deadline decides
+	notes int
+	due   []reminder // not past yet, the next one first
 }
 
 // verdict is a decision with where it came from.
@@ -61,6 +62,9 @@ func FraudReview(ctx workflow.Context, in ReviewInput) (ReviewResult, error) {
 	}
 	for {
 		r.await(ctx)
+		if err := ctx.Err(); err != nil {
+			return ReviewResult{}, err // cancelled from outside: decides nothing; the order begins it anew
+		}
 		held, err := r.decide(ctx)
 		if err != nil {
 			return ReviewResult{}, err
@@ -242,7 +246,7 @@ func (r *review) receive(ctx workflow.Context) {
 		Select(ctx)
 }
 
-// take keeps the first verdict; later ones are logged, and those that differ are kept beside it.
+// take keeps the first verdict, and beside it the ones that come later.
 func (r *review) take(v verdict) {
 	if r.verdict == nil {
 		r.verdict = &v
@@ -250,8 +254,18 @@ func (r *review) take(v verdict) {
 		return
 	}
 	r.log.Info("late fraud decision", "decision", v.Decision.Decision, "actor", v.Actor, "holds", r.verdict.Decision.Decision)
-	if v.Decision.Decision != r.verdict.Decision.Decision {
-		r.opposed = append(r.opposed, v)
+	r.later = append(r.later, v)
+}
+
+// forget drops a verdict that was not proven; what came while it was checked counts in its place.
+func (r *review) forget() {
+	waiting := r.later
+	r.verdict, r.later, r.view.Decision, r.view.Actor = nil, nil, "", ""
+	if !r.kept {
+		return // such a run began before anything was kept
+	}
+	for _, v := range waiting {
+		r.take(v)
 	}
 }
 
@@ -266,21 +280,22 @@ func (r *review) await(ctx workflow.Context) {
 		next.run(ctx)
 	}
 	// A verdict that came with the run's first task is waited for too: released histories hold that timer.
-	if !r.decidedBefore(ctx, r.view.Deadline, "Deadline of the review") && r.in.Policy.ReviewPoll > 0 {
+	if !r.decidedBefore(ctx, r.view.Deadline, "Deadline of the review") && r.in.Policy.ReviewPoll > 0 && !r.asked {
+		r.asked = true // once: an answer that is not proven would be given again and again
 		r.ask(ctx)
 	}
-	if r.verdict == nil {
+	if r.verdict == nil && ctx.Err() == nil {
 		r.take(verdict{Decision: Decision{Decision: r.in.Default, Comment: "nobody decided in time", Actor: string(SourceDeadline), Source: SourceDeadline}})
 	}
 }
 
-// decidedBefore waits for a verdict, no longer than until a time.
+// decidedBefore waits for a verdict, no longer than until a time; a run that is cancelled waits for nothing any more.
 func (r *review) decidedBefore(ctx workflow.Context, at time.Time, summary string) bool {
 	if left := at.Sub(workflow.Now(ctx)); left > 0 {
 		options := workflow.AwaitOptions{Timeout: left, TimerOptions: workflow.TimerOptions{Summary: summary}}
 		_, _ = workflow.AwaitWithOptions(ctx, options, func() bool { return r.verdict != nil })
 	}
-	return r.verdict != nil
+	return r.verdict != nil || ctx.Err() != nil
 }
 
 // decide makes the verdict hold at the gateway. nil without an error means that the gateway's word was not proven.
@@ -306,8 +321,7 @@ func (r *review) decide(ctx workflow.Context) (*activities.CaseDecision, error) 
 	}
 	if unproven {
 		r.log.Warn("gateway decision not proven; ignored", "event", r.verdict.eventID, "asked", r.verdict.asked)
-		r.verdict, r.view.Decision, r.view.Actor = nil, "", ""
-		r.opposed = nil
+		r.forget()
 		return nil, nil
 	}
 	return &held, nil
@@ -320,12 +334,15 @@ func (r *review) close(ctx workflow.Context, result ReviewResult) {
 	if result.Decision != r.verdict.Decision.Decision {
 		r.note(ctx, activities.ReviewOpposed, *r.verdict, ruleGateway)
 	}
-	for i := 0; i < len(r.opposed); i++ { // decisions may arrive while the ones before are written
+	for i := 0; i < len(r.later); i++ { // decisions may arrive while the ones before are written
 		rule := ruleFirst
-		if r.opposed[i].Decision.Decision == result.Decision {
+		switch r.later[i].Decision.Decision {
+		case r.verdict.Decision.Decision:
+			continue // nothing was opposed
+		case result.Decision:
 			rule = ruleGateway // came second, and is what the gateway has made of the case
 		}
-		r.note(ctx, activities.ReviewOpposed, r.opposed[i], rule)
+		r.note(ctx, activities.ReviewOpposed, r.later[i], rule)
 	}
 }
 

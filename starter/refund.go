@@ -303,6 +303,9 @@ func (s *Starter) resumeRefund(ctx context.Context, refund journal.RefundRecord)
 	if refund.Cancels {
 		return s.endCancel(ctx, refund, taken)
 	}
+	if refund.Status.Final() { // started by another process, which forgot to say so
+		return true, s.store.MarkRefundStarted(ctx, refund.OrderID, refund.RefundID)
+	}
 	bounded, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	return true, s.startRefund(bounded, refund, taken, order)

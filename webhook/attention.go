@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -248,12 +249,12 @@ func (s *Server) retryAttention(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, s.viewRetries(done, more))
+	return c.JSON(http.StatusOK, s.viewRetries(c.Request().Context(), done, more))
 }
 
 const defaultRetries = 100
 
-func (s *Server) viewRetries(done []starter.Retried, more bool) retryAnswer {
+func (s *Server) viewRetries(ctx context.Context, done []starter.Retried, more bool) retryAnswer {
 	answer := retryAnswer{More: more, Items: make([]retryItem, 0, len(done))}
 	for _, item := range done {
 		view := retryItem{ID: item.ID, OrderID: item.OrderID, Step: item.Step, Resolved: item.Err == nil}
@@ -262,6 +263,9 @@ func (s *Server) viewRetries(done []starter.Retried, more bool) retryAnswer {
 		} else {
 			answer.Refused++
 			p := s.problemOf(item.Err)
+			if p.Status >= http.StatusInternalServerError {
+				s.log.ErrorContext(ctx, "parked item not retried", "item", item.ID, "order", item.OrderID, "error", item.Err)
+			}
 			if view.Why = p.Detail; view.Why == "" {
 				view.Why = p.Title
 			}

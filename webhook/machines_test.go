@@ -239,12 +239,19 @@ func FuzzBodies(f *testing.F) {
 	f.Add(`{"decision":"accept","comment":""}`)
 	f.Add(`{"token":{"type":"customer","value":"00000000000000000000000000000000"}}`)
 	f.Add(`{"payload":{"data":[]},"eventType":"x"}`)
+	f.Add(`{"refundId":"R-1","lines":[{"line":1,"quantity":"0.5"}],"shipping":1.5,"restock":true}`)
+	f.Add(`{"refundId":"R-2","amount":"0.01","reason":"x"}`)
+	f.Add(`{"resolution":"retry_with","correction":{"order":{"/lines/0/sku":"4012345678901"},"document":{"/a":null},"date":"2026-12-01"}}`)
+	f.Add(`{"class":"connection","system":"erp-syspro","step":"invoice","limit":3}`)
 	a := newAPI(f)
+	a.paid(canonical.OrderConfirmed)
+	a.parked()
 	a.engine.startErr = serviceerror.NewUnavailable("away")
 	f.Fuzz(func(t *testing.T, body string) {
 		a.t = t
 		for path, caller := range map[string]string{
 			"/v1/orders": shopUS, "/v1/fraud-reviews/WEB-1/decision": analyst, "/v1/attention/att-1/resolve": operator, "/codec/decode": operator,
+			"/v1/orders/WEB-10001/refunds": shopUS, "/v1/attention/retry": operator, "/v1/inbox/e-1/replay": operator,
 		} {
 			request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(body))
 			request.Header.Set("Content-Type", "application/json")

@@ -285,4 +285,6 @@ type CallbackInput struct {
 	Data    map[string]string       `json:"data,omitempty"`
 	Lines   []Shortage              `json:"lines,omitempty"` // lines that are back-ordered or missing
 	Refund  *RefundNotice           `json:"refund,omitempty"`
+
+	Shipment *ShipmentNotice `json:"shipment,omitempty"`
 }

@@ -382,4 +382,6 @@ const (
 
 	EventRefunded      CallbackEvent = "refund.completed"
 	EventRefundRefused CallbackEvent = "refund.refused"
+
+	EventShipped CallbackEvent = "order.shipped"
 )

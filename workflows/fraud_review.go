@@ -353,7 +353,7 @@ func (r *review) note(ctx workflow.Context, what activities.ReviewNote, v verdic
 	}
 	r.notes++
 	in := activities.NoteReviewInput{
-		OrderID: r.in.OrderID, Note: what, Key: fmt.Sprintf("review/%d", r.notes), At: workflow.Now(ctx).UTC(), Decision: v.Decision.Decision,
+		OrderID: r.in.OrderID, Note: what, Key: fmt.Sprintf("review/%s/%d", r.in.Payment.AuthorizationID, r.notes), At: workflow.Now(ctx).UTC(), Decision: v.Decision.Decision,
 		Actor: v.Actor, Source: string(v.Source), Comment: v.Comment, Rule: rule,
 	}
 	if err := note(ledger(ctx, "Review: "+string(what)), ledgerWork.NoteReview, in); err != nil {

@@ -142,7 +142,7 @@ func markCustomer(ctx workflow.Context, d *desk, policy Policy, in activities.Ma
 	if marked {
 		what = activities.ReviewMarked
 	}
-	reviewNote := activities.NoteReviewInput{OrderID: in.OrderID, Note: what, Key: "review/mark", At: workflow.Now(ctx).UTC(), Actor: in.Actor}
+	reviewNote := activities.NoteReviewInput{OrderID: in.OrderID, Note: what, Key: "review/mark/" + in.PaymentID, At: workflow.Now(ctx).UTC(), Actor: in.Actor}
 	if err := note(ledger(ctx, "Review: "+string(what)), ledgerWork.NoteReview, reviewNote); err != nil {
 		workflow.GetLogger(ctx).Error("review not written", "note", what, "error", err)
 	}

@@ -1,0 +1,166 @@
+package workflows
+
+import (
+	"context"
+	"fmt"
+
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/tenderline/tenderline/activities"
+	"github.com/tenderline/tenderline/internal/canonical"
+)
+
+// ShipmentInput starts Shipment: goods of an order left.
+type ShipmentInput struct {
+	Shipment     canonical.Shipment `json:"shipment"`
+	Order        canonical.Order    `json:"order"`
+	Erp          string             `json:"erp"`
+	Site         activities.Site    `json:"site,omitempty"`
+	CustomerCode string             `json:"customerCode"`
+	SalesOrder   string             `json:"salesOrder"`
+	Policy       Policy             `json:"policy"`
+}
+
+// ShipmentWorkflowID is the ID of the process of one shipment.
+func ShipmentWorkflowID(orderID, number string) string { return "shipment/" + orderID + "/" + number }
+
+// Names of a shipment's steps.
+const (
+	stepRecordShipment = "record-shipment"
+	stepCaptureShare   = "capture-shipment"
+	stepReleaseRest    = "release-rest"
+	stepDeposit        = "book-shipment"
+	stepApply          = "apply-deposit"
+	stepTrack          = "tracking"
+)
+
+// shipment is one run of Shipment.
+type shipment struct {
+	in      ShipmentInput
+	log     log.Logger
+	desk    *desk
+	shipped activities.ShippedLines
+	payment canonical.Payment
+}
+
+// Shipment follows goods that left: it captures what they are worth where the order is captured on shipment, applies the order's deposits to
+// their invoice, writes the tracking number into the sales order and tells the shop. The result says what it did.
+func Shipment(ctx workflow.Context, in ShipmentInput) (string, error) {
+	steady, _ := workflow.NewDisconnectedContext(ctx)
+	s := &shipment{in: in, log: log.With(workflow.GetLogger(ctx), "order", in.Order.OrderID, "shipment", in.Shipment.Number)}
+	var err error
+	if s.desk, err = ownDesk(steady, in.Order.OrderID); err != nil {
+		return "", err
+	}
+	outcome := s.story(steady)
+	workflow.SetCurrentDetails(steady, outcome)
+	return outcome, workflow.Await(steady, func() bool { return workflow.AllHandlersFinished(steady) })
+}
+
+func (s *shipment) story(ctx workflow.Context) string {
+	s.record(ctx)
+	if s.in.Order.Payment.Capture == canonical.CaptureOnShipment {
+		if why := s.capture(ctx); why != "" {
+			return "Not captured: " + why
+		}
+	}
+	if s.in.Shipment.Invoice != "" {
+		s.inErp(ctx, stepApply, "Apply the deposit to the shipment's invoice", erpWork.ApplyDeposits)
+	}
+	if s.in.Shipment.Tracking != "" {
+		s.inErp(ctx, stepTrack, "Write the tracking number into the sales order", erpWork.TrackShipment)
+	}
+	s.finish(ctx)
+	if s.shipped.Complete {
+		return "Shipped in full"
+	}
+	return "Shipped in part"
+}
+
+// record gives the shipment its place among the order's, once for ever.
+func (s *shipment) record(ctx workflow.Context) {
+	_ = s.desk.try(ctx, retried(stepRecordShipment), func(ctx workflow.Context, _ int) error {
+		var err error
+		s.shipped, err = read(ledger(ctx, "Record the shipment"), changesWork.RecordShipment, activities.RecordShipmentInput{Order: s.in.Order, Shipment: s.in.Shipment})
+		return err
+	})
+}
+
+// capture takes what the shipped lines are worth. A person decides where the bank has let the authorization go; it is never taken blindly.
+func (s *shipment) capture(ctx workflow.Context) string {
+	step := step{
+		name: stepCaptureShare, actions: []ResolutionKind{ResolveRetry, ResolveCompensate}, deadline: s.in.Policy.ParkDeadline, overdue: ResolveRetry,
+		deaf: true, sure: true,
+	}
+	err := s.desk.try(ctx, step, func(ctx workflow.Context, attempt int) error {
+		captured, err := run(gateway(ctx, s.in.Policy, fmt.Sprintf("Capture %s for the shipment", s.shipped.Share)), payments.CaptureShipment, activities.CaptureShipmentInput{
+			OrderID: s.in.Order.OrderID, Shipment: s.in.Shipment.Number, Sequence: s.shipped.Sequence, Final: s.shipped.Final,
+			Amount: s.shipped.Share, Attempt: attempt,
+		})
+		s.payment = captured.Payment
+		return err
+	})
+	if err != nil {
+		return givenUp(err)
+	}
+	s.inErp(ctx, stepDeposit, "Book what was captured", erpWork.BookShipment)
+	if s.shipped.Final {
+		_ = s.desk.try(ctx, retried(stepReleaseRest), func(ctx workflow.Context, attempt int) error {
+			_, err := run(gateway(ctx, s.in.Policy, "Release what of the authorization is left"), payments.ReverseAuthorization, activities.UndoPaymentInput{
+				OrderID: s.in.Order.OrderID, Attempt: attempt, Reason: "order shipped",
+			})
+			return err
+		})
+	}
+	return ""
+}
+
+// inErp is a step in the ERP: it can be posted on another date, or be left to people.
+func (s *shipment) inErp(ctx workflow.Context, name, summary string, activity func(context.Context, activities.ShipInput) (activities.RefundBooked, error)) {
+	date := businessDate(ctx)
+	step := step{
+		name: name, actions: []ResolutionKind{ResolveRetry, ResolveSkip}, deadline: s.in.Policy.ParkDeadline, overdue: ResolveRetry, deaf: true,
+		correct: dateOnly(func(corrected string) { date = corrected }),
+	}
+	_ = s.desk.try(ctx, step, func(ctx workflow.Context, attempt int) error {
+		_, err := run(booking(ctx, s.in.Erp, s.in.Policy, summary), activity, activities.ShipInput{
+			OrderID: s.in.Order.OrderID, Shipment: s.in.Shipment, SalesOrder: s.in.SalesOrder, CustomerCode: s.in.CustomerCode,
+			Payment: s.payment, Amount: s.shipped.Share, Site: s.in.Site, Order: s.in.Order, Date: date, Attempt: attempt,
+		})
+		return err
+	})
+}
+
+// finish writes the order's status and tells the shop.
+func (s *shipment) finish(ctx workflow.Context) {
+	now := workflow.Now(ctx).UTC()
+	in := activities.ProgressInput{OrderID: s.in.Order.OrderID, Mark: activities.Mark{Seq: now.UnixMicro()}, Events: []activities.TimelineEvent{{
+		Key: "shipment/" + s.in.Shipment.Number, At: now, Kind: "shipment", Summary: s.sentence(), Detail: map[string]string{"shipment": s.in.Shipment.Number},
+	}}}
+	if s.shipped.Complete {
+		in.Mark.Status = canonical.OrderShipped
+	}
+	if err := note(ledger(ctx, "Record the shipment's end"), ledgerWork.RecordProgress, in); err != nil {
+		s.log.Error("read model not written", "error", err)
+	}
+	startCallback(ctx, s.log, s.in.Policy, activities.CallbackInput{
+		ID: CallbackWorkflowID(s.in.Order.OrderID, EventShipped+"/"+CallbackEvent(s.in.Shipment.Number), 1), OrderID: s.in.Order.OrderID,
+		Channel: s.in.Order.Channel, Event: string(EventShipped), At: now,
+		Shipment: &activities.ShipmentNotice{
+			Number: s.in.Shipment.Number, Carrier: s.in.Shipment.Carrier, Tracking: s.in.Shipment.Tracking, ShippedOn: s.in.Shipment.ShippedOn,
+			Lines: s.in.Shipment.Lines, Complete: s.shipped.Complete,
+		},
+	})
+}
+
+func (s *shipment) sentence() string {
+	text := "Shipment " + s.in.Shipment.Number
+	if s.in.Shipment.Carrier != "" {
+		text += " by " + s.in.Shipment.Carrier
+	}
+	if s.in.Shipment.Tracking != "" {
+		text += ", tracking " + s.in.Shipment.Tracking
+	}
+	return text
+}

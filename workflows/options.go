@@ -44,12 +44,14 @@ func question(ctx workflow.Context, queue string, policy Policy, summary string)
 	})
 }
 
-// ledger is the profile of work on our own database: a local activity, retried until the database is back.
+// ledger is the profile of work on our own database: a local activity, retried until the database is back. The total limit must be said:
+// without one the SDK takes that of a single try.
 func ledger(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
-		StartToCloseTimeout: 10 * time.Second,
-		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 200 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 30 * time.Second},
-		Summary:             summary,
+		StartToCloseTimeout:    10 * time.Second,
+		ScheduleToCloseTimeout: 24 * time.Hour,
+		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 200 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 30 * time.Second},
+		Summary:                summary,
 	})
 }
 

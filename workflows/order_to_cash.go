@@ -277,6 +277,7 @@ func (o *order) pay(ctx workflow.Context) *ending {
 				o.unwind(ctx)
 			}
 			if end := o.awaitPayment(ctx, auth); end != nil {
+				o.dropHeldOrder(ctx)
 				return end
 			}
 		}

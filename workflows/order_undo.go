@@ -25,6 +25,14 @@ func (o *order) unwind(ctx workflow.Context) {
 	o.tagUndone(ctx)
 }
 
+// dropHeldOrder takes back the sales order that a review has put on hold, where the bank then declined: after it was accepted, or when
+// its authorization was renewed.
+func (o *order) dropHeldOrder(ctx workflow.Context) {
+	if len(o.books.undos) > 0 && dropsDeclinedOrders(ctx) {
+		o.unwind(ctx)
+	}
+}
+
 // tagUndone shows in the ERP what became of the money.
 func (o *order) tagUndone(ctx workflow.Context) {
 	if o.view.ErpOrderNumber == "" {

@@ -12,6 +12,9 @@ func keepsReview(ctx workflow.Context) bool { return since(ctx, "review-record")
 // suggestsFixes tells that a step that parks asks the outside system what may mend it.
 func suggestsFixes(ctx workflow.Context) bool { return since(ctx, "suggested-fixes") }
 
+// dropsDeclinedOrders tells that an order that is declined after its review cancels the sales order that was held for it.
+func dropsDeclinedOrders(ctx workflow.Context) bool { return since(ctx, "declined-after-review") }
+
 func since(ctx workflow.Context, change string) bool {
 	return workflow.GetVersion(ctx, change, workflow.DefaultVersion, 1) >= 1
 }

@@ -33,6 +33,7 @@ type people struct {
 	checked  []activities.CheckCustomerInput
 	posted   []activities.BookingInput // invoices and receipts asked for
 	parkings []activities.ParkInput    // all, in order
+	saved    string                    // customer token that the gateway makes of a card that is to be saved
 }
 
 func newPeople() people {

@@ -181,6 +181,9 @@ func (f *fakePayments) AuthorizePayment(ctx context.Context, in activities.Autho
 		return activities.Authorization{}, w.impossible("a second live authorization of %s", in.OrderID)
 	}
 	w.pay = canonical.Payment{OrderID: in.OrderID, Currency: in.Amount.Currency, AuthorizationID: fmt.Sprintf("auth-%d", in.Attempt), Status: canonical.PaymentDeclined}
+	if in.SaveCard {
+		w.pay.CustomerToken = w.saved
+	}
 	auth := activities.Authorization{Result: result, Retryable: true}
 	switch result {
 	case activities.Authorized:

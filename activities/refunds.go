@@ -71,14 +71,13 @@ func (p *Payments) begun(ctx context.Context, orderID, refundID string) (begunRe
 	if err != nil {
 		return begunRefund{}, err
 	}
-	ways := map[journal.Effect]RefundWay{journal.EffectReverse: WayReversal, journal.EffectVoidCapture: WayVoid, journal.EffectRefund: WayRefund}
 	var b begunRefund
 	for _, stored := range operations {
 		if !strings.HasPrefix(stored.Key, refundKeys(orderID, refundID)) {
 			continue
 		}
 		alive := stored.State == journal.OperationSucceeded || !stored.State.Final()
-		switch way := ways[stored.Effect]; {
+		switch way := wayBy(stored.Effect); {
 		case !alive:
 			b.tooLate = b.tooLate || way == WayVoid
 		case way != "" && b.way != WayVoid: // the reversal after a void is part of it
@@ -86,6 +85,20 @@ func (p *Payments) begun(ctx context.Context, orderID, refundID string) (begunRe
 		}
 	}
 	return b, nil
+}
+
+// wayBy is the way that an operation's effect is part of; "" for an ERP's, and for the time-out forms.
+func wayBy(effect journal.Effect) RefundWay {
+	switch effect {
+	case journal.EffectReverse:
+		return WayReversal
+	case journal.EffectVoidCapture:
+		return WayVoid
+	case journal.EffectRefund:
+		return WayRefund
+	default:
+		return ""
+	}
 }
 
 // refundKeys begins all keys of a refund.
@@ -453,7 +466,7 @@ func (p *Payments) attemptOf(ctx context.Context, in UndoPaymentInput, step stri
 	key = refundKey(in.OrderID, in.RefundID, step, in.Attempt)
 	for _, stored := range operations {
 		switch {
-		case stored.Effect == "" || !strings.HasPrefix(stored.Key, refundKeys(in.OrderID, in.RefundID)+step+":"):
+		case wayBy(stored.Effect) == "" || !strings.HasPrefix(stored.Key, refundKeys(in.OrderID, in.RefundID)+step+":"):
 		case stored.State == journal.OperationSucceeded:
 			before, err = p.undone(ctx, in.OrderID, stored.OutsideID, nil)
 			return key, before, true, err

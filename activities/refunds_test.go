@@ -440,6 +440,25 @@ func TestALostRefundIsNotSentAgainOverWhatTheConsoleRefunded(t *testing.T) {
 	}
 }
 
+// TestALostRefundWhoseVoidIsLostTooIsCarriedToItsEnd: the time-out form's key begins with the refund's own, and is none of its attempts.
+func TestALostRefundWhoseVoidIsLostTooIsCarriedToItsEnd(t *testing.T) {
+	for _, mode := range []string{"drop_after", "drop_before"} {
+		t.Run(mode, func(t *testing.T) {
+			b := newBank(t, withLag(2*time.Minute, 0))
+			b.payments.GuardVerified = false
+			order := paid(t, b, true)
+			b.broken(t, "POST /pts/v2/*/*/refunds", "drop_after", 1)
+			b.broken(t, "POST /pts/v2/voids", mode, 1)
+			_, err := finish(b, b.payments.RefundCapture, payingBack("R-1", "20.00", 1))
+			requireFault(t, err, fault.Conflict, true)
+			undone := must(t, b, b.payments.RefundCapture, payingBack("R-1", "20.00", 2))
+			require.Equal(t, activities.UndoDone, undone.Result)
+			b.requireBalance(t, order.OrderID, "0.00", total, "20.00")
+			b.requireJournal(t, order.OrderID)
+		})
+	}
+}
+
 func TestARefundOfWhatTheConsoleVoidedMeanwhile(t *testing.T) {
 	for _, lag := range []time.Duration{0, time.Hour} {
 		b := newBank(t, withLag(lag, 0))

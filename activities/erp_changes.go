@@ -36,3 +36,18 @@ func (b *Booking) TagChargeback(ctx context.Context, in BookChargebackInput) err
 func (b *Booking) BookChargeback(ctx context.Context, in BookChargebackInput) (RefundBooked, error) {
 	return RefundBooked{}, toTemporal(bug("BookChargeback is not built"))
 }
+
+// PostJournal posts a settlement journal. A closed period is answered by policy.
+func (b *Booking) PostJournal(ctx context.Context, in PostJournalInput) (Posted, error) {
+	return Posted{}, toTemporal(bug("PostJournal is not built"))
+}
+
+// PostFeeInvoice posts an AP invoice of the processor.
+func (b *Booking) PostFeeInvoice(ctx context.Context, in PostInvoiceInput) (Posted, error) {
+	return Posted{}, toTemporal(bug("PostFeeInvoice is not built"))
+}
+
+// ShowPaid shows orders as paid; one that the ERP does not know is left out.
+func (b *Booking) ShowPaid(ctx context.Context, in ShowPaidInput) error {
+	return toTemporal(bug("ShowPaid is not built"))
+}

@@ -66,6 +66,8 @@ const (
 	QueryOrder  = "order"  // OrderView
 	QueryReview = "review" // ReviewView
 	QueryRefund = "refund" // RefundView
+
+	QuerySettlement = "settlement" // SettlementView
 )
 
 // Search attributes. All hold opaque references or typed constants, never a person's data.
@@ -209,6 +211,7 @@ const (
 	ResolveRetry      ResolutionKind = "retry"      // the same again: what was refused becomes a new business attempt, what is unknown goes on
 	ResolveRetryWith  ResolutionKind = "retry_with" // a new business attempt with Resolution.Correction; only for what was refused
 	ResolveSkip       ResolutionKind = "skip"       // go on without the step
+	ResolveApprove    ResolutionKind = "approve"    // of a posting that waits for finance
 	ResolveCompensate ResolutionKind = "compensate" // take back what was done; of a refund: give it up before money moved
 )
 

@@ -6,6 +6,8 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
+
+	"github.com/tenderline/tenderline/activities"
 )
 
 // gateway is the profile of a step at Cybersource: short tries (longer than the client's own deadline, so that the activity, not the
@@ -40,6 +42,19 @@ func question(ctx workflow.Context, queue string, policy Policy, summary string)
 		StartToCloseTimeout:    policy.StepTimeout,
 		ScheduleToCloseTimeout: 2 * policy.StepTimeout,
 		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumAttempts: 3},
+		Summary:                summary,
+	})
+}
+
+// reports is the profile of a settlement day's reports: waited for for hours, then worked on for long, with a heartbeat.
+func reports(ctx workflow.Context, policy activities.SettlementPolicy, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              TaskQueueCybersource,
+		StartToCloseTimeout:    policy.StepTimeout,
+		ScheduleToCloseTimeout: policy.Patience,
+		HeartbeatTimeout:       time.Minute,
+		WaitForCancellation:    true,
+		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 10 * time.Second, BackoffCoefficient: 2, MaximumInterval: 15 * time.Minute},
 		Summary:                summary,
 	})
 }

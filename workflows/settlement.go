@@ -1,0 +1,359 @@
+package workflows
+
+import (
+	"fmt"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/tenderline/tenderline/activities"
+	"github.com/tenderline/tenderline/internal/fault"
+	"github.com/tenderline/tenderline/internal/settlement"
+)
+
+// SettlementInput starts DailySettlement.
+type SettlementInput struct {
+	Merchant string                      `json:"merchant"`
+	Date     string                      `json:"date"` // business date, YYYY-MM-DD
+	Erp      string                      `json:"erp"`
+	Site     activities.Site             `json:"site,omitempty"`
+	DryRun   bool                        `json:"dryRun,omitempty"`
+	Policy   activities.SettlementPolicy `json:"policy"`
+	Steps    Policy                      `json:"steps"` // time-outs of the ERP's steps
+}
+
+// TickInput starts SettlementTick; the merchant's schedule holds it. Its Settlement lacks the date.
+type TickInput struct {
+	Settlement SettlementInput `json:"settlement"`
+}
+
+// SettlementWorkflowID is the ID of one merchant's day; it may be used again once it is closed.
+func SettlementWorkflowID(merchant, date string) string { return "settlement/" + merchant + "/" + date }
+
+// SettlementView is what a settlement day came to.
+type SettlementView struct {
+	State  activities.SettlementState `json:"state"`
+	Day    activities.ReconciledDay   `json:"day"`
+	Posted []activities.Posted        `json:"posted,omitempty"`
+	Why    string                     `json:"why,omitempty"`
+	Stage  string                     `json:"stage"`
+}
+
+// Names of a settlement day's steps.
+const (
+	stepReconcile = "reconcile"
+	stepMismatch  = "mismatch"
+	stepApproval  = "approval"
+	stepJournal   = "journal"
+	stepInvoices  = "fee-invoice"
+	stepKeep      = "record-posting"
+	stepPaid      = "show-paid"
+)
+
+// scheduledStart is when a schedule meant to start a run, also where the run is late or backfilled.
+var scheduledStart = temporal.NewSearchAttributeKeyTime("TemporalScheduledStartTime")
+
+// settlementWork names the activities of a settlement day; it is nil and never called in a workflow.
+var settlementWork *activities.Settlements
+
+// SettlementTick starts the day that the schedule's tick is for: the one that ended before it in the merchant's time zone. The day goes on
+// without it, so that a parked day holds up no other.
+func SettlementTick(ctx workflow.Context, in TickInput) (string, error) {
+	date, err := tickDate(ctx, in.Settlement.Policy.TimeZone)
+	if err != nil {
+		return "", temporal.NewNonRetryableApplicationError("time zone: "+err.Error(), string(fault.Value), err)
+	}
+	in.Settlement.Date = date
+	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
+		WorkflowID:            SettlementWorkflowID(in.Settlement.Merchant, date),
+		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
+		StaticSummary:         "Settlement of " + in.Settlement.Merchant + ", " + date,
+		TypedSearchAttributes: temporal.NewSearchAttributes(SearchNeedsAttention.ValueSet(false), SearchErp.ValueSet(in.Settlement.Erp)),
+	})
+	err = workflow.ExecuteChildWorkflow(ctx, DailySettlement, in.Settlement).GetChildWorkflowExecution().Get(ctx, nil)
+	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
+		err = nil // it runs already: by hand, or by an earlier tick
+	}
+	return date, err
+}
+
+// tickDate is the business day that has ended when the tick was meant to be.
+func tickDate(ctx workflow.Context, zone string) (string, error) {
+	at, scheduled := workflow.GetTypedSearchAttributes(ctx).GetTime(scheduledStart)
+	if !scheduled {
+		at = workflow.Now(ctx)
+	}
+	location, err := time.LoadLocation(zone)
+	if err != nil {
+		return "", err
+	}
+	return at.In(location).AddDate(0, 0, -1).Format(time.DateOnly), nil
+}
+
+// day is one run of DailySettlement.
+type day struct {
+	in   SettlementInput
+	log  log.Logger
+	desk *desk
+	view SettlementView
+	date string // a person's posting date; "": the day's
+}
+
+// DailySettlement brings one merchant's day from the gateway's reports into the general ledger. It promises: a day is posted once, however
+// often it runs; what was posted before is only corrected; what does not match waits for a person or goes to suspense, as the policy says.
+func DailySettlement(ctx workflow.Context, in SettlementInput) (SettlementView, error) {
+	steady, _ := workflow.NewDisconnectedContext(ctx)
+	d := &day{in: in, log: log.With(workflow.GetLogger(ctx), "merchant", in.Merchant, "date", in.Date)}
+	var err error
+	if d.desk, err = ownDesk(steady, ""); err != nil {
+		return d.view, err
+	}
+	if err := workflow.SetQueryHandlerWithOptions(steady, QuerySettlement, func() (SettlementView, error) { return d.view, nil },
+		workflow.QueryHandlerOptions{Description: "Where the settlement day stands"}); err != nil {
+		return d.view, err
+	}
+	if at, err := time.Parse(time.DateOnly, in.Date); err == nil {
+		_ = workflow.UpsertTypedSearchAttributes(steady, SearchSettlementDate.ValueSet(at))
+	}
+	d.story(steady)
+	return d.view, workflow.Await(steady, func() bool { return workflow.AllHandlersFinished(steady) })
+}
+
+// story is the process, top to bottom.
+func (d *day) story(ctx workflow.Context) {
+	for {
+		if !d.reconcile(ctx) {
+			return
+		}
+		again, post := d.decide(ctx)
+		if again {
+			continue
+		}
+		if post {
+			d.post(ctx)
+		}
+		return
+	}
+}
+
+// reconcile waits for the reports and matches them; false means that there is nothing more to do.
+func (d *day) reconcile(ctx workflow.Context) bool {
+	d.stage(ctx, activities.SettlementWaiting, "Waiting for the day's reports", "")
+	s := step{name: stepReconcile, actions: []ResolutionKind{ResolveRetry, ResolveCompensate}, deadline: d.in.Policy.ParkDeadline, overdue: ResolveRetry}
+	err := d.desk.try(ctx, s, func(ctx workflow.Context, _ int) error {
+		var err error
+		d.view.Day, err = run(reports(ctx, d.in.Policy, "Download, parse and match the reports"), settlementWork.ReconcileDay, activities.ReconcileDayInput{
+			Merchant: d.in.Merchant, Date: d.in.Date, Erp: d.in.Erp, Site: d.in.Site, Policy: d.in.Policy, DryRun: d.in.DryRun,
+		})
+		return err
+	})
+	switch {
+	case err != nil:
+		d.stage(ctx, activities.SettlementUnposted, "Given up: "+givenUp(err), actorOf(err))
+		return false
+	case d.view.Day.NoData:
+		d.stage(ctx, activities.SettlementEmpty, "The gateway has no rows of this day", "")
+		return false
+	case d.in.DryRun:
+		d.stage(ctx, activities.SettlementChecked, d.totals(), "")
+		return false
+	}
+	return true
+}
+
+// decide has a mismatch, and where the policy says so the posting itself, decided by people. again: the reports are to be read once more.
+func (d *day) decide(ctx workflow.Context) (again, post bool) {
+	if d.view.Day.Outcome == settlement.Parked {
+		d.stage(ctx, activities.SettlementMismatch, d.totals(), "")
+		answer := d.ask(ctx, stepMismatch, []ResolutionKind{ResolveRetry, ResolveSkip, ResolveCompensate},
+			"the day does not match: "+d.view.Day.Why+". Read the reports again (retry), post with the difference in suspense (skip), or post nothing (compensate)")
+		switch answer.Kind {
+		case ResolveRetry:
+			return true, false
+		case ResolveCompensate:
+			d.stage(ctx, activities.SettlementUnposted, "Not posted: "+answer.Reason, answer.Actor)
+			return false, false
+		}
+		d.in.Policy.Mismatch = settlement.PolicySuspense
+		return true, false // the plan with the difference in suspense is worked out by the next reading
+	}
+	if d.in.Policy.Approval && len(d.view.Day.Plans) > 0 {
+		d.stage(ctx, activities.SettlementApproval, d.totals(), "")
+		answer := d.ask(ctx, stepApproval, []ResolutionKind{ResolveApprove, ResolveRetry, ResolveCompensate},
+			"finance is to approve: "+d.totals()+". Post (approve), read the reports again (retry), or post nothing (compensate)")
+		switch answer.Kind {
+		case ResolveRetry:
+			return true, false
+		case ResolveCompensate:
+			d.stage(ctx, activities.SettlementUnposted, "Not approved: "+answer.Reason, answer.Actor)
+			return false, false
+		}
+		d.stage(ctx, activities.SettlementPosting, "Approved", answer.Actor)
+	}
+	return false, true
+}
+
+// ask waits for finance, however long that takes: a day that waits holds up no other.
+func (d *day) ask(ctx workflow.Context, name string, actions []ResolutionKind, question string) Resolution {
+	cause := temporal.NewNonRetryableApplicationError(question, string(fault.DeclinedByPolicy), nil, activities.FaultDetail{System: "settlement", Code: name})
+	answer, _ := d.desk.ask(ctx, step{name: name, actions: actions, deaf: true}, cause)
+	return answer
+}
+
+// post brings what the day lacks into the ledger, and shows the orders as paid.
+func (d *day) post(ctx workflow.Context) {
+	d.stage(ctx, activities.SettlementPosting, "Posting", "")
+	for _, plan := range d.view.Day.Plans {
+		d.postPlan(ctx, plan)
+	}
+	d.stage(ctx, activities.SettlementPosted, d.totals(), "")
+	if d.in.Policy.ShowPaid {
+		d.showPaid(ctx)
+	}
+}
+
+// postPlan posts one currency, and keeps what was posted before anything else is.
+func (d *day) postPlan(ctx workflow.Context, plan activities.PlannedPosting) {
+	kept := activities.RecordPostingInput{Merchant: d.in.Merchant, Date: d.in.Date, Plan: plan}
+	if plan.Journal != nil {
+		kept.Journal = d.inLedger(ctx, stepJournal+"-"+plan.Journal.Reference, func(ctx workflow.Context, attempt int) (activities.Posted, error) {
+			return run(booking(ctx, d.in.Erp, d.in.Steps, "Post journal "+plan.Journal.Reference), erpWork.PostJournal, activities.PostJournalInput{
+				Merchant: d.in.Merchant, Date: d.in.Date, Entry: *plan.Journal, PostingDate: d.date, ClosedPeriod: d.in.Policy.ClosedPeriod, Attempt: attempt,
+			})
+		})
+	}
+	if plan.Invoice != nil {
+		kept.Invoice = d.inLedger(ctx, stepInvoices+"-"+plan.Invoice.Number, func(ctx workflow.Context, attempt int) (activities.Posted, error) {
+			return run(booking(ctx, d.in.Erp, d.in.Steps, "Post fee invoice "+plan.Invoice.Number), erpWork.PostFeeInvoice, activities.PostInvoiceInput{
+				Merchant: d.in.Merchant, Date: d.in.Date, Invoice: *plan.Invoice, PostingDate: d.date, Attempt: attempt,
+			})
+		})
+	}
+	if kept.Journal == nil && kept.Invoice == nil {
+		return // left to finance
+	}
+	_ = d.desk.try(ctx, retried(stepKeep), func(ctx workflow.Context, _ int) error {
+		return note(ledger(ctx, "Keep what was posted"), settlementWork.RecordPosting, kept)
+	})
+}
+
+// inLedger posts one document; nil means that people book it by hand.
+func (d *day) inLedger(ctx workflow.Context, name string, forward func(workflow.Context, int) (activities.Posted, error)) *activities.Posted {
+	var posted *activities.Posted
+	s := step{
+		name: name, actions: []ResolutionKind{ResolveRetry, ResolveSkip}, deadline: d.in.Policy.ParkDeadline, overdue: ResolveRetry, deaf: true,
+		correct: dateOnly(func(date string) { d.date = date }),
+	}
+	_ = d.desk.try(ctx, s, func(ctx workflow.Context, attempt int) error {
+		answer, err := forward(ctx, attempt)
+		if err == nil {
+			posted = &answer
+			d.view.Posted = append(d.view.Posted, answer)
+		}
+		return err
+	})
+	return posted
+}
+
+// showPaid starts to show the day's orders as paid; that may take hours, and nothing waits for it.
+func (d *day) showPaid(ctx workflow.Context) {
+	in := ShowPaidInput{Merchant: d.in.Merchant, Date: d.in.Date, Erp: d.in.Erp, Policy: d.in.Steps}
+	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
+		WorkflowID:            ShowPaidWorkflowID(d.in.Merchant, d.in.Date),
+		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
+		StaticSummary:         "Show the orders of " + d.in.Date + " as paid",
+		TypedSearchAttributes: temporal.NewSearchAttributes(SearchNeedsAttention.ValueSet(false), SearchErp.ValueSet(d.in.Erp)),
+	})
+	err := workflow.ExecuteChildWorkflow(ctx, ShowPaid, in).GetChildWorkflowExecution().Get(ctx, nil)
+	if err != nil && !temporal.IsWorkflowExecutionAlreadyStartedError(err) {
+		d.log.Error("orders not shown as paid", "error", err)
+	}
+}
+
+// totals is the day in one sentence.
+func (d *day) totals() string {
+	day := d.view.Day
+	text := fmt.Sprintf("%d rows, %d matched, %d differences", day.Rows, day.Matched, day.Differences)
+	if len(day.Plans) == 0 {
+		return text + "; nothing is left to post"
+	}
+	for _, plan := range day.Plans {
+		if plan.Journal != nil {
+			text += "; " + plan.Journal.Reference
+		}
+		if plan.Invoice != nil {
+			text += "; " + plan.Invoice.Number
+		}
+	}
+	return text
+}
+
+// stage writes where the day stands, where people and the API read it.
+func (d *day) stage(ctx workflow.Context, state activities.SettlementState, why, actor string) {
+	d.view.State, d.view.Why, d.view.Stage = state, why, string(state)+": "+why
+	workflow.SetCurrentDetails(ctx, d.view.Stage)
+	in := activities.RecordDayInput{Merchant: d.in.Merchant, Date: d.in.Date, State: state, Why: why, Actor: actor}
+	if err := note(ledger(ctx, "Record: "+string(state)), settlementWork.RecordDay, in); err != nil {
+		d.log.Error("settlement day not written", "state", state, "error", err)
+	}
+}
+
+// actorOf is who gave a step up.
+func actorOf(err error) string {
+	if wish, ok := err.(*undoWish); ok { //nolint:errorlint // try gives nothing else
+		return wish.By
+	}
+	return ""
+}
+
+// ShowPaidInput starts ShowPaid.
+type ShowPaidInput struct {
+	Merchant string `json:"merchant"`
+	Date     string `json:"date"`
+	Erp      string `json:"erp"`
+	Cursor   string `json:"cursor,omitempty"`
+	Shown    int    `json:"shown,omitempty"`
+	Policy   Policy `json:"policy"`
+}
+
+// ShowPaidWorkflowID is the ID of the process that shows a day's orders as paid.
+func ShowPaidWorkflowID(merchant, date string) string {
+	return SettlementWorkflowID(merchant, date) + "/paid"
+}
+
+// ShowPaid shows the orders of a settled day as paid in the ERP, page by page; a long day goes on as a new run.
+func ShowPaid(ctx workflow.Context, in ShowPaidInput) (int, error) {
+	const pageSize, pagesPerRun = 100, 200
+	d, err := ownDesk(ctx, "")
+	if err != nil {
+		return in.Shown, err
+	}
+	for range pagesPerRun {
+		page, err := read(ledger(ctx, "Orders that have settled"), settlementWork.SettledOrders, activities.SettledPageInput{
+			Merchant: in.Merchant, Date: in.Date, Cursor: in.Cursor, Limit: pageSize,
+		})
+		if err != nil {
+			return in.Shown, err
+		}
+		if len(page.Orders) > 0 {
+			s := step{name: stepPaid, actions: []ResolutionKind{ResolveRetry, ResolveSkip}, deadline: in.Policy.ParkDeadline, overdue: ResolveRetry}
+			_ = d.try(ctx, s, func(ctx workflow.Context, attempt int) error {
+				return do(booking(ctx, in.Erp, in.Policy, fmt.Sprintf("Show %d orders as paid", len(page.Orders))), erpWork.ShowPaid,
+					activities.ShowPaidInput{Date: in.Date, Orders: page.Orders, Attempt: attempt})
+			})
+		}
+		in.Shown += len(page.Orders)
+		if in.Cursor = page.Next; in.Cursor == "" {
+			return in.Shown, workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
+		}
+	}
+	if err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }); err != nil {
+		return in.Shown, err
+	}
+	return in.Shown, workflow.NewContinueAsNewError(ctx, ShowPaid, in)
+}

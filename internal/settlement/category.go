@@ -7,9 +7,9 @@ import (
 
 // Categories beyond those of the canonical model. Amounts of settlement lines are never negative, so what can go both ways has two.
 const (
-	Void             canonical.SettlementCategory = "void"        // a transaction that was taken back before it settled
-	Unsettled        canonical.SettlementCategory = "unsettled"   // a row whose status says that no money moved
-	Retrieval        canonical.SettlementCategory = "retrieval"   // a request for documents
+	Void             canonical.SettlementCategory = "void"      // a transaction that was taken back before it settled
+	Unsettled        canonical.SettlementCategory = "unsettled" // a row whose status says that no money moved
+	Retrieval        canonical.SettlementCategory = "retrieval" // a request for documents
 	FeeInterchange   canonical.SettlementCategory = "fee_interchange"
 	FeeDiscount      canonical.SettlementCategory = "fee_discount"
 	FeeAssessment    canonical.SettlementCategory = "fee_assessment"

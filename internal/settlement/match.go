@@ -620,4 +620,3 @@ func (m *matcher) checkTotal(key statedKey) error {
 		Report: key.source, Counts: [2]int{sum.count, stated.count},
 	})
 }
-

@@ -128,31 +128,47 @@ func TestTheCallersOwnEndCountsToo(t *testing.T) {
 	require.Equal(t, outbound.CodeCancelled, fault.As(err).Code)
 }
 
-// net/http repeats a request on a reused connection that broke when it thinks it idempotent, as an Idempotency-Key makes it.
+// net/http repeats a request on a reused connection that broke when it thinks it idempotent: as an Idempotency-Key makes it, or the method.
 func TestARequestIsNeverSentTwice(t *testing.T) {
-	var requests atomic.Int32
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if requests.Add(1) == 1 {
-			w.WriteHeader(http.StatusOK)
-			return
-		}
-		cut(t, "")(w, r)
-	}))
-	defer server.Close()
-	transport := outbound.Transport(outbound.Config{System: "test"})
-	send := func() error {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, strings.NewReader("{}"))
-		require.NoError(t, err)
-		request.Header.Set("Idempotency-Key", "k")
-		response, err := outbound.Client(transport).Do(request)
-		if err == nil {
-			_ = response.Body.Close()
-		}
-		return err
+	tests := map[string]struct {
+		method string
+		body   string
+		kind   fault.Kind
+	}{
+		"a change": {http.MethodPost, "{}", fault.UnknownOutcome},
+		"a look":   {http.MethodGet, "", fault.Connection},
 	}
-	require.NoError(t, send())
-	require.True(t, fault.Is(send(), fault.UnknownOutcome))
-	require.EqualValues(t, 2, requests.Load())
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			var requests atomic.Int32
+			var last atomic.Pointer[http.Request]
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				last.Store(r)
+				if requests.Add(1) == 1 {
+					w.WriteHeader(http.StatusOK)
+					return
+				}
+				cut(t, "")(w, r)
+			}))
+			defer server.Close()
+			transport := outbound.Transport(outbound.Config{System: "test"})
+			send := func() error {
+				request, err := http.NewRequestWithContext(t.Context(), test.method, server.URL, strings.NewReader(test.body))
+				require.NoError(t, err)
+				request.Header.Set("Idempotency-Key", "k")
+				response, err := outbound.Client(transport).Do(request)
+				if err == nil {
+					_ = response.Body.Close()
+				}
+				return err
+			}
+			require.NoError(t, send())
+			require.True(t, fault.Is(send(), test.kind))
+			require.EqualValues(t, 2, requests.Load())
+			require.EqualValues(t, len(test.body), last.Load().ContentLength)
+			require.Empty(t, last.Load().TransferEncoding)
+		})
+	}
 }
 
 func TestRedirectsAreAnswers(t *testing.T) {

@@ -48,8 +48,12 @@ func (t *transport) send(request *http.Request) (*http.Response, error) {
 	defer cancel()
 	var progress progress
 	once := request.Clone(httptrace.WithClientTrace(ctx, progress.trace()))
-	// Without GetBody net/http can't replay a body, not even when an Idempotency-Key header makes it think it may.
+	// Without GetBody net/http can't replay a body, not even when an Idempotency-Key header makes it think it may. What only reads has none: it
+	// would be replayed with its signature, which a system with replay protection takes for a wrong key.
 	once.GetBody = nil
+	if safeMethod(once.Method) && (once.Body == nil || once.Body == http.NoBody) {
+		once.Body = nothing{}
+	}
 	response, err := t.config.Base.RoundTrip(once)
 	if err != nil {
 		return nil, t.lost(request, progress.sent(), noAnswerCode(err), err)
@@ -69,6 +73,12 @@ func (t *transport) send(request *http.Request) (*http.Response, error) {
 	}
 	return response, nil
 }
+
+// nothing is a body that is empty; net/http looks into that of a method that usually has none, and then sends none.
+type nothing struct{}
+
+func (nothing) Read([]byte) (int, error) { return 0, io.EOF }
+func (nothing) Close() error             { return nil }
 
 // lost is the fault for a call without a complete answer.
 func (t *transport) lost(request *http.Request, sent bool, code string, cause error) *fault.Fault {

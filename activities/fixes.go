@@ -302,8 +302,11 @@ func (b *Booking) creditFigures(ctx context.Context, in SuggestFixInput, code st
 	if err != nil {
 		return nil, err
 	}
-	evidence := fmt.Sprintf("The ERP was asked for customer %s: %s, %s.", customer.Code, map[bool]string{true: "on hold", false: "not on hold"}[customer.OnHold],
-		creditText(customer))
+	hold := "not on hold"
+	if customer.OnHold {
+		hold = "on hold"
+	}
+	evidence := fmt.Sprintf("The ERP was asked for customer %s: %s, %s.", customer.Code, hold, creditText(customer))
 	text := ""
 	switch {
 	case customer.OnHold:

@@ -2,7 +2,6 @@ package syspro
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -84,22 +83,16 @@ func TestNearStockCodesAsksALittle(t *testing.T) {
 }
 
 func TestNearCustomersAsksALittle(t *testing.T) {
-	var asked []string
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked = append(asked, r.URL.RawQuery)
-		w.WriteHeader(http.StatusNotFound)
-		_, _ = w.Write([]byte(`{"Status":"Error","Errors":[{"Code":"CUSTOMER_NOT_FOUND","Message":"not found"}]}`))
-	}))
-	defer server.Close()
-	c, err := New(Config{BaseURL: server.URL, APIKey: "k"})
-	require.NoError(t, err)
-	near, err := c.NearCustomers(t.Context(), erp.CustomerHint{Code: "CUST-0042", ExternalID: "X-1", Email: "ada@example.com", Name: "Ada"}, 3)
+	f := newFacade(t, map[string][]reply{pathGetCustomer: {{status: 404, body: `{"Status":"Error","Errors":[{"Code":"CUSTOMER_NOT_FOUND","Message":"not found"}]}`}}})
+	near, err := f.client(t).NearCustomers(t.Context(), erp.CustomerHint{Code: "CUST-0042", ExternalID: "X-1", Email: "ada@example.com", Name: "Ada"}, 3)
 	require.NoError(t, err)
 	require.Empty(t, near)
+	var asked []string
+	for _, call := range f.calls(pathGetCustomer) {
+		asked = append(asked, call.query)
+	}
 	require.Len(t, asked, 3+maxCustomerCodes)
-	require.Equal(t, "ExternalId=X-1", asked[0])
-	require.Equal(t, "Email=ada%40example.com", asked[1])
-	require.Equal(t, "CustomerCode=CUST-0042", asked[2])
+	require.Equal(t, []string{"ExternalId=X-1", "Email=ada%40example.com", "CustomerCode=CUST-0042"}, asked[:3])
 	require.Contains(t, asked, "CustomerCode=CUST0042")
 }
 

@@ -117,7 +117,8 @@ func beforeConfirmation(status canonical.OrderStatus) bool {
 
 // cancelInstead answers a refund of everything, of an order that is not confirmed, by cancelling the order. TooLate: it is not
 // running any more.
-func (s *Starter) cancelInstead(ctx context.Context, order canonical.Order, asked journal.RefundRecord, wish canonical.RefundWish) (journal.RefundRecord, bool, error) {
+func (s *Starter) cancelInstead(ctx context.Context, order canonical.Order, asked journal.RefundRecord, wish canonical.RefundWish,
+) (journal.RefundRecord, bool, error) {
 	whole, problems := canonical.ApportionRefund(order, nil, wish)
 	if len(problems) > 0 {
 		return journal.RefundRecord{}, false, unrefundable(problems)
@@ -141,7 +142,9 @@ func (s *Starter) cancelInstead(ctx context.Context, order canonical.Order, aske
 }
 
 // takeRefund reserves and starts a refund of money that was taken.
-func (s *Starter) takeRefund(ctx context.Context, taken journal.OrderRecord, order canonical.Order, asked journal.RefundRecord, wish canonical.RefundWish) (journal.RefundRecord, bool, error) {
+func (s *Starter) takeRefund(ctx context.Context, taken journal.OrderRecord, order canonical.Order, asked journal.RefundRecord,
+	wish canonical.RefundWish,
+) (journal.RefundRecord, bool, error) {
 	record, created, err := s.storeRefund(ctx, asked, apportion(order, wish))
 	if err != nil || record.StartedAt != nil || record.Cancels {
 		return record, created, err

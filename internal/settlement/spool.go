@@ -3,6 +3,7 @@ package settlement
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"container/heap"
 	"encoding/binary"
 	"errors"
@@ -23,26 +24,64 @@ type spool struct {
 }
 
 // item is a record in the arena: key and value, one after the other.
-type item struct{ at, key, end int }
+type item struct {
+	at, key, end uint32
+	head         uint64 // the key's bytes after those that all keys share; set by sort
+}
 
-func newSpool(dir string, memory int) *spool { return &spool{dir: dir, memory: memory} }
+const (
+	itemSize    = 24
+	mostInArena = 1 << 30
+)
+
+func newSpool(dir string, memory int) *spool {
+	return &spool{dir: dir, memory: min(memory, mostInArena)}
+}
 
 // add copies a record.
 func (s *spool) add(key, value []byte) error {
-	if len(s.items) > 0 && len(s.arena)+len(key)+len(value)+len(s.items)*24 > s.memory {
+	if len(s.items) > 0 && len(s.arena)+len(key)+len(value)+len(s.items)*itemSize > s.memory {
 		if err := s.spill(); err != nil {
 			return err
 		}
 	}
 	at := len(s.arena)
 	s.arena = append(append(s.arena, key...), value...)
-	s.items = append(s.items, item{at, at + len(key), len(s.arena)})
+	s.items = append(s.items, item{at: uint32(at), key: uint32(at + len(key)), end: uint32(len(s.arena))})
 	return nil
 }
 
+// sort orders the records in memory. The gateway's ids begin alike, so eight bytes after what they share decide nearly always.
 func (s *spool) sort() {
-	slices.SortStableFunc(s.items, func(a, b item) int { return bytes.Compare(s.arena[a.at:a.key], s.arena[b.at:b.key]) })
+	if len(s.items) == 0 {
+		return
+	}
+	shared := s.keyOf(s.items[0])
+	for _, i := range s.items {
+		key := s.keyOf(i)
+		n := min(len(shared), len(key))
+		for at := range n {
+			if shared[at] != key[at] {
+				n = at
+				break
+			}
+		}
+		shared = shared[:n]
+	}
+	for i := range s.items {
+		var head [8]byte
+		copy(head[:], s.keyOf(s.items[i])[len(shared):])
+		s.items[i].head = binary.BigEndian.Uint64(head[:])
+	}
+	slices.SortFunc(s.items, func(a, b item) int {
+		if c := cmp.Compare(a.head, b.head); c != 0 {
+			return c
+		}
+		return cmp.Or(bytes.Compare(s.keyOf(a), s.keyOf(b)), cmp.Compare(a.at, b.at))
+	})
 }
+
+func (s *spool) keyOf(i item) []byte { return s.arena[i.at:i.key] }
 
 func (s *spool) spill() (err error) {
 	s.sort()

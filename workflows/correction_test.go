@@ -145,6 +145,7 @@ func TestCancelWishWaitsForTheCorrectionThatIsValidated(t *testing.T) {
 	env.RegisterDelayedCallback(func() { update(env, workflows.UpdateCancel, workflows.CancelRequest{Actor: "shop"}) }, time.Minute+300*time.Millisecond)
 	require.Equal(t, canonical.OrderCancelled, play(t, env, in).Status)
 	given.requireAccepted(t)
+	require.Equal(t, "retry_with", w.solved[0].Resolution, "who was heard first has answered; the wish is honoured after it")
 	w.requireNothingLeft(t)
 }
 

@@ -87,6 +87,7 @@ func TestLateRejectHoldsTheOrderAndProposesARefund(t *testing.T) {
 				require.Equal(t, "olga", w.notes[1].Actor)
 				require.Equal(t, test.held, w.onHold, "what is refunded is not released")
 				require.Equal(t, test.held, w.taken[0].Restock, "only goods that have not left come back to stock")
+				require.Equal(t, test.held, w.bookings[0].Restock)
 				require.Equal(t, "review", w.taken[0].Origin)
 				require.True(t, w.net().IsZero())
 				require.Equal(t, canonical.RefundCompleted, w.progress[len(w.progress)-1].Status)

@@ -59,9 +59,7 @@ func TestRefundTellsTheShop(t *testing.T) {
 	require.Equal(t, "WEB-10001", message.OrderID)
 	require.Equal(t, "web-us", message.Channel)
 	require.Equal(t, canonical.PaymentPartiallyRefunded, message.Payment)
-	require.Equal(t, activities.RefundNotice{
-		RefundID: "R1", Amount: canonical.NewMoney(amount("10"), "USD"), Way: activities.WayRefund, Reason: "damaged",
-	}.RefundID, message.Refund.RefundID)
+	require.Equal(t, "R1", message.Refund.RefundID)
 	require.Equal(t, "10.00 USD", message.Refund.Amount.String())
 	require.Equal(t, activities.WayRefund, message.Refund.Way)
 	require.Equal(t, "damaged", message.Refund.Reason)

@@ -289,7 +289,10 @@ func TestDecisionWhileTheCaseStepIsParked(t *testing.T) {
 		var person *answer
 		env.RegisterDelayedCallback(func() { webhookSays(env, canonical.FraudAccept) }, time.Hour)
 		env.RegisterDelayedCallback(func() { person = decide(env, workflows.Decision{Decision: canonical.FraudReject, Actor: "otto"}) }, 2*time.Hour)
-		env.RegisterDelayedCallback(func() { w.resolveReview(env, workflows.ResolveRetry) }, 3*time.Hour)
+		env.RegisterDelayedCallback(func() {
+			require.False(t, person.done, "what holds is not known yet")
+			w.resolveReview(env, workflows.ResolveRetry)
+		}, 3*time.Hour)
 		require.Equal(t, canonical.OrderRejected, play(t, env, input()).Status, "the webhook was not true")
 		person.requireAccepted(t)
 		require.Equal(t, []string{"decided"}, w.noted())

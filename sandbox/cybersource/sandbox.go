@@ -22,6 +22,7 @@ func (s *Server) mountSandbox(mux *http.ServeMux) {
 	mux.HandleFunc("POST "+control.Prefix+"console", s.postConsole)
 	mux.HandleFunc("POST "+control.Prefix+"expire", s.postExpire)
 	mux.HandleFunc("POST "+control.Prefix+"settle", s.postSettle)
+	mux.HandleFunc("POST "+control.Prefix+"chargebacks", s.postChargeback)
 	mux.HandleFunc("POST "+control.Prefix+"emit", s.postEmit)
 	mux.HandleFunc("GET "+control.Prefix+"balance", s.getBalance)
 	mux.HandleFunc("GET "+control.Prefix+"deliveries", func(w http.ResponseWriter, _ *http.Request) {
@@ -98,53 +99,6 @@ func (s *Server) caseOf(id, reference string) *transaction {
 
 func (s *Server) merchants() []string { return slices.Sorted(maps.Keys(s.verifier.merchants)) }
 
-// postSettle is POST /_sandbox/settle?date=YYYY-MM-DD: it closes the batch of everything up to that day, in the
-// merchant's time zone. Without a date it is today's.
-func (s *Server) postSettle(w http.ResponseWriter, r *http.Request) {
-	if err := control.ReadJSON(r, &struct{}{}); err != nil {
-		control.Refuse(w, http.StatusBadRequest, err)
-		return
-	}
-	now := s.cfg.Clock().In(s.cfg.TimeZone)
-	date := orElse(r.URL.Query().Get("date"), now.Format(time.DateOnly))
-	day, err := time.ParseInLocation(time.DateOnly, date, s.cfg.TimeZone)
-	if err != nil {
-		control.Refuse(w, http.StatusBadRequest, errors.New("date is not YYYY-MM-DD"))
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	batch, batched := s.closeBatch(day)
-	ids := make([]string, len(batched))
-	for i, t := range batched {
-		ids[i] = t.ID
-	}
-	control.WriteJSON(w, http.StatusOK, object{"date": date, "batchId": batch, "count": len(ids), "transactions": ids})
-}
-
-// closeBatch sends every open sale, capture, refund and credit up to the end of a day to the processor.
-func (s *Server) closeBatch(day time.Time) (string, []*transaction) {
-	end := day.AddDate(0, 0, 1)
-	var batched []*transaction
-	for _, t := range s.books.unbatched {
-		if t.At.Before(end) {
-			batched = append(batched, t)
-		}
-	}
-	if len(batched) == 0 {
-		return "", nil
-	}
-	slices.SortFunc(batched, func(a, b *transaction) int { return strings.Compare(a.ID, b.ID) })
-	batch := s.books.nextID(s.cfg.Clock())
-	for _, t := range batched {
-		t.Status, t.Settlement = statusBatched, statusBatched
-		t.BatchID, t.BatchDate = batch, day.Format(time.DateOnly)
-		s.announceBatched(t)
-	}
-	s.store(batched...)
-	return batch, batched
-}
-
 // postEmit is POST /_sandbox/emit: it sends an event by hand, several times or late if asked, so that duplicates and
 // wrong order can be tried.
 func (s *Server) postEmit(w http.ResponseWriter, r *http.Request) {
@@ -213,6 +167,7 @@ func (s *Server) eventByHand(productID, name, id string, payload json.RawMessage
 type Ledger struct {
 	Transactions []LedgerEntry  `json:"transactions"`
 	Markings     []MarkingEntry `json:"markings"`
+	Disputes     []DisputeEntry `json:"disputes"` // chargebacks and retrieval requests, action by action
 }
 
 // LedgerEntry is one movement of money, or the attempt of one.
@@ -257,7 +212,7 @@ func (s *Server) ledger() Ledger {
 		}
 		entries = append(entries, entry)
 	}
-	return Ledger{Transactions: entries, Markings: s.books.markings()}
+	return Ledger{Transactions: entries, Markings: s.books.markings(), Disputes: s.books.reporting.entries()}
 }
 
 // Balance is what became of the money of one reference in one currency: of the payments with that reference and of

@@ -109,6 +109,22 @@ func (s *Server) routes() http.Handler {
 		"POST /uc/v1/sessions":                          s.createMicroformSession,
 		"GET /up/v1/payment-details/{transientToken}":   s.paymentDetails,
 		"GET /flex/v2/payment-details/{transientToken}": s.paymentDetails,
+
+		"GET /reporting/v3/report-downloads":                     s.downloadReport,
+		"GET /reporting/v3/report-downloads/{$}":                 s.downloadReport, // as the links of the list have it
+		"GET /reporting/v3/reports":                              s.listReports,
+		"GET /reporting/v3/reports/{reportId}":                   s.readReport,
+		"GET /reporting/v3/report-subscriptions":                 s.listSubscriptions,
+		"PUT /reporting/v3/report-subscriptions":                 s.putSubscription,
+		"GET /reporting/v3/report-subscriptions/{reportName}":    s.readSubscription,
+		"DELETE /reporting/v3/report-subscriptions/{reportName}": s.deleteSubscription,
+		"GET /reporting/v3/purchase-refund-details":              s.query(s.purchaseRefundDetails),
+		"GET /reporting/v3/payment-batch-summaries":              s.query(s.batchSummaries),
+		"GET /reporting/v3/net-fundings":                         s.query(s.netFundings),
+		"GET /reporting/v3/chargeback-details":                   s.disputeDetails(false),
+		"GET /reporting/v3/retrieval-details":                    s.disputeDetails(true),
+		"GET /reporting/v3/chargeback-summaries":                 s.disputeSummaries(false),
+		"GET /reporting/v3/retrieval-summaries":                  s.disputeSummaries(true),
 	} {
 		mux.Handle(pattern, s.api(handle))
 	}
@@ -128,12 +144,13 @@ type call struct {
 	now      time.Time
 }
 
-// reply is an answer: body is encoded as JSON, unless raw is set.
+// reply is an answer: body is encoded as JSON, unless raw or stream is set.
 type reply struct {
 	status      int
 	body        any
 	raw         []byte
-	contentType string // "" is application/hal+json
+	stream      func(io.Writer) error // writes the body; it runs without the lock
+	contentType string                // "" is application/hal+json
 }
 
 type handler func(*call) reply
@@ -167,7 +184,7 @@ func unauthorized() reply {
 
 func (s *Server) write(w http.ResponseWriter, started time.Time, answer reply) {
 	raw := answer.raw
-	if raw == nil && answer.status != http.StatusNoContent {
+	if raw == nil && answer.stream == nil && answer.status != http.StatusNoContent {
 		encoded, err := encode(answer.body)
 		if err != nil {
 			s.cfg.Logger.Error("encode sandbox answer", "error", err)
@@ -189,6 +206,10 @@ func (s *Server) write(w http.ResponseWriter, started time.Time, answer reply) {
 	h.Set("X-Response-Time", fmt.Sprintf("%dms", time.Since(started).Milliseconds()))
 	h.Set("X-OPNET-Transaction-Trace", uuid.NewString())
 	w.WriteHeader(answer.status)
+	if answer.stream != nil {
+		_ = answer.stream(w) // nobody is left to tell when the caller went
+		return
+	}
 	_, _ = w.Write(raw) // nobody is left to tell when the caller went
 }
 

@@ -125,6 +125,8 @@ type books struct {
 	subscriptions map[string]*subscription
 	keys          []*webhookKey // oldest first: the last one signs
 	tripped       map[string]bool
+
+	reporting *reporting
 }
 
 func newBooks() *books {
@@ -134,6 +136,7 @@ func newBooks() *books {
 		transients: map[string]*transientToken{}, instruments: map[string]*storedToken{}, identifiers: map[string]string{},
 		marked:   map[string]MarkingEntry{},
 		searches: map[string]*savedSearch{}, subscriptions: map[string]*subscription{}, tripped: map[string]bool{},
+		reporting: newReporting(),
 	}
 }
 
@@ -197,6 +200,7 @@ func (b *books) track(t *transaction) {
 		return
 	}
 	delete(b.unbatched, t.ID)
+	b.reporting.track(t)
 }
 
 // find returns a merchant's transaction of one of the kinds, or nil.
@@ -279,6 +283,12 @@ func (s *Server) replay(kind, id string, doc json.RawMessage) error {
 		return into(doc, func(f *subscription) { s.books.subscriptions[f.WebhookID] = f })
 	case entityKey:
 		return into(doc, func(k *webhookKey) { s.books.keys = append(s.books.keys, k) })
+	case entityDay:
+		return into(doc, s.books.reporting.addDay)
+	case entityDispute:
+		return into(doc, s.books.reporting.addDispute)
+	case entityReportChoice:
+		return into(doc, s.books.reporting.addChoice)
 	case entitySigningKey:
 		return into(doc, func(k *signingKey) { s.flex.restore(k) })
 	}

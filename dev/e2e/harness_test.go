@@ -44,7 +44,8 @@ func quick(more map[string]string) map[string]string {
 		"TENDERLINE_SWEEP_INTERVAL":             "200ms",
 		"TENDERLINE_SWEEP_INBOX_TRIES":          "20", // a webhook may be minutes early
 		// The channel says what becomes of an order that the ERP refuses for good.
-		"TENDERLINE_CHANNELS": `{"*":{},"undo":{"policy":{"onErpFailure":"compensate"}},"short":{"policy":{"parkDeadline":"2s","onErpFailure":"park"}}}`,
+		"TENDERLINE_CHANNELS": `{"*":{},"undo":{"policy":{"onErpFailure":"compensate"}},"short":{"policy":{"parkDeadline":"2s","onErpFailure":"park"}},
+			"depot":{"policy":{"invoice":"on_shipment"}}}`,
 	}
 	maps.Copy(settings, more)
 	return settings
@@ -219,6 +220,8 @@ func openBooks(b world.Books) map[string]int {
 		switch payment["PaymentType"] {
 		case "Reversal":
 			counted["reversals"]++
+		case "Refund":
+			counted["refunds"]++
 		default:
 			counted["receipts"]++
 		}
@@ -307,6 +310,7 @@ type summary struct {
 	Money           []string // of the gateway
 	Documents       []string // of the ERP
 	Customers       int      // that the ERP has of the buyer
+	Refunds         []string
 	Told            []string
 }
 
@@ -338,6 +342,11 @@ func (r *rig) summarize(t *testing.T, id string, told int) summary {
 	}
 	for _, callback := range r.callbacks(t, id) {
 		s.Told = append(s.Told, fmt.Sprintf("%s x%d", callback.Event, callback.Deliveries))
+	}
+	refunds, err := r.Refunds(t.Context(), id)
+	require.NoError(t, err)
+	for _, refund := range refunds {
+		s.Refunds = append(s.Refunds, fmt.Sprintf("%s %s by %s of %s", refund.RefundID, refund.Status, refund.Way, refund.Amount.StringFixed(2)))
 	}
 	slices.Sort(s.Money)
 	slices.Sort(s.Documents)

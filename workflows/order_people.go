@@ -25,6 +25,10 @@ func (o *order) correct(name string) func(workflow.Context, Resolution) error {
 		}
 		// The token is not in what was corrected: a card may have been given since the order was taken in.
 		token := o.in.Order.Payment.Token
+		if out.Order.Customer.ErpCode != o.in.Order.Customer.ErpCode && o.bookable != nil {
+			o.bookable = nil // another customer: the ERP is asked again
+			o.desk.attempts[stepCheck]++
+		}
 		o.in.Order, o.documents = out.Order, out.Documents
 		o.in.Order.Payment.Token = token
 		if r.Correction.Date != "" {
@@ -33,6 +37,18 @@ func (o *order) correct(name string) func(workflow.Context, Resolution) error {
 		o.tell(ctx, "corrected", fmt.Sprintf("Corrected for %s by %s", name, r.Actor))
 		return nil
 	}
+}
+
+// recheck asks the ERP about customer and stock once more, where a correction has named another customer.
+func (o *order) recheck(ctx workflow.Context) error {
+	if o.bookable != nil {
+		return nil
+	}
+	var answer activities.Bookable
+	if err := o.startCheck(ctx, o.desk.attempt(stepCheck)).Get(ctx, &answer); err != nil {
+		return err
+	}
+	return o.judge(ctx, answer)
 }
 
 // suggest asks the ERP what may mend a step that it refused; what is not the ERP's answer it can't tell.
@@ -92,8 +108,11 @@ func (o *order) renewed(ctx workflow.Context) (end *ending, again bool) {
 	return nil, true
 }
 
-// ranOut tells that the bank may have released what it held while people decided.
+// ranOut tells that the bank has released what it held while people decided, or may have.
 func (o *order) ranOut(ctx workflow.Context) bool {
+	if o.view.PaymentStatus == canonical.PaymentReversed {
+		return true
+	}
 	life := o.in.Policy.AuthorizationLife
 	return life > 0 && o.view.PaymentStatus == canonical.PaymentAuthorized && workflow.Now(ctx).Sub(o.authorizedAt) >= life
 }

@@ -428,7 +428,7 @@ func (o *order) capture(ctx workflow.Context) *ending {
 			return end
 		}
 	}
-	if o.view.PaymentStatus == canonical.PaymentCaptured {
+	if o.view.PaymentStatus == canonical.PaymentCaptured || o.capturedOnShipment() {
 		return nil
 	}
 	if wish := o.cancelWish(); wish != nil {
@@ -454,6 +454,11 @@ func (o *order) capture(ctx workflow.Context) *ending {
 	return nil
 }
 
+// capturedOnShipment tells that the money is taken as the goods leave: the order is booked on a live authorization, and confirmed.
+func (o *order) capturedOnShipment() bool {
+	return o.in.Order.Payment.Capture == canonical.CaptureOnShipment && o.view.PaymentStatus == canonical.PaymentAuthorized
+}
+
 // book puts the paid order into the ERP: sales order, invoice, receipt.
 func (o *order) book(ctx workflow.Context) *ending {
 	o.stage(canonical.OrderBooking, "Booking in the ERP")
@@ -477,6 +482,9 @@ func (o *order) bookSalesOrder(ctx workflow.Context) error {
 	o.held.wait(ctx)
 	o.books.add(undoOrder, o.cancelSalesOrder)
 	err := o.desk.try(ctx, o.booked(stepOrder), func(ctx workflow.Context, attempt int) error {
+		if err := o.recheck(ctx); err != nil {
+			return err
+		}
 		booked, err := atErp(ctx, o, "Create the sales order", erpWork.CreateSalesOrder, o.bookingInput(ctx, o.documents.SalesOrder, attempt))
 		if err != nil {
 			return err
@@ -517,7 +525,7 @@ func (o *order) judgeBackOrder(booked canonical.SalesOrder) error {
 
 // bookInvoice invoices the order at once where the policy says so and every line is there.
 func (o *order) bookInvoice(ctx workflow.Context) error {
-	if o.in.Policy.Invoice != InvoiceAtOrder || len(o.view.BackOrdered) > 0 {
+	if o.in.Policy.Invoice != InvoiceAtOrder || len(o.view.BackOrdered) > 0 || o.capturedOnShipment() {
 		return nil
 	}
 	o.books.add(undoInvoice, o.creditInvoice)
@@ -533,6 +541,9 @@ func (o *order) bookInvoice(ctx workflow.Context) error {
 
 // bookReceipt posts the money as a receipt against the invoice, or as a deposit where there is none yet.
 func (o *order) bookReceipt(ctx workflow.Context) error {
+	if o.capturedOnShipment() {
+		return nil // Shipment books what it captures
+	}
 	o.books.add(undoReceipt, o.reverseReceipt)
 	return o.desk.try(ctx, o.booked(stepReceipt), func(ctx workflow.Context, attempt int) error {
 		receipt, err := atErp(ctx, o, "Post the receipt", erpWork.PostReceipt, o.bookingInput(ctx, o.documents.Receipt, attempt))

@@ -51,11 +51,16 @@ func (d *Difference) Currency() string {
 	return d.Expected.Currency
 }
 
-// Amount is reported less expected, signed by the category's way; zero where the currencies can't be compared.
+// Amount is the money that is there beyond what the journal knows, negative where some lacks: reported less expected; all of a row whose
+// operation is in another currency or goes the other way; nothing of a row that is not taken, or only late.
 func (d *Difference) Amount() decimal.Decimal {
-	difference := d.Reported.Amount.Sub(d.Expected.Amount)
-	if d.Reported.Currency != "" && d.Expected.Currency != "" && d.Reported.Currency != d.Expected.Currency {
+	difference := d.Reported.Amount
+	switch d.State {
+	case Duplicate, Late:
 		return decimal.Zero
+	case CurrencyDiffers, DirectionDiffers:
+	default:
+		difference = difference.Sub(d.Expected.Amount)
 	}
 	if WayOf(d.Category) == Expense {
 		return difference.Neg()

@@ -63,12 +63,8 @@ func (c *DifferencesCSV) Difference(d Difference) error {
 	if d.Line > 0 {
 		line = strconv.Itoa(d.Line)
 	}
-	difference := ""
-	if comparable := d.Reported.Currency == "" || d.Expected.Currency == "" || d.Reported.Currency == d.Expected.Currency; comparable {
-		difference = canonical.FormatAmount(d.Amount(), d.Currency())
-	}
 	err := c.out.Write([]string{
-		c.date, plain(c.merchant), string(d.State), string(d.Category), d.Currency(), amountText(d.Reported), expectedText(&d), difference, plain(d.OrderID), plain(d.Operation),
+		c.date, plain(c.merchant), string(d.State), string(d.Category), d.Currency(), amountText(d.Reported), expectedText(&d), effect(d), plain(d.OrderID), plain(d.Operation),
 		plain(d.TransactionID), plain(d.Reference), plain(d.BatchID), string(d.Report), line, d.DueOn, d.SettledOn, d.Cause(), d.Advice(),
 	})
 	if err != nil {
@@ -122,12 +118,7 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"effect":   effect,
 }).Parse(pageSource))
 
-func effect(d Difference) string {
-	if d.State == CurrencyDiffers {
-		return ""
-	}
-	return canonical.FormatAmount(d.Amount(), d.Currency())
-}
+func effect(d Difference) string { return canonical.FormatAmount(d.Amount(), d.Currency()) }
 
 // Page is what the page of a day shows.
 type Page struct {

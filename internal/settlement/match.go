@@ -240,7 +240,6 @@ func (m *matcher) pair(id string, row *kept, op *Operation, byReference bool) er
 		return fmt.Errorf("operation %s: %w", op.Key, err)
 	}
 	own := categoryIndex(category)
-	day.book(currency).expected[own].add(units)
 	rowWay := int64(WayOf(categories[a.category]))
 	due := day.config.Cutoff.Due(op.At)
 	state := Matched
@@ -254,6 +253,16 @@ func (m *matcher) pair(id string, row *kept, op *Operation, byReference bool) er
 	case due < day.config.Date:
 		state = Late
 	}
+	if state == CurrencyDiffers || state == DirectionDiffers {
+		booked, err := m.bookedOn(rowKey(id))
+		if err != nil {
+			return err
+		}
+		if taken := booked[rowKey(id)]; taken != "" {
+			return m.duplicate(id, row, op, taken)
+		}
+	}
+	day.book(currency).expected[own].add(units)
 	if byReference {
 		m.byReference++
 	}
@@ -276,12 +285,39 @@ func (m *matcher) pair(id string, row *kept, op *Operation, byReference bool) er
 		}
 	}
 	if state == CurrencyDiffers || state == DirectionDiffers {
-		return nil // not settled by this row: a person decides
+		return m.markRow(id, row) // the operation is not settled by this row: a person decides
 	}
 	return m.sink.Mark(Mark{
 		Operation: op.Key, OrderID: op.OrderID, TransactionID: id, Date: day.config.Date, BatchID: row.batch, BatchDate: row.date(), Category: category,
 		Amount: day.currencies.money(a.units, a.currency),
 	})
+}
+
+// rowKey is the entry of a row that goes to the suspense account without an operation that could tell that it was taken.
+func rowKey(id string) string { return "row/" + id }
+
+// markRow has the journal remember such a row, so that it does not count again where another day's report shows it.
+func (m *matcher) markRow(id string, row *kept) error {
+	a := row.amounts[0]
+	return m.sink.Mark(Mark{
+		Entry: rowKey(id), TransactionID: id, Date: m.day.config.Date, BatchID: row.batch, BatchDate: row.date(), Category: categories[a.category],
+		Amount: m.day.currencies.money(a.units, a.currency),
+	})
+}
+
+// bookedOn asks the journal for entries, and leaves out those of this very day, which is worked on again.
+func (m *matcher) bookedOn(entries ...string) (map[string]string, error) {
+	booked, err := m.journal.Booked(m.ctx, entries)
+	if err != nil {
+		return nil, fmt.Errorf("find booked entries: %w", err)
+	}
+	others := make(map[string]string, len(booked))
+	for entry, date := range booked {
+		if date != m.day.config.Date {
+			others[entry] = date
+		}
+	}
+	return others, nil
 }
 
 // duplicate tells of a row that is not taken.
@@ -330,11 +366,27 @@ func (m *matcher) lookUp() error {
 	for i := range found {
 		byID[found[i].TransactionID] = &found[i]
 	}
+	var entries []string
+	for _, id := range ids {
+		if byID[id] == nil {
+			entries = append(entries, rowKey(id))
+		}
+	}
+	var booked map[string]string
+	if len(entries) > 0 {
+		if booked, err = m.bookedOn(entries...); err != nil {
+			return err
+		}
+	}
 	for i := range m.page {
 		p := &m.page[i]
-		if op := byID[p.id]; op != nil {
+		op, taken := byID[p.id], booked[rowKey(p.id)]
+		switch {
+		case op != nil:
 			err = m.pair(p.id, &p.row, op, false)
-		} else {
+		case taken != "":
+			err = m.duplicate(p.id, &p.row, nil, taken)
+		default:
 			err = m.keepRow(p.id, &p.row)
 		}
 		if err != nil {
@@ -452,7 +504,10 @@ func (m *matcher) unknown(id string, row *kept) error {
 	m.states[UnknownRow]++
 	m.day.differ(a.currency, int64(WayOf(categories[a.category]))*a.units)
 	m.day.batch(a.currency, row.batch)
-	return m.report(m.difference(UnknownRow, id, row, nil))
+	if err := m.report(m.difference(UnknownRow, id, row, nil)); err != nil {
+		return err
+	}
+	return m.markRow(id, row)
 }
 
 // missing tells of an operation that no row shows, if it is due. Its money is not there, and nothing is posted for it.
@@ -526,9 +581,9 @@ func (m *matcher) bookPage() error {
 	for i, p := range m.page {
 		keys[i] = p.id
 	}
-	booked, err := m.journal.Booked(m.ctx, keys)
+	booked, err := m.bookedOn(keys...)
 	if err != nil {
-		return fmt.Errorf("find booked entries: %w", err)
+		return err
 	}
 	for i := range m.page {
 		if err := m.bookEntry(&m.page[i], booked[m.page[i].id]); err != nil {
@@ -539,13 +594,13 @@ func (m *matcher) bookPage() error {
 	return nil
 }
 
-func (m *matcher) bookEntry(p *pending, bookedOn string) error {
+func (m *matcher) bookEntry(p *pending, taken string) error {
 	day, row := m.day, &p.row
 	for _, a := range row.amounts[:row.n] {
 		day.book(a.currency).distinct[a.category].add(a.units)
 	}
-	if bookedOn != "" && bookedOn != day.config.Date {
-		return m.duplicate(row.request, row, nil, bookedOn)
+	if taken != "" {
+		return m.duplicate(row.request, row, nil, taken)
 	}
 	for _, a := range row.amounts[:row.n] {
 		if WayOf(categories[a.category]) != Nowhere {

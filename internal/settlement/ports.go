@@ -42,7 +42,7 @@ type Journal interface {
 	Operations(ctx context.Context, merchantID, date string) (Operations, error)
 	// Find gives the operations of transaction ids, in any order; those that are not known are left out.
 	Find(ctx context.Context, transactionIDs []string) ([]Operation, error)
-	// Booked gives, for the keys of fees, disputes and payouts that an earlier day has taken (Mark.Entry), the date of that day.
+	// Booked gives, for the keys of entries that a day has taken (Mark.Entry), the date of that day.
 	Booked(ctx context.Context, entries []string) (map[string]string, error)
 }
 
@@ -52,7 +52,7 @@ const pageSize = 500
 // Mark is a row that the day takes: the operation is settled by it, or the entry booked.
 type Mark struct {
 	Operation     string // key; "" for an entry
-	Entry         string // key of a fee, dispute or payout; "" for an operation
+	Entry         string // key of a fee, dispute or payout, or of a row that goes to suspense; "" for an operation
 	OrderID       string
 	TransactionID string
 	Date          string // settlement date

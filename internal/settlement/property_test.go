@@ -108,7 +108,7 @@ func (w *world) operation(t *rapid.T) {
 		}
 		return settlement.Capture
 	}
-	switch rapid.SampledFrom([]string{"plain", "plain", "plain", "missing", "extra", "amount", "currency", "direction", "duplicate", "earlier", "late", "reference", "unnamed", "not due", "overdue", "void"}).Draw(t, "sort") {
+	switch rapid.SampledFrom([]string{"plain", "plain", "plain", "missing", "extra", "amount", "currency", "direction", "duplicate", "earlier", "late", "reference", "unnamed", "not due", "overdue", "void", "extra before"}).Draw(t, "sort") {
 	case "plain":
 		settled()
 		w.lines = append(w.lines, row)
@@ -119,7 +119,13 @@ func (w *world) operation(t *rapid.T) {
 		differ(settlement.MissingRow)
 	case "not due":
 		op.At = during("2026-07-29")
+	case "extra before":
+		w.lines = append(w.lines, row)
+		w.books.booked["row/"+id] = yesterday
+		differ(settlement.Duplicate)
+		return
 	case "extra":
+		w.marks++
 		w.lines = append(w.lines, row)
 		differ(settlement.UnknownRow)
 		w.add(w.cash, currency, signedAmount(op))
@@ -144,6 +150,7 @@ func (w *world) operation(t *rapid.T) {
 		off.Amount.Amount = decimal.New(rapid.Int64Range(1, 10_000).Draw(t, "francs"), -2)
 		w.lines = append(w.lines, rowOf(off))
 		differ(settlement.CurrencyDiffers)
+		w.marks++
 		w.add(w.cash, "CHF", signedAmount(off))
 		w.add(w.suspense, "CHF", signedAmount(off))
 	case "direction":
@@ -151,6 +158,7 @@ func (w *world) operation(t *rapid.T) {
 		off.Kind = flip(op.Kind)
 		w.lines = append(w.lines, rowOf(off))
 		differ(settlement.DirectionDiffers)
+		w.marks++
 		w.add(w.cash, currency, signedAmount(off))
 		w.add(w.suspense, currency, signedAmount(off))
 	case "duplicate":
@@ -261,7 +269,14 @@ func TestAnyDayBalancesAndIsExplained(t *testing.T) {
 		require.Len(t, out.marks, w.marks)
 		require.Equal(t, len(w.differences), out.result.Differences)
 
+		explained := map[string]decimal.Decimal{}
+		for _, d := range out.differences {
+			if d.State != settlement.MissingRow {
+				w.add(explained, d.Currency(), d.Amount())
+			}
+		}
 		for _, c := range out.result.Currencies {
+			require.True(t, c.Difference.Equal(explained[c.Currency]), "the list adds up to the difference")
 			require.True(t, c.Net.Equal(w.cash[c.Currency]), "%s: net %s, cash %s", c.Currency, c.Net, w.cash[c.Currency])
 			require.True(t, c.Difference.Equal(w.suspense[c.Currency]), "%s: difference %s, planted %s", c.Currency, c.Difference, w.suspense[c.Currency])
 			require.True(t, c.Deposited.Equal(w.deposits[c.Currency]))

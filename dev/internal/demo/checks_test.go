@@ -3,6 +3,7 @@ package demo
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -68,24 +69,33 @@ func TestSummaryCountsWhatDiffers(t *testing.T) {
 	require.Equal(t, "All 1 orders and every check came out as expected, in 7 seconds.", summary(results[:1], true, 7e9))
 }
 
-func TestTheWaitingReviewIsTheOneThatWaits(t *testing.T) {
+func TestOnlyAGoodOrderIsOneToGoOnWith(t *testing.T) {
 	review := samples.Result{Sample: samples.Sample{Slug: samples.WaitingReview}, OrderID: "review-1"}
-	require.Equal(t, "review-1", waitingReview([]samples.Result{{OrderID: "other"}, review}))
+	require.Equal(t, "review-1", good([]samples.Result{{OrderID: "other"}, review}, samples.WaitingReview))
+	require.Empty(t, good([]samples.Result{review}, samples.Paid))
 	review.Differences = []string{"rejected"}
-	require.Empty(t, waitingReview([]samples.Result{review}))
+	require.Empty(t, good([]samples.Result{review}, samples.WaitingReview))
+	for _, slug := range []string{samples.WaitingReview, samples.Paid} {
+		require.True(t, slices.ContainsFunc(samples.All(), func(s samples.Sample) bool { return s.Slug == slug }), slug)
+	}
 }
 
 func TestTextsNameWhatToDo(t *testing.T) {
 	about := places{
 		UI: "http://ui", API: "http://api", Gateway: "http://gateway", ERP: "http://erp", Shop: "http://shop", KeyAnalyst: "dev-analyst", KeyShop: "dev-shop",
-		Signal: "fraud-decision", Flag: " --api http://api",
+		KeyOperator: "dev-operator",
+		Signal:      "fraud-decision", Flag: " --api http://api",
 	}
-	about = about.reviewing("held-1", func(workflowID string) string { return "http://ui/" + workflowID })
+	about = about.reviewing("held-1", func(workflowID string) string { return "http://ui/" + workflowID }).refunding("paid-1")
 	var out strings.Builder
 	require.NoError(t, say(&out, nextSteps, about))
 	for _, part := range []string{
 		"http://ui/fraud-review/held-1", `name  fraud-decision  with JSON input  {"decision":"accept"}`,
 		"fraud accept held-1 --api http://api", "http://api/v1/fraud-reviews/held-1/decision", "http://gateway/_sandbox/tokens", "http://erp/_sandbox/faults",
+		"TENDERLINE_API_KEY=dev-analyst go run . fraud show held-1 --api http://api",
+		"TENDERLINE_API_KEY=dev-shop go run . refund create paid-1 R-1 --amount 10.00 --wait 15s --api http://api",
+		"TENDERLINE_API_KEY=dev-operator go run . audit paid-1 --api http://api",
+		"TENDERLINE_API_KEY=dev-operator go run . attention list --api http://api", "samples/wrong-stock-code.json",
 	} {
 		require.Contains(t, out.String(), part)
 	}
@@ -95,6 +105,7 @@ func TestTextsNameWhatToDo(t *testing.T) {
 	out.Reset()
 	require.NoError(t, say(&out, nextSteps, places{}))
 	require.NotContains(t, out.String(), "Accept the order")
+	require.NotContains(t, out.String(), "Refund an order")
 	out.Reset()
 	require.NoError(t, say(&out, welcome, places{Ignored: "TENDERLINE_DATABASE_DSN", Dir: "/state"}))
 	require.Contains(t, out.String(), "Not used, since this run has its own: TENDERLINE_DATABASE_DSN")

@@ -126,14 +126,14 @@ func (p *program) show(ctx context.Context) error {
 		return err
 	}
 	if !p.noSamples {
-		waiting, err := p.play(ctx)
+		results, err := p.play(ctx)
 		switch {
 		case ctx.Err() != nil && !p.demo:
 			return nil
 		case err != nil && (p.demo || !errors.Is(err, errDiffers)):
 			return err
 		}
-		about = about.reviewing(waiting, p.page)
+		about = about.reviewing(good(results, samples.WaitingReview), p.page).refunding(good(results, samples.Paid))
 	}
 	if p.demo {
 		return nil
@@ -149,10 +149,10 @@ func (p *program) show(ctx context.Context) error {
 	}
 }
 
-// play plays the samples, shows how they ended, and gives the order that waits for a review. errDiffers: something came out otherwise.
-func (p *program) play(ctx context.Context) (waiting string, err error) {
+// play plays the samples and shows how they ended. errDiffers: something came out otherwise.
+func (p *program) play(ctx context.Context) (results []samples.Result, err error) {
 	if p.history, err = openHistory(ctx, p.stack.Temporal.Addr()); err != nil {
-		return "", err
+		return nil, err
 	}
 	defer p.history.close()
 	list := samples.All()
@@ -161,21 +161,21 @@ func (p *program) play(ctx context.Context) (waiting string, err error) {
 		Progress: samples.NewProgress(p.out, time.Now, isTerminal(p.out), list),
 	}
 	begun := time.Now()
-	results := runner.Run(ctx, list)
+	results = runner.Run(ctx, list)
 	if ctx.Err() != nil {
-		return "", ctx.Err()
+		return nil, ctx.Err()
 	}
 	p.print("\n")
 	if err := samples.Table(p.out, results, func(orderID string) string { return p.page(workflows.OrderWorkflowID(orderID)) }); err != nil {
-		return "", err
+		return nil, err
 	}
 	p.print("\n")
-	good := p.make(ctx, p.checks(results[0].OrderID)) && samples.AsExpected(results)
-	p.print("\n%s\n", summary(results, good, time.Since(begun)))
-	if !good {
+	fine := p.make(ctx, p.checks(results[0].OrderID)) && samples.AsExpected(results)
+	p.print("\n%s\n", summary(results, fine, time.Since(begun)))
+	if !fine {
 		err = errDiffers
 	}
-	return waitingReview(results), err
+	return results, err
 }
 
 // page is the Temporal UI's page of a workflow.
@@ -183,10 +183,10 @@ func (p *program) page(workflowID string) string {
 	return p.stack.Temporal.WorkflowURL(temporaldev.DefaultNamespace, workflowID, "")
 }
 
-// waitingReview is the order that was left waiting for a person; "" where it does not wait.
-func waitingReview(results []samples.Result) string {
+// good is the order of a sample; "" where it did not end as expected.
+func good(results []samples.Result, slug string) string {
 	for _, r := range results {
-		if r.Sample.Slug == samples.WaitingReview && r.AsExpected() {
+		if r.Sample.Slug == slug && r.AsExpected() {
 			return r.OrderID
 		}
 	}

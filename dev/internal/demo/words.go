@@ -20,6 +20,7 @@ type places struct {
 	Flag                                         string // of commands, where the API is not where they look for it
 	Signal                                       string // that decides a review
 	Review, ReviewPage                           string // order that waits for a review, and its page; "" is none
+	Paid                                         string // order that is confirmed and paid; "" is none
 }
 
 func (p *program) places() places {
@@ -44,6 +45,12 @@ func (about places) reviewing(orderID string, page func(workflowID string) strin
 	return about
 }
 
+// refunding adds an order that can be refunded.
+func (about places) refunding(orderID string) places {
+	about.Paid = orderID
+	return about
+}
+
 // welcome says where everything is.
 const welcome = `
   Temporal UI      {{.UI}}
@@ -58,7 +65,7 @@ Waits for lost answers, another card and the like are shortened here; ` + "`go r
 Not used, since this run has its own: {{.Ignored}}
 {{- end}}
 {{- if .OwnChannels}}
-The channels are yours; samples of the channel "` + samples.Kiosk + `" may end differently.
+The channels are yours; samples of channels such as "` + samples.Kiosk + `" and "` + samples.Hasty + `" may end differently.
 {{- end}}
 
 `
@@ -73,12 +80,27 @@ Accept the order that waits for review ({{.Review}}), in one of these ways:
   by command      TENDERLINE_API_KEY={{.KeyAnalyst}} go run . fraud accept {{.Review}}{{.Flag}}
   by API          curl -H 'Authorization: Bearer {{.KeyAnalyst}}' -H 'Content-Type: application/json' \
                     -d '{"decision":"accept"}' {{.API}}/v1/fraud-reviews/{{.Review}}/decision
+  what analysts see of it:  TENDERLINE_API_KEY={{.KeyAnalyst}} go run . fraud show {{.Review}}{{.Flag}}
+{{end}}{{if .Paid}}
+Refund an order that is paid, in part, by lines, or all that is left; then see who did what:
+  TENDERLINE_API_KEY={{.KeyShop}} go run . refund create {{.Paid}} R-1 --amount 10.00 --wait 15s{{.Flag}}
+  TENDERLINE_API_KEY={{.KeyShop}} go run . refund create {{.Paid}} R-2 --line 1=1 --restock{{.Flag}}
+  TENDERLINE_API_KEY={{.KeyShop}} go run . refund create {{.Paid}} R-3{{.Flag}}
+  TENDERLINE_API_KEY={{.KeyOperator}} go run . audit {{.Paid}}{{.Flag}}
 {{end}}
 Submit an order of your own, with a fresh browser token:
   token=$(curl -s -d '{"scenario":"approve"}' {{.Gateway}}/_sandbox/tokens | sed 's/.*"transientTokenJwt": *"\([^"]*\)".*/\1/')
   sed -e "s/TOKEN/$token/" -e "s/WEB-10001/WEB-$(date +%s)/" samples/clean-sale.json |
     TENDERLINE_API_KEY={{.KeyShop}} go run . order submit --wait 15s{{.Flag}} -
   Other scenarios than "approve": sandbox/cybersource/TRIGGERS.md; other orders: samples/
+
+Submit an order with a wrong stock code, and correct it as suggested where it waits:
+  token=$(curl -s -d '{"scenario":"approve"}' {{.Gateway}}/_sandbox/tokens | sed 's/.*"transientTokenJwt": *"\([^"]*\)".*/\1/')
+  sed -e "s/TOKEN/$token/" -e "s/WEB-10006/WEB-$(date +%s)/" samples/wrong-stock-code.json |
+    TENDERLINE_API_KEY={{.KeyShop}} go run . order submit{{.Flag}} -
+  TENDERLINE_API_KEY={{.KeyOperator}} go run . attention list{{.Flag}}
+  TENDERLINE_API_KEY={{.KeyOperator}} go run . attention show ID{{.Flag}}
+  TENDERLINE_API_KEY={{.KeyOperator}} go run . attention resolve ID --fix 1 --reason "typing error"{{.Flag}}
 
 Break the ERP, submit an order, watch it wait, mend it:
   curl -d '{"route":"* /APIServices/**","mode":"status","status":503}' {{.ERP}}/_sandbox/faults

@@ -33,8 +33,11 @@ const Channels = `{"*":{},` +
 	`"` + Account + `":{"policy":{"credit":"park"}},` +
 	`"` + Impatient + `":{"policy":{"gatewayPatience":"14s"}}}`
 
-// WaitingReview is the slug of the sample that is left for a person to decide.
-const WaitingReview = "review-waiting"
+// Slugs of samples whose orders are there to go on with.
+const (
+	WaitingReview = "review-waiting" // left for a person to decide
+	Paid          = "clean-sale"     // confirmed, its money captured
+)
 
 // confirmed is how a good order ends; told is what the shop was told before.
 func confirmed(told ...string) Want {
@@ -63,7 +66,7 @@ func All() []Sample {
 // payments are what a card and a shop can do.
 func payments() []Sample {
 	return []Sample{
-		{Slug: "clean-sale", Title: "Clean sale", Play: place("approve"), Want: confirmed()},
+		{Slug: Paid, Title: "Clean sale", Play: place("approve"), Want: confirmed()},
 		{Slug: "two-steps", Title: "Authorization, then capture", Play: place("approve", captureApart), Want: confirmed()},
 		{Slug: "declined", Title: "Decline", Play: place("insufficient_funds", atKiosk), Want: ended("declined", "declined")},
 		{Slug: "second-card", Title: "Decline, then a second card", Play: secondCard, Want: confirmed("order.declined")},

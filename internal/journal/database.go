@@ -25,11 +25,12 @@ type dialect struct {
 	name      string // as sqlx and goose know it
 	forUpdate string // locks the selected rows; SQLite has the write lock already
 	skip      string // locks the selected rows, passing over those that others hold
+	binary    string // compares texts byte by byte; SQLite does so by itself
 }
 
 var (
 	sqliteDialect   = dialect{name: "sqlite3"}
-	postgresDialect = dialect{name: "postgres", forUpdate: " FOR UPDATE", skip: " FOR UPDATE SKIP LOCKED"}
+	postgresDialect = dialect{name: "postgres", forUpdate: " FOR UPDATE", skip: " FOR UPDATE SKIP LOCKED", binary: ` COLLATE "C"`}
 )
 
 // database is one database: a handle that writes and a handle that reads, the same one on PostgreSQL. SQLite has one writer

@@ -40,6 +40,10 @@ const inboxLease = time.Minute
 
 // Receive stores an event durably before it is acknowledged. created=false: it was received before.
 func (s *Store) Receive(ctx context.Context, item InboxItem) (created bool, err error) {
+	return s.receive(ctx, s.db.write(), item)
+}
+
+func (s *Store) receive(ctx context.Context, q queryer, item InboxItem) (created bool, err error) {
 	body, err := s.seal(required(item.Body), "inbox", "body", item.ID)
 	if err != nil {
 		return false, err
@@ -53,7 +57,7 @@ func (s *Store) Receive(ctx context.Context, item InboxItem) (created bool, err 
 		next = toInstant(item.NextTryAt)
 	}
 	set(&state, item.State)
-	inserted, err := s.db.write().exec(ctx, `INSERT INTO inbox (`+inboxColumns+`, updated_at) VALUES `+in(12)+`
+	inserted, err := q.exec(ctx, `INSERT INTO inbox (`+inboxColumns+`, updated_at) VALUES `+in(12)+`
 		ON CONFLICT (id) DO NOTHING`, item.ID, item.Source, redact(item.EventType), redact(item.ResourceID), redact(item.OrderID), body,
 		state, item.Tries, next, redact(item.LastError), received, now)
 	return inserted == 1, failed(err, "receive event", item.ID)

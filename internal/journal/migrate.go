@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -74,10 +76,11 @@ func (d *database) up(ctx context.Context, log *slog.Logger, set tableSet) error
 }
 
 func (d *database) provider(set tableSet, log *slog.Logger) (*goose.Provider, error) {
-	files, err := fs.Sub(migrations, set.folder)
+	folder, err := fs.Sub(migrations, set.folder)
 	if err != nil {
 		return nil, err
 	}
+	files := dialectFiles{folder, d.dialect.name}
 	options := []goose.ProviderOption{goose.WithTableName(set.history), goose.WithSlog(log), goose.WithDisableGlobalRegistry(true)}
 	if d.dialect == postgresDialect {
 		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, uint64(migrationLock.Seconds())))
@@ -87,6 +90,21 @@ func (d *database) provider(set tableSet, log *slog.Logger) (*goose.Provider, er
 		options = append(options, goose.WithSessionLocker(locker))
 	}
 	return goose.NewProvider(goose.Dialect(d.dialect.name), d.writer.DB, files, options...)
+}
+
+// dialectFiles shows of a folder the migrations for one dialect: "00001_name.sql" is for both, "00002_name.postgres.sql" for one.
+type dialectFiles struct {
+	fs.FS
+	dialect string
+}
+
+// ReadDir leaves out what is for the other dialect.
+func (f dialectFiles) ReadDir(name string) ([]fs.DirEntry, error) {
+	entries, err := fs.ReadDir(f.FS, name)
+	return slices.DeleteFunc(entries, func(entry fs.DirEntry) bool {
+		parts := strings.Split(entry.Name(), ".")
+		return len(parts) == 3 && parts[1] != f.dialect
+	}), err
 }
 
 // check tells whether the database answers and is at least at the version of this program. It asks for no more than the right

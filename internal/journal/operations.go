@@ -27,7 +27,7 @@ func (s OperationState) Final() bool {
 	return s == OperationSucceeded || s == OperationRefused || s == OperationAbsent
 }
 
-// Operation is one mutation of a system outside. Key to Request are given and never change; the rest is the journal's.
+// Operation is one mutation of a system outside. Key to Related are given and never change; the rest is the journal's.
 type Operation struct {
 	Key       string          // <process>:<businessId>:<step>:<n>
 	System    string          // "cybersource", "erp-syspro", ...
@@ -38,6 +38,8 @@ type Operation struct {
 	Guard     string          // transactionId, where the gateway refuses duplicates by it
 	Amount    canonical.Money // zero where no money moves
 	Request   []byte          // the exact bytes to send, sealed at rest
+	Merchant  string          // whose money moves, where the gateway account has several merchants
+	Related   string          // the transaction outside that it follows on: of a void or refund its capture
 
 	Effect      Effect // what it does to the payment; set by BeginPayment
 	State       OperationState
@@ -49,6 +51,8 @@ type Operation struct {
 	LastSentAt  time.Time
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
+	SettledOn   string // settlement date, YYYY-MM-DD; "" while no report has shown it
+	BatchID     string // of that report
 }
 
 // Operations is the journal of operations and the audit of what was done outside. It is safe for concurrent use.
@@ -58,7 +62,7 @@ type Operations struct{ journal }
 func (o *Operations) Check(ctx context.Context) error { return o.db.check(ctx, operationTables) }
 
 const operationColumns = `operation_key, system, kind, effect, order_id, input_hash, reference, guard, amount, currency, request,
-	state, outside_id, outcome, detail, sends, first_sent_at, last_sent_at, created_at, updated_at`
+	state, outside_id, outcome, detail, sends, first_sent_at, last_sent_at, created_at, updated_at, merchant, related, settled_on, batch_id`
 
 // open: what may still happen, or have happened, outside.
 const isOpen = `state IN ('intent', 'unknown')`
@@ -76,11 +80,11 @@ func (o *Operations) begin(ctx context.Context, q queryer, op Operation) (Operat
 	if err != nil {
 		return Operation{}, false, err
 	}
-	inserted, err := q.exec(ctx, `INSERT INTO operations (`+operationColumns+`) VALUES `+in(20)+`
+	inserted, err := q.exec(ctx, `INSERT INTO operations (`+operationColumns+`) VALUES `+in(24)+`
 		ON CONFLICT (operation_key) DO NOTHING`,
 		row.Key, row.System, row.Kind, row.Effect, row.OrderID, row.InputHash, row.Reference, row.Guard, row.Amount, row.Currency,
 		row.Request, row.State, row.OutsideID, row.Outcome, row.Detail, row.Sends, row.FirstSentAt, row.LastSentAt,
-		row.CreatedAt, row.UpdatedAt)
+		row.CreatedAt, row.UpdatedAt, row.Merchant, row.Related, "", "")
 	if err != nil {
 		return Operation{}, false, failed(err, "begin operation", op.Key)
 	}
@@ -271,6 +275,10 @@ type operationRow struct {
 	LastSentAt  instant         `db:"last_sent_at"`
 	CreatedAt   instant         `db:"created_at"`
 	UpdatedAt   instant         `db:"updated_at"`
+	Merchant    string          `db:"merchant"`
+	Related     string          `db:"related"`
+	SettledOn   string          `db:"settled_on"`
+	BatchID     string          `db:"batch_id"`
 }
 
 // intent is the row of an operation that is about to be sent for the first time.
@@ -284,6 +292,7 @@ func (o *Operations) intent(op Operation) (operationRow, error) {
 		Key: op.Key, System: op.System, Kind: op.Kind, Effect: op.Effect, OrderID: op.OrderID, InputHash: op.InputHash,
 		Reference: op.Reference, Guard: op.Guard, Amount: op.Amount.Amount, Currency: op.Amount.Currency, Request: request,
 		State: OperationIntent, Sends: 1, FirstSentAt: now, LastSentAt: now, CreatedAt: now, UpdatedAt: now,
+		Merchant: op.Merchant, Related: op.Related,
 	}, nil
 }
 
@@ -305,6 +314,7 @@ func (o *Operations) operation(row operationRow) (Operation, error) {
 		Reference: row.Reference, Guard: row.Guard, Amount: canonical.NewMoney(row.Amount, row.Currency), Request: request,
 		State: row.State, OutsideID: row.OutsideID, Outcome: outcome, Detail: string(detail), Sends: row.Sends,
 		FirstSentAt: row.FirstSentAt.time(), LastSentAt: row.LastSentAt.time(),
-		CreatedAt: row.CreatedAt.time(), UpdatedAt: row.UpdatedAt.time(),
+		CreatedAt: row.CreatedAt.time(), UpdatedAt: row.UpdatedAt.time(), Merchant: row.Merchant, Related: row.Related,
+		SettledOn: row.SettledOn, BatchID: row.BatchID,
 	}, nil
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/shopspring/decimal"
 
@@ -50,6 +51,9 @@ type Payment struct {
 	Capturable        decimal.Decimal // authorized - captured - reversed - reserved by captures and reversals
 	Refundable        decimal.Decimal // captured - refunded - charged back - reserved by refunds and voids
 	Open              bool            // an operation's outcome is not known yet
+	SettledOn         string          // YYYY-MM-DD: the day of its last capture that has settled; "" where none has
+	BatchID           string          // of that day
+	CreatedAt         time.Time
 }
 
 // PaymentChange is what an outcome tells of the payment. Empty fields leave what is stored.
@@ -65,6 +69,8 @@ type PaymentChange struct {
 	HoldLapsed bool
 	// NotCaptured: a sale was authorized, but its capture did not run (partial approval, refused by risk rules).
 	NotCaptured bool
+	// At is when the gateway took the operation, where it tells; default: when it was last sent.
+	At time.Time
 
 	CardType, CardSuffix, ApprovalCode, Reconciliation, Reason, CustomerToken string
 }
@@ -298,8 +304,12 @@ func (s *Store) concludePayment(ctx context.Context, key string, c conclusion, c
 			return err
 		}
 		if c.state == OperationSucceeded {
-			if err := row.apply(c.outsideID, change); err != nil {
+			moved, err := row.apply(c.outsideID, change)
+			if err != nil {
 				return failed(err, "conclude operation", key)
+			}
+			if err := s.noteMoved(ctx, q, key, row, moved, change); err != nil {
+				return err
 			}
 		}
 		open, err := s.reservations(ctx, q, Operation{OrderID: row.OrderID})
@@ -320,24 +330,25 @@ type operationPayment struct {
 	Effect    Effect          `db:"effect"`
 	OutsideID string          `db:"outside_id"`
 	Amount    decimal.Decimal `db:"amount"`
+	Related   string          `db:"related"`
 }
 
 func (s *Store) lockOperation(ctx context.Context, q queryer, key string) (operationPayment, error) {
 	var row operationPayment
-	err := q.get(ctx, &row, `SELECT o.state, o.effect, o.outside_id, o.amount, `+paymentColumns+`
+	err := q.get(ctx, &row, `SELECT o.state, o.effect, o.outside_id, o.amount, o.related, `+paymentColumns+`
 		FROM operations o JOIN payments p ON p.order_id = o.order_id
 		WHERE o.operation_key = ? AND o.effect <> ''`+q.dialect.forUpdate, key)
 	return row, found(err, "payment operation", key)
 }
 
-// apply moves the sums by a success.
-func (row *operationPayment) apply(outsideID string, change PaymentChange) error {
-	moved := row.Amount
+// apply moves the sums by a success, and tells what moved.
+func (row *operationPayment) apply(outsideID string, change PaymentChange) (moved decimal.Decimal, err error) {
+	moved = row.Amount
 	if change.Amount != nil {
 		moved = *change.Amount
 	}
 	if moved.IsNegative() || moved.GreaterThan(row.Amount) {
-		return refuse(fault.Bug, CodeAmountInvalid, fmt.Sprintf("%s of %s can't have moved %s", row.Effect, row.Amount, moved))
+		return moved, refuse(fault.Bug, CodeAmountInvalid, fmt.Sprintf("%s of %s can't have moved %s", row.Effect, row.Amount, moved))
 	}
 	p := &row.paymentRow
 	switch row.Effect {
@@ -345,7 +356,7 @@ func (row *operationPayment) apply(outsideID string, change PaymentChange) error
 		p.Authorized, p.Captured, p.Reversed = moved, decimal.Zero, decimal.Zero
 		p.AuthorizationID, p.CaptureID = outsideID, ""
 		p.Status = canonical.PaymentAuthorized
-		if row.Effect == EffectSale && change.Status != canonical.PaymentHeld && !change.NotCaptured {
+		if takes(row.Effect, change) {
 			p.Captured, p.CaptureID, p.Status = moved, outsideID, canonical.PaymentCaptured
 		}
 	case EffectCapture:
@@ -361,7 +372,40 @@ func (row *operationPayment) apply(outsideID string, change PaymentChange) error
 		p.Status = p.afterRefund()
 	case EffectTimeoutReverse, EffectTimeoutVoid: // what they undo never came into the sums
 	}
-	return nil
+	return moved, nil
+}
+
+// takes tells whether a success has captured: a sale that is held, or whose capture did not run, has not.
+func takes(effect Effect, change PaymentChange) bool {
+	return effect == EffectCapture || effect == EffectSale && change.Status != canonical.PaymentHeld && !change.NotCaptured
+}
+
+// noteMoved notes with an operation that has succeeded what a settlement report will have to show of it; a void takes that from what it
+// voids.
+func (s *Store) noteMoved(ctx context.Context, q queryer, key string, row operationPayment, moved decimal.Decimal, change PaymentChange) error {
+	settles := moved.IsPositive() && (takes(row.Effect, change) || row.Effect == EffectRefund)
+	_, err := q.exec(ctx, `UPDATE operations SET moved = ?, settles = ?, taken_at = COALESCE(?, last_sent_at) WHERE operation_key = ?`,
+		moved, settles, orNever(change.At), key)
+	if err != nil || row.Effect != EffectVoidCapture {
+		return failed(err, "conclude operation", key)
+	}
+	return s.noteVoided(ctx, q, row)
+}
+
+// noteVoided marks what a void has voided: what it names or, where it names nothing, whatever of the order is captured and not settled.
+func (s *Store) noteVoided(ctx context.Context, q queryer, row operationPayment) error {
+	_, err := q.exec(ctx, `UPDATE operations SET settles = FALSE WHERE order_id = ? AND settles AND settled_on = '' AND
+		(outside_id = ? OR (? = '' AND effect IN ('sale', 'capture')))`, row.OrderID, row.Related, row.Related)
+	return failed(err, "note void of order", row.OrderID)
+}
+
+// orNever makes NULL of no time.
+func orNever(at time.Time) *instant {
+	if at.IsZero() {
+		return nil
+	}
+	i := toInstant(at)
+	return &i
 }
 
 // afterUndo keeps the status of a payment of which something is still captured.
@@ -436,7 +480,7 @@ func (s *Store) Payment(ctx context.Context, orderID string) (Payment, error) {
 
 const paymentColumns = `p.order_id, p.status, p.currency, p.authorization_id, p.capture_id, p.authorized, p.captured, p.reversed,
 	p.refunded, p.charged_back, p.card_type, p.card_suffix, p.approval_code, p.reconciliation, p.reason, p.customer_token,
-	p.updated_at`
+	p.updated_at, p.created_at, p.settled_on, p.batch_id`
 
 // paymentRow is a payment as the table has it.
 type paymentRow struct {
@@ -457,6 +501,9 @@ type paymentRow struct {
 	Reason          string                  `db:"reason"`
 	CustomerToken   string                  `db:"customer_token"`
 	UpdatedAt       instant                 `db:"updated_at"`
+	CreatedAt       instant                 `db:"created_at"`
+	SettledOn       string                  `db:"settled_on"`
+	BatchID         string                  `db:"batch_id"`
 }
 
 // hold is what of the authorization is neither captured nor reversed.
@@ -480,7 +527,8 @@ func (p paymentRow) payment(r reserved) Payment {
 			ApprovalCode: p.ApprovalCode, Reconciliation: p.Reconciliation, Reason: p.Reason, CustomerToken: p.CustomerToken,
 			At: p.UpdatedAt.time(),
 		},
-		Reversed: p.Reversed, ChargedBack: p.ChargedBack, Open: r.all > 0,
+		Reversed: p.Reversed, ChargedBack: p.ChargedBack, Open: r.all > 0, SettledOn: p.SettledOn, BatchID: p.BatchID,
+		CreatedAt:  p.CreatedAt.time(),
 		Capturable: decimal.Max(decimal.Zero, p.capturable(r)), Refundable: decimal.Max(decimal.Zero, p.refundable(r)),
 	}
 }

@@ -1,0 +1,344 @@
+package journal
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/tenderline/tenderline/internal/canonical"
+	"github.com/tenderline/tenderline/internal/settlement"
+)
+
+// Settling is what matching a settlement day asks of the journal: a settlement.Journal.
+type Settling struct {
+	store   *Store
+	gateway string
+	since   instant
+}
+
+var _ settlement.Journal = Settling{}
+
+// Settling gives the operations of a gateway ("cybersource") that settlement reports have to show: captures and sales that were not voided,
+// and refunds. Those that were taken before since and have not settled are left out, as lost long ago and told of many times; zero leaves
+// none out.
+func (s *Store) Settling(gateway string, since time.Time) Settling {
+	return Settling{store: s, gateway: gateway, since: toInstant(since)}
+}
+
+// Operations streams the merchant's operations that are not settled, and those that were settled on the date, by transaction id. An
+// operation that names no merchant belongs to any. It holds one page of rows, whatever there is; nothing needs to be closed.
+func (j Settling) Operations(ctx context.Context, merchantID, date string) (settlement.Operations, error) {
+	return &settlingStream{
+		due:     operationPages{ctx: ctx, of: j, condition: `settled_on = '' AND taken_at >= ? AND `, args: []any{j.since}, merchant: merchantID},
+		settled: operationPages{ctx: ctx, of: j, condition: `settled_on = ? AND `, args: []any{date}, merchant: merchantID},
+	}, nil
+}
+
+// Find gives the operations of transactions, settled or not. One that was voided settles nothing, and is not there.
+func (j Settling) Find(ctx context.Context, transactionIDs []string) ([]settlement.Operation, error) {
+	var list []settlement.Operation
+	for chunk := range slices.Chunk(transactionIDs, rowsPerStatement) {
+		var where conditions
+		where.add(`system = ? AND settles AND effect <> '' AND outside_id <> ''`, j.gateway) // as its index says
+		where.addList(`outside_id IN `, chunk)
+		var rows []settlingRow
+		if err := j.store.db.read().list(ctx, &rows, `SELECT `+settlingColumns+` FROM operations`+where.text(), where.args...); err != nil {
+			return nil, fmt.Errorf("find operations of transactions: %w", err)
+		}
+		for _, row := range rows {
+			list = append(list, row.operation())
+		}
+	}
+	return list, nil
+}
+
+// Booked gives, for those of the keys that a day has taken, the day.
+func (j Settling) Booked(ctx context.Context, entries []string) (map[string]string, error) {
+	booked := make(map[string]string, len(entries))
+	for chunk := range slices.Chunk(entries, rowsPerStatement) {
+		var where conditions
+		where.addList(`entry IN `, chunk)
+		var rows []struct {
+			Entry string `db:"entry"`
+			Date  string `db:"date"`
+		}
+		if err := j.store.db.read().list(ctx, &rows, `SELECT entry, date FROM settlement_entries`+where.text(), where.args...); err != nil {
+			return nil, fmt.Errorf("find booked entries: %w", err)
+		}
+		for _, row := range rows {
+			booked[row.Entry] = row.Date
+		}
+	}
+	return booked, nil
+}
+
+// settlingStream merges two ordered streams, each by an index of its own: what was settled years ago costs nothing.
+type settlingStream struct {
+	due, settled operationPages
+}
+
+// Next gives the operation with the lowest transaction id, io.EOF after the last.
+func (s *settlingStream) Next() (settlement.Operation, error) {
+	due, errDue := s.due.head()
+	settled, errSettled := s.settled.head()
+	switch {
+	case errDue != nil:
+		return settlement.Operation{}, errDue
+	case errSettled != nil:
+		return settlement.Operation{}, errSettled
+	case due == nil && settled == nil:
+		return settlement.Operation{}, io.EOF
+	case settled == nil || due != nil && due.TransactionID < settled.TransactionID:
+		s.due.taken()
+		return due.operation(), nil
+	case due != nil && due.TransactionID == settled.TransactionID:
+		s.due.taken() // settled between the two reads
+		fallthrough
+	default:
+		s.settled.taken()
+		return settled.operation(), nil
+	}
+}
+
+// rowsPerStatement keeps the number of parameters far below both databases' limits.
+const rowsPerStatement = 500
+
+// streamPage is how many operations a stream holds.
+const streamPage = 2000
+
+// operationPages reads operations page by page, each beginning after the last row of the one before: no connection is held, and no
+// snapshot kept, while the reader works on a page.
+type operationPages struct {
+	ctx       context.Context //nolint:containedctx // of one matching, which settlement.Operations.Next has no parameter for
+	of        Settling
+	condition string
+	args      []any
+	merchant  string
+
+	page  []settlingRow
+	after string
+	begun bool
+	ended bool
+}
+
+// head gives the next row without taking it, nil after the last.
+func (p *operationPages) head() (*settlingRow, error) {
+	if len(p.page) == 0 && !p.ended {
+		if err := p.read(); err != nil {
+			return nil, err
+		}
+	}
+	if len(p.page) == 0 {
+		return nil, nil
+	}
+	return &p.page[0], nil
+}
+
+func (p *operationPages) taken() { p.page = p.page[1:] }
+
+func (p *operationPages) read() error {
+	store := p.of.store
+	binary := store.db.dialect.binary
+	args := append(slices.Clone(p.args), p.of.gateway, p.merchant)
+	from := ``
+	if p.begun {
+		from, args = ` AND outside_id`+binary+` > ?`, append(args, p.after)
+	}
+	rows := p.page[:0:0]
+	err := store.db.read().list(p.ctx, &rows, `SELECT `+settlingColumns+` FROM operations WHERE settles AND `+p.condition+
+		`system = ? AND (merchant = ? OR merchant = '')`+from+` ORDER BY outside_id`+binary+` LIMIT ?`, append(args, streamPage)...)
+	if err != nil {
+		return fmt.Errorf("read operations that settle: %w", err)
+	}
+	p.page, p.begun, p.ended = rows, true, len(rows) < streamPage
+	if len(rows) > 0 {
+		p.after = rows[len(rows)-1].TransactionID
+	}
+	return nil
+}
+
+const settlingColumns = `operation_key, order_id, outside_id, reference, effect, moved, currency, taken_at, settled_on`
+
+// settlingRow is what of an operation settles.
+type settlingRow struct {
+	Key           string          `db:"operation_key"`
+	OrderID       string          `db:"order_id"`
+	TransactionID string          `db:"outside_id"`
+	Reference     string          `db:"reference"`
+	Effect        Effect          `db:"effect"`
+	Moved         decimal.Decimal `db:"moved"`
+	Currency      string          `db:"currency"`
+	TakenAt       instant         `db:"taken_at"`
+	SettledOn     string          `db:"settled_on"`
+}
+
+func (r *settlingRow) operation() settlement.Operation {
+	kind := settlement.Capture
+	if r.Effect == EffectRefund {
+		kind = settlement.Refund
+	}
+	return settlement.Operation{
+		Key: r.Key, OrderID: r.OrderID, TransactionID: r.TransactionID, Reference: r.Reference, Kind: kind,
+		Amount: canonical.NewMoney(r.Moved, r.Currency), At: r.TakenAt.time(), SettledOn: r.SettledOn,
+	}
+}
+
+// MarkSettled records what a day takes: its operations are settled, its entries booked, each page in one transaction. A payment whose
+// captures have all settled is settled, and its order follows. What another day has taken already stays with that day, and marking the same
+// again changes nothing.
+func (s *Store) MarkSettled(ctx context.Context, merchant, date string, marks []settlement.Mark) error {
+	if _, err := time.Parse(time.DateOnly, date); err != nil {
+		return fmt.Errorf("settlement date %q has to be YYYY-MM-DD", date)
+	}
+	for page := range slices.Chunk(marks, rowsPerStatement) {
+		err := s.db.transact(ctx, func(q queryer) error {
+			if err := s.bookEntries(ctx, q, merchant, date, page); err != nil {
+				return err
+			}
+			return s.settleOperations(ctx, q, date, page)
+		})
+		if err != nil {
+			return fmt.Errorf("mark settled on %s: %w", date, err)
+		}
+	}
+	return nil
+}
+
+func (s *Store) bookEntries(ctx context.Context, q queryer, merchant, date string, marks []settlement.Mark) error {
+	var values []string
+	var args []any
+	for _, mark := range marks {
+		if mark.Entry != "" {
+			values, args = append(values, in(3)), append(args, mark.Entry, merchant, date)
+		}
+	}
+	if len(values) == 0 {
+		return nil
+	}
+	_, err := q.exec(ctx, `INSERT INTO settlement_entries (entry, merchant, date) VALUES `+strings.Join(values, ", ")+`
+		ON CONFLICT (entry) DO NOTHING`, args...)
+	return err
+}
+
+// settleOperations locks the payments first, as everything does that moves money, in one order for all.
+func (s *Store) settleOperations(ctx context.Context, q queryer, date string, marks []settlement.Mark) error {
+	var values, orders []string
+	var args []any
+	for _, mark := range marks {
+		if mark.Operation != "" {
+			values, args = append(values, in(2)), append(args, mark.Operation, mark.BatchID)
+			orders = append(orders, mark.OrderID)
+		}
+	}
+	if len(values) == 0 {
+		return nil
+	}
+	slices.SortFunc(orders, cmp.Compare)
+	of := ofOrders(slices.Compact(orders))
+	var locked []string
+	err := q.list(ctx, &locked, `SELECT order_id FROM payments WHERE `+of.condition+` ORDER BY order_id`+q.dialect.forUpdate, of.args...)
+	if err != nil {
+		return fmt.Errorf("lock payments: %w", err)
+	}
+	changed, err := q.exec(ctx, `WITH marks (operation_key, batch_id) AS (VALUES `+strings.Join(values, ", ")+`)
+		UPDATE operations SET settled_on = ?, batch_id = marks.batch_id FROM marks
+		WHERE operations.operation_key = marks.operation_key AND operations.settles AND operations.settled_on = ''`, append(args, date)...)
+	if err != nil || changed == 0 {
+		return err
+	}
+	return s.settlePayments(ctx, q, date, of)
+}
+
+// orderSet picks the rows of some orders.
+type orderSet struct {
+	condition string
+	args      []any
+}
+
+func ofOrders(orders []string) orderSet {
+	set := orderSet{condition: `order_id IN ` + in(len(orders))}
+	for _, id := range orders {
+		set.args = append(set.args, id)
+	}
+	return set
+}
+
+// with puts the orders between other arguments.
+func (o orderSet) with(before []any, after ...any) []any { return slices.Concat(before, o.args, after) }
+
+// settlePayments brings the payments behind a page of marks forward, and their orders.
+func (s *Store) settlePayments(ctx context.Context, q queryer, date string, of orderSet) error {
+	const captures = `SELECT %s FROM operations o WHERE o.order_id = payments.order_id AND o.settles AND o.effect IN ('sale', 'capture') AND `
+	now := s.now()
+	_, err := q.exec(ctx, `UPDATE payments SET settled_on = ?, updated_at = ?,
+		batch_id = (`+fmt.Sprintf(captures, `MAX(o.batch_id)`)+`o.settled_on = ?)
+		WHERE `+of.condition+` AND settled_on < ? AND EXISTS (`+fmt.Sprintf(captures, `1`)+`o.settled_on = ?)`,
+		of.with([]any{date, now, date}, date, date)...)
+	if err != nil {
+		return fmt.Errorf("settle payments: %w", err)
+	}
+	var settled []string
+	err = q.list(ctx, &settled, `UPDATE payments SET status = ?, updated_at = ? WHERE `+of.condition+` AND status = ?
+		AND EXISTS (`+fmt.Sprintf(captures, `1`)+`o.settled_on <> '')
+		AND NOT EXISTS (`+fmt.Sprintf(captures, `1`)+`o.settled_on = '') RETURNING order_id`,
+		of.with([]any{canonical.PaymentSettled, now}, canonical.PaymentCaptured)...)
+	if err != nil {
+		return fmt.Errorf("settle payments: %w", err)
+	}
+	if len(settled) == 0 {
+		return nil
+	}
+	follow := ofOrders(settled)
+	_, err = q.exec(ctx, `UPDATE orders SET payment_status = ?, updated_at = ? WHERE `+follow.condition+` AND payment_status = ?`,
+		follow.with([]any{canonical.PaymentSettled, now}, canonical.PaymentCaptured)...)
+	if err != nil {
+		return fmt.Errorf("settle orders: %w", err)
+	}
+	return nil
+}
+
+// SettledOrder is an order whose captures have all settled, the last of them on the day asked for.
+type SettledOrder struct {
+	OrderID, Erp, ErpOrderNumber, ErpInvoice string
+	TransactionID                            string          // of its last capture
+	Amount                                   canonical.Money // captured
+}
+
+// SettledOrders gives a page of the orders that a day has settled, by order id, those that are refunded or charged back since left out.
+// cursor is what the page before gave, "" for the first; next is "" after the last.
+func (s *Store) SettledOrders(ctx context.Context, merchant, date, cursor string, limit int) (page []SettledOrder, next string, err error) {
+	limit = pageSize(limit)
+	var rows []struct {
+		OrderID        string          `db:"order_id"`
+		Erp            string          `db:"erp"`
+		ErpOrderNumber string          `db:"erp_order_number"`
+		ErpInvoice     string          `db:"erp_invoice"`
+		TransactionID  string          `db:"capture_id"`
+		Captured       decimal.Decimal `db:"captured"`
+		Currency       string          `db:"currency"`
+	}
+	err = s.db.read().list(ctx, &rows, `SELECT p.order_id, o.erp, o.erp_order_number, o.erp_invoice, p.capture_id, p.captured, p.currency
+		FROM payments p JOIN orders o ON o.order_id = p.order_id WHERE p.settled_on = ? AND p.status = ? AND p.order_id > ? AND NOT EXISTS
+			(SELECT 1 FROM operations x WHERE x.order_id = p.order_id AND x.outside_id = p.capture_id AND x.merchant NOT IN ('', ?))
+		ORDER BY p.order_id LIMIT ?`, date, canonical.PaymentSettled, cursor, merchant, limit+1)
+	if err != nil {
+		return nil, "", fmt.Errorf("list settled orders of %s: %w", date, err)
+	}
+	if len(rows) > limit {
+		rows = rows[:limit]
+		next = rows[limit-1].OrderID
+	}
+	for _, row := range rows {
+		page = append(page, SettledOrder{
+			OrderID: row.OrderID, Erp: row.Erp, ErpOrderNumber: row.ErpOrderNumber, ErpInvoice: row.ErpInvoice, TransactionID: row.TransactionID,
+			Amount: canonical.NewMoney(row.Captured, row.Currency),
+		})
+	}
+	return page, next, nil
+}

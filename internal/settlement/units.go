@@ -2,7 +2,6 @@ package settlement
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/shopspring/decimal"
 
@@ -92,8 +91,4 @@ func (t *tally) add(units int64) {
 // amount gives the sum with the decimals of its currency.
 func (t *tally) amount(scale int32) decimal.Decimal {
 	return t.spill.Add(decimal.NewFromInt(t.units)).Shift(-scale)
-}
-
-func wrapf(err error, format string, args ...any) error {
-	return fmt.Errorf(format+": %w", append(args, err)...)
 }

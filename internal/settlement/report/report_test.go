@@ -352,6 +352,7 @@ func TestWhatReportsAreRefusedFor(t *testing.T) {
 		"amount of an event":      {batch("batch_id,batch_date,request_id,currency,Event.Amount,ics_applications", "1,2026-01-06,7,USD,1,ics_bill"), report.PaymentBatches, report.CSV, "column Amount: missing_column"},
 		"two amounts":             {batch(columns+",Amount", row+",2.00"), report.PaymentBatches, report.CSV, "line 2, column Amount: repeated_column"},
 		"last row short":          {batch(columns, row+"\n1,2026-01-06,7,A,USD"), report.PaymentBatches, report.CSV, "line 4: truncated"},
+		"last field cut off":      {batch(columns, row+"\n1,2026-01-06,7,A,USD,1.00"), report.PaymentBatches, report.CSV, "line 4: truncated"},
 		"cut in a quote":          {batch(columns, row) + `1,2026-01-06,8,A,USD,1.00,"ics_bi`, report.PaymentBatches, report.CSV, "line 4: truncated"},
 		"row short":               {batch(columns, "1,2026-01-06,7,A,USD\n"+row), report.PaymentBatches, report.CSV, "line 3: row_width"},
 		"row long":                {batch(columns, row+",what"), report.PaymentBatches, report.CSV, "line 3: row_width"},

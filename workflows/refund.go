@@ -119,6 +119,7 @@ func (r *refund) payBack(ctx workflow.Context) string {
 			r.took(undone)
 			return r.release(ctx)
 		}
+		r.moved = false // nothing was there to move: it may be given up again
 	}
 	return "the payment's state changes faster than the refund can follow; ask for it again"
 }
@@ -302,7 +303,7 @@ func (r *refund) inErp(name string) step {
 
 // refuse ends the refund without money moved.
 func (r *refund) refuse(ctx workflow.Context, why string) {
-	r.view.Status, r.view.Why = canonical.RefundRefused, why
+	r.view.Status, r.view.Way, r.view.Why = canonical.RefundRefused, activities.WayNone, why
 	r.show(ctx, "Refused: "+why)
 	r.record(ctx, activities.Mark{}, r.event(ctx, "refused", "Refund refused: "+why))
 	r.publish(ctx)

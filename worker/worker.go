@@ -34,11 +34,13 @@ type Config struct {
 	Client client.Client
 	Roles  []Role
 
-	Orders    *activities.Orders
-	Ledger    *activities.Ledger
-	Callbacks *activities.Callbacks
-	Payments  *activities.Payments
-	Booking   []*activities.Booking // one for each ERP
+	Orders      *activities.Orders
+	Ledger      *activities.Ledger
+	Callbacks   *activities.Callbacks
+	Changes     *activities.Changes
+	Settlements *activities.Settlements // of both roles: its reports come from the gateway, its records go to the central database
+	Payments    *activities.Payments
+	Booking     []*activities.Booking // one for each ERP
 
 	GatewayPerSecond float64 // steps at the gateway per second over all workers; 0: no limit
 	ErpPerSecond     float64 // steps at one ERP per second over all workers; 0: no limit
@@ -89,7 +91,7 @@ func (w *Workers) add(config Config, role Role) error {
 }
 
 func (w *Workers) addWorkflows(config Config) error {
-	if config.Orders == nil || config.Ledger == nil || config.Callbacks == nil {
+	if config.Orders == nil || config.Ledger == nil || config.Callbacks == nil || config.Changes == nil || config.Settlements == nil {
 		return errors.New("role workflows needs the central database and the shops' settings")
 	}
 	queue := w.queue(config, workflows.TaskQueue, worker.Options{}, config.Ledger.Journal.Operations())
@@ -97,22 +99,30 @@ func (w *Workers) addWorkflows(config Config) error {
 	queue.RegisterActivity(config.Orders)
 	queue.RegisterActivity(config.Ledger)
 	queue.RegisterActivity(config.Callbacks)
+	queue.RegisterActivity(config.Changes)
+	queue.RegisterActivity(config.Settlements)
 	return nil
 }
 
 // Register registers every workflow under the name of its function. Replay tests use it too.
 func Register(registry worker.WorkflowRegistry) {
-	for _, process := range []any{workflows.OrderToCash, workflows.FraudReview, workflows.LateReject, workflows.Refund, workflows.Callback} {
+	for _, process := range []any{
+		workflows.OrderToCash, workflows.FraudReview, workflows.LateReject, workflows.Refund, workflows.Callback,
+		workflows.SettlementTick, workflows.DailySettlement, workflows.ShowPaid,
+		workflows.ErpChanges, workflows.CreditMemo, workflows.Shipment, workflows.Chargeback,
+	} {
 		registry.RegisterWorkflowWithOptions(process, workflow.RegisterOptions{})
 	}
 }
 
 func (w *Workers) addGateway(config Config) error {
-	if config.Payments == nil {
+	if config.Payments == nil || config.Settlements == nil {
 		return errors.New("role cybersource needs the gateway's settings and the central database")
 	}
 	options := worker.Options{DisableWorkflowWorker: true, TaskQueueActivitiesPerSecond: config.GatewayPerSecond}
-	w.queue(config, workflows.TaskQueueCybersource, options, config.Payments.Journal.Operations()).RegisterActivity(config.Payments)
+	queue := w.queue(config, workflows.TaskQueueCybersource, options, config.Payments.Journal.Operations())
+	queue.RegisterActivity(config.Payments)
+	queue.RegisterActivity(config.Settlements)
 	return nil
 }
 

@@ -25,6 +25,7 @@ type Channel struct {
 	CallbackURL    string            // "": the shop is not told
 	CallbackSecret Secret            // Standard Webhooks signing secret
 	Site           map[string]string // branch, warehouse, bank, terms, ...: for the mappings
+	StockCallbacks bool              // the shop is told when the free stock of an article changes in the ERP
 	Policy         Policy
 }
 
@@ -34,6 +35,7 @@ type channelText struct {
 	CallbackURL       string            `yaml:"callbackUrl"`
 	CallbackSecretEnv string            `yaml:"callbackSecretEnv"` // name of the variable that holds the secret
 	Site              map[string]string `yaml:"site"`
+	StockCallbacks    *bool             `yaml:"stockCallbacks"`
 	Policy            yaml.Node         `yaml:"policy"`
 }
 
@@ -82,7 +84,9 @@ func (c Config) WithChannels(channels ...Channel) Config {
 
 // defaults is a channel without settings of its own.
 func (c Config) defaults() Channel {
-	channel := Channel{Erp: c.ERP, CallbackURL: c.Callback.URL, CallbackSecret: c.Callback.Secret, Policy: c.Policy}
+	channel := Channel{
+		Erp: c.ERP, CallbackURL: c.Callback.URL, CallbackSecret: c.Callback.Secret, StockCallbacks: c.Callback.Stock, Policy: c.Policy,
+	}
 	channel.Policy.SaleInOneCall = c.Policy.SaleInOneCall && c.Cybersource.Guard == GuardVerified
 	return channel
 }
@@ -137,6 +141,9 @@ func (c Config) readChannel(name string, written channelText, env Environment) (
 		if !webAddress(written.CallbackURL) {
 			problems = append(problems, errors.New("callbackUrl must be an address that starts with http:// or https://, without a user"))
 		}
+	}
+	if written.StockCallbacks != nil {
+		channel.StockCallbacks = *written.StockCallbacks
 	}
 	if written.CallbackSecretEnv != "" {
 		secret, err := secretOf(written.CallbackSecretEnv, env)

@@ -178,6 +178,8 @@ func (p Policy) problems(name func(field string) string) []error {
 	oneOf("CREDIT", p.Credit, "ignore", "reject", "park")
 	oneOf("INVOICE", p.Invoice, "at_order", "on_shipment")
 	oneOf("ON_ERP_FAILURE", p.OnErpFailure, "park", "compensate")
+	oneOf("ERP_CANCELLED", p.ErpCancelled, ErpProposeRefund, ErpTell, ErpIgnore)
+	oneOf("ERP_HELD", p.ErpHeld, ErpTell, ErpIgnore)
 	oneOf("REVIEW_DEFAULT", string(p.ReviewDefault), "reject", "accept")
 	if p.PaymentTries < 1 || p.PaymentTries > 10 {
 		fail("PAYMENT_TRIES", "must be between 1 and 10")

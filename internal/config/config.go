@@ -20,6 +20,8 @@ type Config struct {
 	Syspro      Syspro      `envconfig:"SYSPRO"`
 	ERP         string      `envconfig:"ERP" default:"syspro" desc:"ERP of channels that name none: syspro"`
 	Policy      Policy      `envconfig:"POLICY"`
+	Settlement  Settlement  `envconfig:"SETTLEMENT"`
+	Chargeback  Chargeback  `envconfig:"CHARGEBACK"`
 	Callback    Callback    `envconfig:"CALLBACK"`
 	Alerts      Alerts      `envconfig:"ALERTS"`
 	Mail        Mail        `envconfig:"MAIL"`
@@ -97,6 +99,7 @@ type Syspro struct {
 	APIKey       Secret        `envconfig:"API_KEY" desc:"instead of client id and secret"`
 	Company      string        `envconfig:"COMPANY" desc:"company id to log in to"`
 	Timeout      time.Duration `envconfig:"TIMEOUT" default:"25s" desc:"one HTTP call; must stay below TENDERLINE_POLICY_STEP_TIMEOUT"`
+	Changes      Changes       `envconfig:"CHANGES"`
 	Outbound     Outbound      `envconfig:""`
 }
 
@@ -133,6 +136,9 @@ type Policy struct {
 	AuthorizationLife     time.Duration `envconfig:"AUTHORIZATION_LIFE" yaml:"authorizationLife" default:"168h" desc:"after which an authorization that waited for a review counts as run out; 0: never"`
 	RenewStoredCredential bool          `envconfig:"RENEW_STORED_CREDENTIAL" yaml:"renewStoredCredential" default:"false" desc:"buyers have consented that their stored credential is charged again when an authorization ran out in review; a card saved with the order needs no more consent"`
 
+	ErpCancelled string `envconfig:"ERP_CANCELLED" yaml:"erpCancelled" default:"propose_refund" desc:"sales order of a paid order that people cancel in the ERP: propose_refund, tell (a person decides) or ignore"`
+	ErpHeld      string `envconfig:"ERP_HELD" yaml:"erpHeld" default:"tell" desc:"sales order that people put on hold in the ERP: tell (a person decides) or ignore"`
+
 	StepTimeout     time.Duration `envconfig:"STEP_TIMEOUT" yaml:"stepTimeout" default:"40s" desc:"one try of a step around one outside call; after a worker's death the step is tried again when it is over; longer than the call's own time-out"`
 	GatewayPatience time.Duration `envconfig:"GATEWAY_PATIENCE" yaml:"gatewayPatience" default:"20m" desc:"total limit of one gateway step; longer than the resolve budget"`
 	ErpPatience     time.Duration `envconfig:"ERP_PATIENCE" yaml:"erpPatience" default:"12h" desc:"total limit of one ERP step"`
@@ -144,6 +150,7 @@ type Callback struct {
 	URL     string        `envconfig:"URL" desc:"address that receives callbacks; empty: none are sent"`
 	Secret  Secret        `envconfig:"SECRET" desc:"signing secret of the callbacks (Standard Webhooks, whsec_...)"`
 	Timeout time.Duration `envconfig:"TIMEOUT" default:"15s" desc:"one delivery"`
+	Stock   bool          `envconfig:"STOCK" default:"false" desc:"shops are told when the free stock of an article changes in the ERP (stock.changed), for channels that are named in TENDERLINE_CHANNELS"`
 	Private bool          `envconfig:"ALLOW_PRIVATE" default:"false" desc:"callbacks may go to loopback and private addresses"`
 }
 

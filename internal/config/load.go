@@ -131,6 +131,7 @@ func (c Config) values() []error {
 		v.origin("CODEC_ORIGINS", origin)
 	}
 	v.oneOf("ERP", c.ERP, knownERPs...)
+	v.oneOf("SETTLEMENT_ERP", c.SettlementErp(), knownERPs...)
 	v.oneOf("LOG_LEVEL", c.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("LOG_FORMAT", c.Log.Format, "json", "text")
 	for _, role := range c.Worker.Roles {
@@ -161,6 +162,9 @@ func (c Config) values() []error {
 	v.rate("HTTP_RATE", c.HTTP.Rate)
 	v.alerts(c.Alerts, c.Mail)
 	v.mail(c.Mail)
+	v.settlement(c.Settlement)
+	v.changes("SYSPRO_CHANGES", c.Syspro.Changes)
+	v.positive("CHARGEBACK_REMIND", c.Chargeback.Remind)
 	v.outbound("CYBERSOURCE", c.Cybersource.Outbound)
 	v.outbound("SYSPRO", c.Syspro.Outbound)
 	v.proxies("HTTP_TRUSTED_PROXIES", c.HTTP.TrustedProxies)
@@ -208,6 +212,7 @@ func (c Config) Check(uses ...Use) error {
 				v.fail("API_KEYS", "is required: nobody could call")
 			}
 			v.webhookKeys("CYBERSOURCE_WEBHOOK_KEYS", c.Cybersource.WebhookKeys)
+			v.webhookKeys("SYSPRO_CHANGES_WEBHOOK_KEYS", c.Syspro.Changes.WebhookKeys)
 			v.file("CYBERSOURCE_MLE_PRIVATE_KEY_FILE", c.Cybersource.MLEPrivateKeyFile)
 		}
 	}

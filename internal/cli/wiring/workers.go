@@ -10,6 +10,8 @@ import (
 
 	"github.com/tenderline/tenderline/activities"
 	"github.com/tenderline/tenderline/internal/config"
+	"github.com/tenderline/tenderline/internal/journal"
+	"github.com/tenderline/tenderline/mappings"
 	"github.com/tenderline/tenderline/worker"
 )
 
@@ -58,6 +60,8 @@ func (a *App) workflowParts(ctx context.Context, settings *worker.Config) error 
 	}
 	settings.Orders = &activities.Orders{Mappings: set, Journal: store, Clock: time.Now}
 	settings.Ledger = &activities.Ledger{Journal: store}
+	settings.Changes = &activities.Changes{Journal: store, Clock: time.Now}
+	settings.Settlements = a.settlements(settings.Settlements, store, set)
 	settings.Callbacks = &activities.Callbacks{Client: a.shopClient(), Shop: a.shop, Journal: store, Clock: time.Now}
 	return nil
 }
@@ -75,12 +79,25 @@ func (a *App) gatewayParts(ctx context.Context, settings *worker.Config) error {
 	if err != nil {
 		return err
 	}
+	set, err := a.Mappings()
+	if err != nil {
+		return err
+	}
+	settings.Settlements = a.settlements(settings.Settlements, store, set)
 	g := a.Config.Cybersource
 	settings.Payments = &activities.Payments{
 		Gateway: gateway, Journal: store, Deployment: a.Config.Deployment, Merchant: g.MerchantID, GuardVerified: g.Guard == config.GuardVerified,
 		Timing: activities.GatewayTiming{Settle: g.SettleWait, Budget: g.ResolveBudget, Lag: g.IndexLag}, Clock: time.Now,
 	}
 	return nil
+}
+
+// settlements are the steps of settlement days, made once for both roles that have some of them.
+func (a *App) settlements(made *activities.Settlements, store *journal.Store, set *mappings.Set) *activities.Settlements {
+	if made != nil {
+		return made
+	}
+	return &activities.Settlements{Journal: store, Mappings: set, Dir: a.Config.Settlement.Dir, Clock: time.Now}
 }
 
 // erpParts are what steps at the ERPs need: no central database where the ERP operations have a journal of their own.

@@ -102,7 +102,7 @@ func peak(b *testing.B, work func()) float64 {
 	return float64(most) / (1 << 20)
 }
 
-func benchmark(b *testing.B, work func(b *testing.B, name string, n int)) {
+func benchmark(b *testing.B, work func(name string, n int)) {
 	b.Helper()
 	for _, n := range benchSizes {
 		b.Run(fmt.Sprintf("rows=%d", n), func(b *testing.B) {
@@ -110,7 +110,7 @@ func benchmark(b *testing.B, work func(b *testing.B, name string, n int)) {
 			most := 0.0
 			b.ResetTimer()
 			for range b.N {
-				most = max(most, peak(b, func() { work(b, name, n) }))
+				most = max(most, peak(b, func() { work(name, n) }))
 			}
 			b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 			b.ReportMetric(most, "peak-MB")
@@ -120,7 +120,7 @@ func benchmark(b *testing.B, work func(b *testing.B, name string, n int)) {
 
 // BenchmarkStandard is what the least would cost: encoding/csv over the file, and one ordered scan of the journal.
 func BenchmarkStandard(b *testing.B) {
-	benchmark(b, func(b *testing.B, name string, n int) {
+	benchmark(b, func(name string, n int) {
 		readStandard(b, name)
 		operations := &scan{n: n}
 		for {
@@ -149,7 +149,7 @@ func readStandard(b *testing.B, name string) {
 
 // BenchmarkParse reads the file as rows.
 func BenchmarkParse(b *testing.B) {
-	benchmark(b, func(b *testing.B, name string, n int) {
+	benchmark(b, func(name string, n int) {
 		file, err := os.Open(name)
 		require.NoError(b, err)
 		defer file.Close()
@@ -168,12 +168,12 @@ func BenchmarkParse(b *testing.B) {
 
 // BenchmarkStandardParse is encoding/csv over the file alone, beside BenchmarkParse.
 func BenchmarkStandardParse(b *testing.B) {
-	benchmark(b, func(b *testing.B, name string, _ int) { readStandard(b, name) })
+	benchmark(b, func(name string, _ int) { readStandard(b, name) })
 }
 
 // BenchmarkDay is the whole day: parse, spool, match, roll up.
 func BenchmarkDay(b *testing.B) {
-	benchmark(b, func(b *testing.B, name string, n int) {
+	benchmark(b, func(name string, n int) {
 		file, err := os.Open(name)
 		require.NoError(b, err)
 		defer file.Close()

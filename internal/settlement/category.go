@@ -90,7 +90,7 @@ func Categorize(row *report.Row) canonical.SettlementCategory {
 }
 
 func transactionCategory(row *report.Row) canonical.SettlementCategory {
-	switch row.Direction {
+	switch row.Direction { //nolint:exhaustive // what moves no money follows
 	case report.In:
 		if row.Applications != 0 && !row.Applications.Has(report.Bill) {
 			return OtherCredit

@@ -45,11 +45,14 @@ type Config struct {
 	GroupBy    []string                   // what keeps lines of one category apart, see Grouping; none adds all up
 	Tolerance  map[string]decimal.Decimal // by currency, "*" for all others: what differences may add up to before they count; 0 where nothing is said
 	Policy     Policy
-	Fees       FeePolicy // "" is FeesInJournal
-	FeeKinds   bool      // fees by their kinds, where the report has them
-	FundFees   bool      // fees and adjustments withheld from payouts count: only where no fee report comes
-	Listed     int       // differences kept in the result for the page; 0 is 500
-	Progress   func(rows int)
+	Fees       FeePolicy      // "" is FeesInJournal
+	FeeKinds   bool           // fees by their kinds, where the report has them
+	FundFees   bool           // fees and adjustments withheld from payouts count: only where no fee report comes
+	Listed     int            // differences kept in the result for the page; 0 is 500
+	Progress   func(rows int) // a sign of life, every ten thousand rows; nil for none
+	// Cases is told of every chargeback and retrieval row as it is read, also of those that an earlier day has taken: who follows
+	// them up knows a case by its number and action. Row.Defined does not outlive the call. nil for none.
+	Cases func(row report.Row) error
 }
 
 const (
@@ -73,7 +76,6 @@ type Day struct {
 	rows         int
 	foreign      int
 	buffer       []byte
-	cardTypes    map[string]string
 	closed       bool
 }
 
@@ -225,6 +227,11 @@ func (d *Day) add(row *report.Row, source int) error {
 	d.rows++
 	if row.Type == report.Total {
 		return d.state(row, source)
+	}
+	if row.Type == report.Dispute && d.config.Cases != nil {
+		if err := d.config.Cases(*row); err != nil {
+			return err
+		}
 	}
 	kept := kept{line: row.Line, source: source, reference: row.Reference, request: row.RequestID, batch: row.BatchID}
 	if !row.BatchDate.IsZero() {

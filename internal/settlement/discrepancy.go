@@ -108,7 +108,7 @@ func expectedText(d *Difference) string {
 var pageSource string
 
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
-	"amount":   func(m canonical.Money) string { return amountText(m) },
+	"amount":   amountText,
 	"format":   canonical.FormatAmount,
 	"words":    func(text any) string { return strings.ReplaceAll(fmt.Sprint(text), "_", " ") },
 	"expected": func(d Difference) string { return expectedText(&d) },

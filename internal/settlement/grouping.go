@@ -26,7 +26,6 @@ type grouping struct {
 	fields []string
 	index  map[string]uint32
 	groups [][]string // values in the order of the fields
-	buffer []byte
 	key    []byte
 }
 

@@ -111,7 +111,7 @@ func TestSpoolSortsLikeAStableSort(t *testing.T) {
 }
 
 func TestEveryCategoryHasAWay(t *testing.T) {
-	require.True(t, len(categories) > 20)
+	require.Greater(t, len(categories), 20)
 	for i, category := range categories {
 		require.Equal(t, i, categoryIndex(category))
 		require.Equal(t, strings.ToLower(string(category)), string(category))

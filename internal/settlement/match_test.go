@@ -227,6 +227,21 @@ func TestFeesByKindAndFromPayouts(t *testing.T) {
 	require.Equal(t, []string{"adjustment_credit 2", "deposit 100", "fee 1"}, categories(work(t, config, &books{}, funding)))
 }
 
+func TestCasesAreToldOf(t *testing.T) {
+	_, sources := exampleDay()
+	config := defaults()
+	var cases []string
+	config.Cases = func(row report.Row) error {
+		cases = append(cases, row.Case.Number+" "+row.RequestID)
+		return nil
+	}
+	work(t, config, &books{booked: map[string]string{"dispute/CB-1//2026-07-28T00:00:00Z": yesterday}}, sources[2])
+	require.Equal(t, []string{"CB-1 7000000000000000000101"}, cases)
+	config.Cases = func(report.Row) error { return errors.New("no more") }
+	_, err := try(config, &books{}, sources[2])
+	require.ErrorContains(t, err, "line 3: no more")
+}
+
 func TestRowsOfOtherMerchantsAreLeftOut(t *testing.T) {
 	op := capture("7000000000000000000001", "WEB-1", "10.00", "USD")
 	config := defaults()
@@ -331,7 +346,7 @@ func TestSpooledRowsAreRemoved(t *testing.T) {
 	left, err := os.ReadDir(config.Dir)
 	require.NoError(t, err)
 	require.Empty(t, left)
-	config.Dir = config.Dir + "/nowhere"
+	config.Dir += "/nowhere"
 	_, err = try(config, &books{operations: ops}, batches(rows...))
 	require.ErrorContains(t, err, "spool rows")
 }

@@ -306,7 +306,7 @@ func TestAnyDayBalancesAndIsExplained(t *testing.T) {
 		w.books.take(out.marks)
 		again := work(t, config, &w.books, w.sources()...)
 		require.Equal(t, w.differences, states(again.differences))
-		require.Equal(t, len(out.marks), len(again.marks))
+		require.Len(t, again.marks, len(out.marks))
 		requireSame(t, outcome{result: &settlement.Result{Currencies: out.result.Currencies}}, outcome{result: &settlement.Result{Currencies: again.result.Currencies}})
 	})
 }

@@ -175,6 +175,7 @@ func ConvertSettlement(s canonical.Settlement, to string, paid canonical.Money, 
 			net, lines = net.Add(line.Amount), lines.Add(money.Amount)
 		case Expense:
 			net, lines = net.Sub(line.Amount), lines.Sub(money.Amount)
+		default: // no part of the net
 		}
 		line.Amount = money.Amount
 		converted.Lines = append(converted.Lines, line)

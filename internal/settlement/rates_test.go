@@ -73,6 +73,7 @@ func TestConvertedSettlementsAddUp(t *testing.T) {
 				net = net.Add(line.Amount)
 			case settlement.Expense:
 				net = net.Sub(line.Amount)
+			default:
 			}
 		}
 		to := rapid.SampledFrom([]string{"USD", "JPY", "KWD"}).Draw(t, "to")
@@ -95,6 +96,7 @@ func TestConvertedSettlementsAddUp(t *testing.T) {
 				sum = sum.Add(line.Amount)
 			case settlement.Expense:
 				sum = sum.Sub(line.Amount)
+			default:
 			}
 		}
 		require.True(t, sum.Equal(wanted.Amount), "%s, want %s", sum, wanted)

@@ -134,6 +134,7 @@ func (d *Day) currencyResult(at int) CurrencyResult {
 			} else {
 				c.Deposited = c.Deposited.Add(total.Posted.Amount)
 			}
+		default: // moves no money
 		}
 	}
 	if c.Outcome == Parked {

@@ -121,8 +121,8 @@ func money(amount, currency field, title, currencyTitle string, needed bool, gro
 	}
 }
 
-func text(f field, title string, group string, names ...string) column {
-	return column{field: f, title: title, names: append([]string{normal(title)}, names...), groups: []string{group}}
+func text(f field, title, group string) column {
+	return column{field: f, title: title, names: []string{normal(title)}, groups: []string{group}}
 }
 
 func needed(c column) column { c.needed = true; return c }

@@ -328,7 +328,7 @@ func (s *csvSource) next() error {
 
 // fault gives the scanner's errors their rule.
 func (s *csvSource) fault(err error) error {
-	rule := Rule("")
+	var rule Rule
 	switch {
 	case errors.Is(err, errOpen):
 		rule = RuleTruncated

@@ -63,9 +63,6 @@ func (r *Reader) build() (Row, error) {
 		Reference: v[fieldReference], TransactionReference: v[fieldTransactionReference], Status: v[fieldStatus], BatchID: v[fieldBatchID],
 		PaymentType: v[fieldPaymentType], Defined: r.record.defined,
 	}
-	if row.MerchantID == "" {
-		row.MerchantID = r.header.MerchantID
-	}
 	if row.CardType = cardType(v[fieldCardType]); row.CardType == "" {
 		row.CardType = cardType(row.PaymentType)
 	}

@@ -67,7 +67,7 @@ type Row struct {
 	Type Type
 	Line int // of the file, from 1; the number of the element in JSON
 
-	MerchantID           string
+	MerchantID           string // "" where rows don't say: the header's may be that of the organization
 	RequestID            string // the request that settles: capture, sale or refund; of a fee or dispute: the one it is about
 	PaymentRequestID     string // the authorization that a capture follows
 	Reference            string // the merchant's reference: clientReferenceInformation.code

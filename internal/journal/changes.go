@@ -59,14 +59,15 @@ type ShipmentRecord struct {
 	Sequence   int             // within the order, from 1
 	Share      canonical.Money // what of the order it is worth
 	Complete   bool            // nothing of the order is left to ship after it
+	Final      bool            // the first one of which that is so
 	RecordedAt time.Time
 }
 
 // RecordShipment stores a shipment once, on the locked order row, with the share that value works out from the order's shipments before it,
-// oldest first. One that is there keeps its place and its share; carrier, tracking and invoice are taken over once they are known. An error
-// of value is returned as it is, and nothing is stored; value may run more than once and must not use the store.
+// oldest first. One that is there keeps its place and its share; carrier, tracking and invoice are taken over once they are known. value
+// may run more than once and must not use the store.
 func (s *Store) RecordShipment(ctx context.Context, orderID string, shipment canonical.Shipment,
-	value func(earlier []ShipmentRecord) (share canonical.Money, complete bool, err error),
+	value func(earlier []ShipmentRecord) (share canonical.Money, complete bool),
 ) (stored ShipmentRecord, err error) {
 	err = s.db.transact(ctx, func(q queryer) error {
 		if err := s.lockOrder(ctx, q, orderID); err != nil {
@@ -82,9 +83,8 @@ func (s *Store) RecordShipment(ctx context.Context, orderID string, shipment can
 			return s.updateShipment(ctx, q, &stored, shipment)
 		}
 		stored = ShipmentRecord{OrderID: orderID, Shipment: shipment, Sequence: len(earlier) + 1, RecordedAt: s.now().time()}
-		if stored.Share, stored.Complete, err = value(earlier); err != nil {
-			return err
-		}
+		stored.Share, stored.Complete = value(earlier)
+		stored.Final = stored.Complete && (len(earlier) == 0 || !earlier[len(earlier)-1].Complete)
 		return s.insertShipment(ctx, q, stored)
 	})
 	if err != nil {
@@ -133,7 +133,11 @@ func (s *Store) shipmentsOf(ctx context.Context, q queryer, orderID string) ([]S
 	if err != nil {
 		return nil, failed(err, "read shipments of order", orderID)
 	}
-	return convert(rows, shipmentRow.record)
+	records, err := convert(rows, shipmentRow.record)
+	for i := range records {
+		records[i].Final = records[i].Complete && (i == 0 || !records[i-1].Complete)
+	}
+	return records, err
 }
 
 // shipmentRow is a shipment as the table has it.

@@ -45,7 +45,7 @@ const (
 
 // Payment is an order's money with what open operations reserve of it. All amounts are in Currency.
 type Payment struct {
-	canonical.Payment                 // Authorized is that of the last authorization; Captured is less what was voided
+	canonical.Payment                 // Authorized is that of the last authorization; Captured is less what was voided; CaptureID is the last one's
 	Reversed          decimal.Decimal // of the last authorization
 	ChargedBack       decimal.Decimal
 	Capturable        decimal.Decimal // authorized - captured - reversed - reserved by captures and reversals
@@ -65,7 +65,8 @@ type PaymentChange struct {
 	Amount *decimal.Decimal
 	// ChargedBack is the sum of all chargebacks of the payment.
 	ChargedBack *decimal.Decimal
-	// HoldLapsed: what is not captured of the authorization is gone (it expired): it counts as reversed.
+	// HoldLapsed: what is not captured of the authorization is gone (it expired): it counts as reversed, and so does a payment of which
+	// nothing is captured.
 	HoldLapsed bool
 	// NotCaptured: a sale was authorized, but its capture did not run (partial approval, refused by risk rules).
 	NotCaptured bool
@@ -107,6 +108,9 @@ func (s *Store) beginPayment(ctx context.Context, q queryer, op Operation) (Oper
 	}
 	if refusal := payment.admit(op, sum(operations)); refusal != nil {
 		return Operation{}, false, refusal
+	}
+	if err := s.admitAgainst(ctx, q, op); err != nil {
+		return Operation{}, false, err
 	}
 	return s.operations.begin(ctx, q, op)
 }
@@ -361,9 +365,14 @@ func (row *operationPayment) apply(outsideID string, change PaymentChange) (move
 		}
 	case EffectCapture:
 		p.Captured, p.CaptureID, p.Status = p.Captured.Add(moved), outsideID, canonical.PaymentCaptured
+		if p.Refunded.IsPositive() {
+			p.Status = p.afterRefund()
+		}
 	case EffectVoidCapture:
 		p.Captured = p.Captured.Sub(moved)
-		p.Status = p.afterUndo(canonical.PaymentVoided)
+		if p.Status = p.afterUndo(canonical.PaymentVoided); p.Captured.IsPositive() && p.Refunded.IsPositive() {
+			p.Status = p.afterRefund()
+		}
 	case EffectReverse:
 		p.Reversed = p.Reversed.Add(moved)
 		p.Status = p.afterUndo(canonical.PaymentReversed)
@@ -408,7 +417,7 @@ func orNever(at time.Time) *instant {
 	return &i
 }
 
-// afterUndo keeps the status of a payment of which something is still captured.
+// afterUndo keeps the status of a payment of which something is still captured, whatever was undone of the rest.
 func (p paymentRow) afterUndo(undone canonical.PaymentStatus) canonical.PaymentStatus {
 	if p.Captured.IsPositive() {
 		return p.Status
@@ -433,8 +442,14 @@ func (p *paymentRow) describe(change PaymentChange, r reserved) error {
 	}
 	if change.HoldLapsed {
 		p.Reversed = p.Reversed.Add(decimal.Max(decimal.Zero, p.capturable(r)))
+		p.Status = p.afterUndo(canonical.PaymentReversed)
 	}
-	set(&p.Status, change.Status)
+	switch change.Status {
+	case canonical.PaymentVoided, canonical.PaymentReversed: // of one capture, or of what is left of a hold, where there are several
+		p.Status = p.afterUndo(change.Status)
+	default:
+		set(&p.Status, change.Status)
+	}
 	set(&p.CardType, change.CardType)
 	set(&p.CardSuffix, change.CardSuffix)
 	set(&p.ApprovalCode, change.ApprovalCode)

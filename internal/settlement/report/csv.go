@@ -298,7 +298,7 @@ func (s *csvSource) next() error {
 		return s.fault(err)
 	}
 	r := s.reader
-	r.record.reset(s.records.line)
+	r.record.next(s.records.line)
 	if len(fields) < s.width {
 		if s.records.last() {
 			return r.fail(RuleTruncated, "")
@@ -313,12 +313,15 @@ func (s *csvSource) next() error {
 			}
 			continue
 		}
-		to := s.columns[i]
-		if to.field > fieldNone && to.field < numFields && to.column != nil && !to.column.secret && len(value) < 13 {
-			r.record.values[to.field] = value // too short to hold a card number
-			continue
+		to := &s.columns[i]
+		if single := to.field > fieldNone && to.field < numFields; single {
+			r.record.values[to.field] = "" // of the row before
+			if !holdsCard(value) {
+				r.record.values[to.field] = value
+				continue
+			}
 		}
-		if err := r.put(to, value); err != nil {
+		if err := r.put(*to, value); err != nil {
 			return err
 		}
 	}

@@ -14,13 +14,43 @@ type record struct {
 	values       [numFields]string
 	applications Applications // of XML, beside the field
 	defined      []Defined
-	fee          bool // the record is the fee half of a transaction
 }
 
 func (r *record) reset(line int) {
-	r.line, r.applications, r.fee = line, 0, false
 	r.values = [numFields]string{}
+	r.next(line)
+}
+
+// next begins a record that sets the same values as the one before.
+func (r *record) next(line int) {
+	r.line, r.applications = line, 0
 	r.defined = r.defined[:0]
+}
+
+// remembered is what the texts of the row before meant: batch dates and applications hardly change from row to row.
+type remembered struct {
+	batchText, applicationText string
+	batch                      time.Time
+	applications               Applications
+}
+
+// batchTime reads the time of a batch.
+func (m *remembered) batchTime(text string) (time.Time, bool) {
+	if text != m.batchText {
+		at, ok := moment(text)
+		if !ok {
+			return time.Time{}, false
+		}
+		m.batchText, m.batch = strings.Clone(text), at
+	}
+	return m.batch, true
+}
+
+func (m *remembered) applicationsOf(text string) Applications {
+	if text != m.applicationText {
+		m.applicationText, m.applications = strings.Clone(text), applications(text)
+	}
+	return m.applications
 }
 
 // put takes a value in, unless it holds a card number. The first value of a field stands.
@@ -95,7 +125,7 @@ func (r *Reader) transaction(row *Row) error {
 		return r.fail(RuleRequired, "RequestID")
 	}
 	if text := r.record.values[fieldBatchDate]; text != "" {
-		at, ok := moment(text)
+		at, ok := r.before.batchTime(text)
 		if !ok {
 			return r.fail(RuleTime, "BatchDate")
 		}
@@ -105,7 +135,7 @@ func (r *Reader) transaction(row *Row) error {
 	if err != nil {
 		return err
 	}
-	row.Applications = r.record.applications | applications(r.record.values[fieldApplications])
+	row.Applications = r.record.applications | r.before.applicationsOf(r.record.values[fieldApplications])
 	if row.Applications == 0 {
 		row.Applications = applications(r.record.values[fieldTransactionType])
 	}

@@ -221,6 +221,7 @@ type Reader struct {
 	record record
 	source source
 	scales scales
+	before remembered
 	rows   int
 	queue  []Row // further rows of the record that was read last
 	failed error

@@ -82,7 +82,7 @@ func TestSetupPreparesEverythingAndMayBeRepeated(t *testing.T) {
 	require.Equal(t, ran{code: ExitOK, stdout: `PART               RESULT  DETAIL
 central journal    ok      tables are up to date
 search attributes  ok      namespace default got Erp, ErpOrderNumber, FraudDecision, NeedsAttention, OrderId, OrderStatus, PaymentStatus, SettlementDate
-schedules          ok      none: this release runs nothing on a schedule
+schedules          ok      settlement/test_merchant created, daily at 06:00 UTC; erp-changes/syspro created, every 1m
 `}, got)
 
 	got = execute(t, s.env, "", "setup", "-o", "json")
@@ -90,7 +90,15 @@ schedules          ok      none: this release runs nothing on a schedule
 	require.JSONEq(t, `[
 		{"part":"central journal","result":"ok","detail":"tables are up to date"},
 		{"part":"search attributes","result":"ok","detail":"namespace default had them all"},
-		{"part":"schedules","result":"ok","detail":"none: this release runs nothing on a schedule"}]`, got.stdout)
+		{"part":"schedules","result":"ok","detail":"settlement/test_merchant unchanged, daily at 06:00 UTC; erp-changes/syspro unchanged, every 1m"}]`, got.stdout)
+
+	s.temporal.schedules["erp-changes/syspro"].GetState().Paused = true
+	got = execute(t, s.with("TENDERLINE_SETTLEMENT_AT", "07:00", "TENDERLINE_SYSPRO_CHANGES_INTERVAL", "30s"), "", "setup")
+	require.Equal(t, ExitOK, got.code, got.stderr)
+	require.Contains(t, got.stdout, "settlement/test_merchant updated, daily at 07:00 UTC; erp-changes/syspro updated, every 30s, paused")
+	require.True(t, s.temporal.schedules["erp-changes/syspro"].GetState().GetPaused(), "what people paused stays paused")
+	got = execute(t, s.with("TENDERLINE_SETTLEMENT_AT", "off", "TENDERLINE_SYSPRO_CHANGES_INTERVAL", "30s"), "", "setup")
+	require.Contains(t, got.stdout, "erp-changes/syspro unchanged, every 30s, paused; settlement/test_merchant deleted")
 }
 
 func TestSetupBesideAnErpLeavesTheCentralJournalAlone(t *testing.T) {
@@ -101,6 +109,8 @@ func TestSetupBesideAnErpLeavesTheCentralJournalAlone(t *testing.T) {
 	require.Equal(t, ExitOK, got.code, got.stderr)
 	require.Contains(t, got.stdout, "erp journal")
 	require.NotContains(t, got.stdout, "central journal")
+	require.NotContains(t, got.stdout, "schedules", "a host beside one ERP does not know them all")
+	require.Empty(t, s.temporal.schedules)
 }
 
 func TestSetupDoesWhatItCan(t *testing.T) {

@@ -76,7 +76,7 @@ func setUp(ctx context.Context, app *wiring.App) ([]setupStep, error) {
 		{"central journal", migrateCentral, !servesCentral(app.Config)},
 		{"erp journal", migrateErp, app.Config.Database.Erp() == app.Config.Database.DSN},
 		{"search attributes", registerAttributes, false},
-		{"schedules", reconcileSchedules, false},
+		{"schedules", reconcileSchedules, !servesCentral(app.Config)}, // a host beside an ERP does not know them all
 	}
 	var steps []setupStep
 	var failed []error
@@ -126,7 +126,22 @@ func registerAttributes(ctx context.Context, app *wiring.App) (string, error) {
 	return "namespace " + connection.Namespace + " got " + strings.Join(added, ", "), nil
 }
 
-// reconcileSchedules would bring Temporal's schedules in line with those of this release, which has none.
-func reconcileSchedules(context.Context, *wiring.App) (string, error) {
-	return "none: this release runs nothing on a schedule", nil
+// reconcileSchedules brings Temporal's schedules in line with the settings.
+func reconcileSchedules(ctx context.Context, app *wiring.App) (string, error) {
+	changes, err := app.ReconcileSchedules(ctx)
+	if len(changes) == 0 {
+		return "none: the settings ask for none", err
+	}
+	lines := make([]string, 0, len(changes))
+	for _, change := range changes {
+		line := change.ID + " " + string(change.Result)
+		if change.When != "" {
+			line += ", " + change.When
+		}
+		if change.Paused {
+			line += ", paused"
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "; "), err
 }

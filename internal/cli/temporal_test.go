@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/operatorservice/v1"
+	schedulepb "go.temporal.io/api/schedule/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"google.golang.org/grpc"
@@ -24,6 +25,7 @@ type temporal struct {
 
 	mutex      sync.Mutex
 	attributes map[string]enums.IndexedValueType
+	schedules  map[string]*schedulepb.Schedule
 	signals    int
 	forbidden  bool // writing is
 	nameless   bool // the namespace does not exist
@@ -33,7 +35,7 @@ func newTemporal(t *testing.T) *temporal {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	s := &temporal{address: listener.Addr().String(), attributes: map[string]enums.IndexedValueType{}}
+	s := &temporal{address: listener.Addr().String(), attributes: map[string]enums.IndexedValueType{}, schedules: map[string]*schedulepb.Schedule{}}
 	server := grpc.NewServer(grpc.ChainUnaryInterceptor(func(ctx context.Context, in any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 		out, err := next(ctx, in)
 		if err != nil {
@@ -87,6 +89,50 @@ func (s *temporal) PollWorkflowTaskQueue(ctx context.Context, _ *workflowservice
 func (s *temporal) PollActivityTaskQueue(ctx context.Context, _ *workflowservice.PollActivityTaskQueueRequest) (*workflowservice.PollActivityTaskQueueResponse, error) {
 	<-ctx.Done()
 	return &workflowservice.PollActivityTaskQueueResponse{}, nil
+}
+
+func (s *temporal) CreateSchedule(_ context.Context, in *workflowservice.CreateScheduleRequest) (*workflowservice.CreateScheduleResponse, error) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if s.schedules[in.GetScheduleId()] != nil {
+		return nil, serviceerror.NewWorkflowExecutionAlreadyStarted("schedule is there", "", "")
+	}
+	s.schedules[in.GetScheduleId()] = in.GetSchedule()
+	return &workflowservice.CreateScheduleResponse{}, nil
+}
+
+func (s *temporal) DescribeSchedule(_ context.Context, in *workflowservice.DescribeScheduleRequest) (*workflowservice.DescribeScheduleResponse, error) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	schedule := s.schedules[in.GetScheduleId()]
+	if schedule == nil {
+		return nil, serviceerror.NewNotFound("no such schedule")
+	}
+	return &workflowservice.DescribeScheduleResponse{Schedule: schedule, Info: &schedulepb.ScheduleInfo{}}, nil
+}
+
+func (s *temporal) UpdateSchedule(_ context.Context, in *workflowservice.UpdateScheduleRequest) (*workflowservice.UpdateScheduleResponse, error) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.schedules[in.GetScheduleId()] = in.GetSchedule()
+	return &workflowservice.UpdateScheduleResponse{}, nil
+}
+
+func (s *temporal) DeleteSchedule(_ context.Context, in *workflowservice.DeleteScheduleRequest) (*workflowservice.DeleteScheduleResponse, error) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	delete(s.schedules, in.GetScheduleId())
+	return &workflowservice.DeleteScheduleResponse{}, nil
+}
+
+func (s *temporal) ListSchedules(context.Context, *workflowservice.ListSchedulesRequest) (*workflowservice.ListSchedulesResponse, error) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	list := &workflowservice.ListSchedulesResponse{}
+	for id := range s.schedules {
+		list.Schedules = append(list.Schedules, &schedulepb.ScheduleListEntry{ScheduleId: id, Info: &schedulepb.ScheduleListInfo{Spec: &schedulepb.ScheduleSpec{}}})
+	}
+	return list, nil
 }
 
 type operator struct {

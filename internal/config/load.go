@@ -131,7 +131,6 @@ func (c Config) values() []error {
 		v.origin("CODEC_ORIGINS", origin)
 	}
 	v.oneOf("ERP", c.ERP, knownERPs...)
-	v.oneOf("SETTLEMENT_ERP", c.SettlementErp(), knownERPs...)
 	v.oneOf("LOG_LEVEL", c.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("LOG_FORMAT", c.Log.Format, "json", "text")
 	for _, role := range c.Worker.Roles {

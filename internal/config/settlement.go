@@ -177,6 +177,9 @@ func (c *checks) settlement(s Settlement) {
 	if _, err := time.LoadLocation(s.TimeZone); err != nil || s.TimeZone == "" || s.TimeZone == "Local" {
 		c.fail("SETTLEMENT_TIME_ZONE", "must be the name of a time zone such as UTC or America/Los_Angeles")
 	}
+	if s.ERP != "" {
+		c.oneOf("SETTLEMENT_ERP", s.ERP, knownERPs...)
+	}
 	c.oneOf("SETTLEMENT_MODE", s.Mode, "detail", "summary")
 	c.oneOf("SETTLEMENT_MISMATCH", s.Mismatch, "park", "suspense")
 	c.oneOf("SETTLEMENT_FEES", s.Fees, "journal", "invoice")

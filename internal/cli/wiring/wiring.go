@@ -247,3 +247,13 @@ func (a *App) Starter(ctx context.Context) (*starter.Starter, error) {
 		Engine: connection, Store: store, Channels: a.Config, OlderThan: a.Config.Sweep.OlderThan, InboxTries: a.Config.Sweep.InboxTries, Logger: a.Log,
 	})
 }
+
+// ReconcileSchedules brings Temporal's schedules in line with the settings and tells what it did about each. The search attributes must be
+// registered.
+func (a *App) ReconcileSchedules(ctx context.Context) ([]starter.ScheduleChange, error) {
+	connection, err := a.Temporal(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return starter.ReconcileSchedules(ctx, connection.ScheduleClient(), starter.ScheduleSettings{Config: a.Config, Seal: a.ring.PrimaryID()})
+}

@@ -59,6 +59,9 @@ func (r *Reports) send(watch *watcher, path, accept string, limit int64) (*strea
 		return nil, bug("request path is malformed")
 	}
 	request.Header.Set("Accept", accept)
+	// A connection of its own: net/http would send a GET again by itself when a used one breaks, with a token that the gateway may
+	// have seen.
+	request.Close = true
 	if err := r.client.signer.sign(request, nil, r.client.clock()); err != nil {
 		return nil, &fault.Fault{Kind: fault.Credentials, System: System, Message: "the request can't be signed", Err: err}
 	}
@@ -214,17 +217,26 @@ func mediaType(value string) string {
 	return media
 }
 
-// peeked gives the first byte that is no white space and no byte order mark, and a reader of everything.
+const byteOrderMark = "\xef\xbb\xbf"
+
+// peeked gives the first byte that is no white space and no byte order mark, and a reader of everything. It waits for no more than
+// that byte; 0 is nothing but blanks.
 func peeked(body io.Reader) (byte, io.Reader, error) {
 	head := make([]byte, 512)
-	n, err := io.ReadFull(body, head)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return 0, nil, err
+	read := 0
+	for read < len(head) {
+		n, err := body.Read(head[read:])
+		read += n
+		seen := bytes.TrimSpace(bytes.TrimPrefix(head[:read], []byte(byteOrderMark)))
+		if len(seen) > 0 && !strings.HasPrefix(byteOrderMark, string(seen)) {
+			return seen[0], io.MultiReader(bytes.NewReader(head[:read]), body), nil
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return 0, nil, err
+		}
 	}
-	rest := io.MultiReader(bytes.NewReader(head[:n]), body)
-	trimmed := bytes.TrimSpace(bytes.TrimPrefix(head[:n], []byte("\xef\xbb\xbf")))
-	if len(trimmed) == 0 {
-		return 0, rest, nil
-	}
-	return trimmed[0], rest, nil
+	return 0, io.MultiReader(bytes.NewReader(head[:read]), body), nil
 }

@@ -133,6 +133,7 @@ type RecordDayInput struct {
 	State    SettlementState `json:"state"`
 	Why      string          `json:"why,omitempty"`
 	Actor    string          `json:"actor,omitempty"`
+	Run      string          `json:"run"` // of the process
 }
 
 // SettledPageInput asks for orders whose money a day has settled, and which the ERP does not show as paid yet.

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -50,6 +51,7 @@ const (
 	stepJournal   = "journal"
 	stepInvoices  = "fee-invoice"
 	stepKeep      = "record-posting"
+	stepSettled   = "settled-orders"
 	stepPaid      = "show-paid"
 )
 
@@ -91,7 +93,9 @@ func tickDate(ctx workflow.Context, zone string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return at.In(location).AddDate(0, 0, -1).Format(time.DateOnly), nil
+	// Calendar days are counted apart from any zone: there are zones whose day of the change of clocks lacks its first hour.
+	year, month, day := at.In(location).Date()
+	return time.Date(year, month, day-1, 0, 0, 0, 0, time.UTC).Format(time.DateOnly), nil
 }
 
 // day is one run of DailySettlement.
@@ -100,27 +104,55 @@ type day struct {
 	log  log.Logger
 	desk *desk
 	view SettlementView
-	date string // a person's posting date; "": the day's
+	date string   // a person's posting date; "": the day's
+	left []string // documents that people book by hand
+
+	cancelled bool // wished from outside, before anything was posted
+	stop      workflow.CancelFunc
+	waiting   workflow.Context // ends with a cancel wish
 }
 
 // DailySettlement brings one merchant's day from the gateway's reports into the general ledger. It promises: a day is posted once, however
 // often it runs; what was posted before is only corrected; what does not match waits for a person or goes to suspense, as the policy says.
 func DailySettlement(ctx workflow.Context, in SettlementInput) (SettlementView, error) {
+	// Posting is never interrupted: a cancellation from outside is a wish, honoured before anything was posted.
 	steady, _ := workflow.NewDisconnectedContext(ctx)
 	d := &day{in: in, log: log.With(workflow.GetLogger(ctx), "merchant", in.Merchant, "date", in.Date)}
-	var err error
-	if d.desk, err = ownDesk(steady, ""); err != nil {
+	if err := d.setup(ctx, steady); err != nil {
 		return d.view, err
-	}
-	if err := workflow.SetQueryHandlerWithOptions(steady, QuerySettlement, func() (SettlementView, error) { return d.view, nil },
-		workflow.QueryHandlerOptions{Description: "Where the settlement day stands"}); err != nil {
-		return d.view, err
-	}
-	if at, err := time.Parse(time.DateOnly, in.Date); err == nil {
-		_ = workflow.UpsertTypedSearchAttributes(steady, SearchSettlementDate.ValueSet(at))
 	}
 	d.story(steady)
 	return d.view, workflow.Await(steady, func() bool { return workflow.AllHandlersFinished(steady) })
+}
+
+func (d *day) setup(root, steady workflow.Context) error {
+	var err error
+	if d.desk, err = ownDesk(steady, ""); err != nil {
+		return err
+	}
+	d.desk.interrupted = d.cancelWish
+	d.waiting, d.stop = workflow.WithCancel(steady)
+	workflow.GoNamed(steady, "watch-cancellation", func(ctx workflow.Context) {
+		root.Done().Receive(ctx, nil)
+		d.cancelled = true
+		d.stop()
+	})
+	if err := workflow.SetQueryHandlerWithOptions(steady, QuerySettlement, func() (SettlementView, error) { return d.view, nil },
+		workflow.QueryHandlerOptions{Description: "Where the settlement day stands"}); err != nil {
+		return err
+	}
+	if at, err := time.Parse(time.DateOnly, d.in.Date); err == nil {
+		_ = workflow.UpsertTypedSearchAttributes(steady, SearchSettlementDate.ValueSet(at))
+	}
+	return nil
+}
+
+// cancelWish is the wish to post nothing, or nil.
+func (d *day) cancelWish() *undoWish {
+	if !d.cancelled {
+		return nil
+	}
+	return &undoWish{Step: "cancel", By: "temporal", Reason: "the run was cancelled before anything was posted", Cancel: true}
 }
 
 // story is the process, top to bottom.
@@ -133,7 +165,9 @@ func (d *day) story(ctx workflow.Context) {
 		if again {
 			continue
 		}
-		if post {
+		if wish := d.cancelWish(); post && wish != nil {
+			d.stage(ctx, activities.SettlementUnposted, "Given up: "+wish.Reason, wish.By)
+		} else if post {
 			d.post(ctx)
 		}
 		return
@@ -144,11 +178,14 @@ func (d *day) story(ctx workflow.Context) {
 func (d *day) reconcile(ctx workflow.Context) bool {
 	d.stage(ctx, activities.SettlementWaiting, "Waiting for the day's reports", "")
 	s := step{name: stepReconcile, actions: []ResolutionKind{ResolveRetry, ResolveCompensate}, deadline: d.in.Policy.ParkDeadline, overdue: ResolveRetry}
-	err := d.desk.try(ctx, s, func(ctx workflow.Context, _ int) error {
+	err := d.desk.try(ctx, s, func(_ workflow.Context, _ int) error {
 		var err error
-		d.view.Day, err = run(reports(ctx, d.in.Policy, "Download, parse and match the reports"), settlementWork.ReconcileDay, activities.ReconcileDayInput{
+		d.view.Day, err = run(reports(d.waiting, d.in.Policy, "Download, parse and match the reports"), settlementWork.ReconcileDay, activities.ReconcileDayInput{
 			Merchant: d.in.Merchant, Date: d.in.Date, Erp: d.in.Erp, Site: d.in.Site, Policy: d.in.Policy, DryRun: d.in.DryRun,
 		})
+		if wish := d.cancelWish(); err != nil && wish != nil {
+			return wish
+		}
 		return err
 	})
 	switch {
@@ -200,7 +237,7 @@ func (d *day) decide(ctx workflow.Context) (again, post bool) {
 // ask waits for finance, however long that takes: a day that waits holds up no other.
 func (d *day) ask(ctx workflow.Context, name string, actions []ResolutionKind, question string) Resolution {
 	cause := temporal.NewNonRetryableApplicationError(question, string(fault.DeclinedByPolicy), nil, activities.FaultDetail{System: "settlement", Code: name})
-	answer, _ := d.desk.ask(ctx, step{name: name, actions: actions, deaf: true}, cause)
+	answer, _ := d.desk.ask(ctx, step{name: name, actions: actions}, cause)
 	return answer
 }
 
@@ -210,13 +247,20 @@ func (d *day) post(ctx workflow.Context) {
 	for _, plan := range d.view.Day.Plans {
 		d.postPlan(ctx, plan)
 	}
-	d.stage(ctx, activities.SettlementPosted, d.totals(), "")
+	state, why := activities.SettlementPosted, d.totals()
+	if len(d.left) > 0 {
+		why += "; left to finance: " + strings.Join(d.left, ", ")
+	}
+	if len(d.left) > 0 && len(d.view.Posted) == 0 {
+		state = activities.SettlementUnposted
+	}
+	d.stage(ctx, state, why, "")
 	if d.in.Policy.ShowPaid {
 		d.showPaid(ctx)
 	}
 }
 
-// postPlan posts one currency, and keeps what was posted before anything else is.
+// postPlan posts one currency, and keeps each document before anything else is posted.
 func (d *day) postPlan(ctx workflow.Context, plan activities.PlannedPosting) {
 	kept := activities.RecordPostingInput{Merchant: d.in.Merchant, Date: d.in.Date, Plan: plan}
 	if plan.Journal != nil {
@@ -225,6 +269,7 @@ func (d *day) postPlan(ctx workflow.Context, plan activities.PlannedPosting) {
 				Merchant: d.in.Merchant, Date: d.in.Date, Entry: *plan.Journal, PostingDate: d.date, ClosedPeriod: d.in.Policy.ClosedPeriod, Attempt: attempt,
 			})
 		})
+		d.keep(ctx, plan.Journal.Reference, kept.Journal, kept)
 	}
 	if plan.Invoice != nil {
 		kept.Invoice = d.inLedger(ctx, stepInvoices+"-"+plan.Invoice.Number, func(ctx workflow.Context, attempt int) (activities.Posted, error) {
@@ -232,9 +277,15 @@ func (d *day) postPlan(ctx workflow.Context, plan activities.PlannedPosting) {
 				Merchant: d.in.Merchant, Date: d.in.Date, Invoice: *plan.Invoice, PostingDate: d.date, Attempt: attempt,
 			})
 		})
+		d.keep(ctx, plan.Invoice.Number, kept.Invoice, kept)
 	}
-	if kept.Journal == nil && kept.Invoice == nil {
-		return // left to finance
+}
+
+// keep writes down what was posted so far of a currency; a document that was not is left to finance.
+func (d *day) keep(ctx workflow.Context, document string, posted *activities.Posted, kept activities.RecordPostingInput) {
+	if posted == nil {
+		d.left = append(d.left, document)
+		return
 	}
 	_ = d.desk.try(ctx, retried(stepKeep), func(ctx workflow.Context, _ int) error {
 		return note(ledger(ctx, "Keep what was posted"), settlementWork.RecordPosting, kept)
@@ -293,11 +344,14 @@ func (d *day) totals() string {
 	return text
 }
 
-// stage writes where the day stands, where people and the API read it.
+// stage writes where the day stands, where people and the API read it. A dry run shows it in its own run only.
 func (d *day) stage(ctx workflow.Context, state activities.SettlementState, why, actor string) {
 	d.view.State, d.view.Why, d.view.Stage = state, why, string(state)+": "+why
 	workflow.SetCurrentDetails(ctx, d.view.Stage)
-	in := activities.RecordDayInput{Merchant: d.in.Merchant, Date: d.in.Date, State: state, Why: why, Actor: actor}
+	if d.in.DryRun {
+		return // the day's record stays what the real runs made of it
+	}
+	in := activities.RecordDayInput{Merchant: d.in.Merchant, Date: d.in.Date, State: state, Why: why, Actor: actor, Run: workflow.GetInfo(ctx).OriginalRunID}
 	if err := note(ledger(ctx, "Record: "+string(state)), settlementWork.RecordDay, in); err != nil {
 		d.log.Error("settlement day not written", "state", state, "error", err)
 	}
@@ -334,20 +388,22 @@ func ShowPaid(ctx workflow.Context, in ShowPaidInput) (int, error) {
 		return in.Shown, err
 	}
 	for range pagesPerRun {
-		page, err := read(ledger(ctx, "Orders that have settled"), settlementWork.SettledOrders, activities.SettledPageInput{
-			Merchant: in.Merchant, Date: in.Date, Cursor: in.Cursor, Limit: pageSize,
+		var page activities.SettledPage
+		err := d.try(ctx, retried(stepSettled), func(ctx workflow.Context, _ int) error {
+			var err error
+			page, err = read(ledger(ctx, "Orders that have settled"), settlementWork.SettledOrders, activities.SettledPageInput{
+				Merchant: in.Merchant, Date: in.Date, Cursor: in.Cursor, Limit: pageSize,
+			})
+			return err
 		})
 		if err != nil {
 			return in.Shown, err
 		}
-		if len(page.Orders) > 0 {
-			s := step{name: stepPaid, actions: []ResolutionKind{ResolveRetry, ResolveSkip}, deadline: in.Policy.ParkDeadline, overdue: ResolveRetry}
-			_ = d.try(ctx, s, func(ctx workflow.Context, attempt int) error {
-				return do(booking(ctx, in.Erp, in.Policy, fmt.Sprintf("Show %d orders as paid", len(page.Orders))), erpWork.ShowPaid,
-					activities.ShowPaidInput{Date: in.Date, Orders: page.Orders, Attempt: attempt})
-			})
+		shown, err := showPage(ctx, d, in, page.Orders)
+		in.Shown += shown
+		if err != nil {
+			return in.Shown, err
 		}
-		in.Shown += len(page.Orders)
 		if in.Cursor = page.Next; in.Cursor == "" {
 			return in.Shown, workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
 		}
@@ -356,4 +412,22 @@ func ShowPaid(ctx workflow.Context, in ShowPaidInput) (int, error) {
 		return in.Shown, err
 	}
 	return in.Shown, workflow.NewContinueAsNewError(ctx, ShowPaid, in)
+}
+
+// showPage shows one page of orders as paid, and counts those that are; a page that people leave out counts none.
+func showPage(ctx workflow.Context, d *desk, in ShowPaidInput, orders []activities.SettledOrder) (shown int, err error) {
+	if len(orders) == 0 {
+		return 0, nil
+	}
+	s := step{name: stepPaid, actions: []ResolutionKind{ResolveRetry, ResolveSkip}, deadline: in.Policy.ParkDeadline, overdue: ResolveRetry}
+	err = d.try(ctx, s, func(ctx workflow.Context, attempt int) error {
+		err := do(booking(ctx, in.Erp, in.Policy, fmt.Sprintf("Show %d orders as paid", len(orders))), erpWork.ShowPaid,
+			activities.ShowPaidInput{Date: in.Date, Orders: orders, Attempt: attempt})
+		if err == nil {
+			shown = len(orders)
+		}
+		return err
+	})
+	delete(d.attempts, stepPaid) // each page counts its own
+	return shown, err
 }

@@ -18,6 +18,7 @@ type SettlementLine struct {
 	TransactionID string             `json:"transactionId,omitempty" expr:"transactionId"`
 	OrderID       string             `json:"orderId,omitempty" expr:"orderId"`
 	CardType      string             `json:"cardType,omitempty" expr:"cardType"`
+	Keys          map[string]string  `json:"keys,omitempty" expr:"keys"` // of an aggregated line: the values it is kept apart by, such as "merchantDefinedData.2"
 }
 
 // SettlementCategory says what a settlement row is.

@@ -90,7 +90,9 @@ func (r *Result) Settlements() []canonical.Settlement {
 func (c *CurrencyResult) settlement(r *Result) canonical.Settlement {
 	s := canonical.Settlement{MerchantID: r.MerchantID, Date: r.Date, Currency: c.Currency, BatchID: c.BatchID}
 	for _, line := range c.Lines {
-		s.Lines = append(s.Lines, line.SettlementLine)
+		aggregated := line.SettlementLine
+		aggregated.Keys = line.Keys
+		s.Lines = append(s.Lines, aggregated)
 	}
 	return s
 }

@@ -47,7 +47,9 @@ func (s *standIn) control(t *testing.T, path string, body any) map[string]any {
 	t.Helper()
 	raw, err := json.Marshal(body)
 	require.NoError(t, err)
-	response, err := http.Post(s.URL+"/_sandbox/"+path, "application/json", bytes.NewReader(raw)) //nolint:noctx // loopback
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/_sandbox/"+path, bytes.NewReader(raw))
+	require.NoError(t, err)
+	response, err := s.Client().Do(request)
 	require.NoError(t, err)
 	defer func() { _ = response.Body.Close() }()
 	answer := map[string]any{}
@@ -137,7 +139,7 @@ func TestADayOfTheStandInReadsTheSameInEveryForm(t *testing.T) {
 
 	_, err = s.reports.DownloadReport(t.Context(), reportName, "2026-01-06", cybersource.ReportCSV, io.Discard)
 	require.True(t, fault.Is(err, fault.Busy), "%v", err)
-	require.Zero(t, len(s.query(t, cybersource.ChargebackDetails)), "an account without chargebacks")
+	require.Empty(t, s.query(t, cybersource.ChargebackDetails), "an account without chargebacks")
 	s.control(t, "settle?date=2026-01-05", map[string]any{})
 	none, err := s.reports.DownloadReport(t.Context(), "ChargebackAndRetrievalDetailReport_Daily", "2026-01-06", cybersource.ReportCSV, io.Discard)
 	require.NoError(t, err)

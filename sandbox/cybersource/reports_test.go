@@ -2,13 +2,16 @@ package cybersource
 
 import (
 	"encoding/csv"
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -325,7 +328,7 @@ func TestPlantsThatCanNotBeMetChangeNothing(t *testing.T) {
 		map[string]any{"missing": 2}, map[string]any{"missing": []string{"7"}}, map[string]any{"missing": []string{id}, "duplicate": []string{id}},
 		map[string]any{"missing": -1}, map[string]any{"missing": "all"}, map[string]any{"extra": -1}, map[string]any{"rows": 10_000_001},
 		map[string]any{"amountOff": []any{map[string]any{"id": id, "by": "-200"}}}, map[string]any{"amountOff": []any{map[string]any{"amount": "102.21"}}},
-		map[string]any{"amountOff": []any{map[string]any{"amount": "x"}}}, map[string]any{"amountOff": []any{map[string]any{"sum": "1"}}},
+		map[string]any{"amountOff": []any{map[string]any{"amount": "x"}}}, map[string]any{"amountOff": []any{map[string]any{"by": "1e99"}}}, map[string]any{"amountOff": []any{map[string]any{"sum": "1"}}},
 		map[string]any{"currencyOff": []any{map[string]any{"currency": "USD"}}}, map[string]any{"currencyOff": []any{map[string]any{"currency": "XXY"}}},
 		map[string]any{"totals": "guess"}, map[string]any{"late": 1}, map[string]any{"merchantId": "other"}, map[string]any{"depositDays": -1},
 		map[string]any{"lateReport": map[string]any{"delayMs": -1}}, map[string]any{"failedReports": []string{"Nothing"}}, map[string]any{"mising": 1},
@@ -685,4 +688,54 @@ func TestEveryColumnOfTheReferenceHasAName(t *testing.T) {
 	}
 	require.Equal(t, "merchant_defined_data1", snakeOf("MerchantDefinedData1"))
 	require.Equal(t, "request_id", snakeOf("RequestID"))
+}
+
+// A slow caller is still reading while payments, batches and disputes go on.
+func TestReportsAreReadWhileTheLedgerGoesOn(t *testing.T) {
+	g := newGateway(t)
+	g.pay(sale(nil))
+	g.settled("2026-01-05", map[string]any{"rows": 50})
+	body := payment(sale(map[string]any{"clientReferenceInformation.code": "LATER"}))
+	raw, err := json.Marshal(body)
+	require.NoError(t, err)
+	var wait sync.WaitGroup
+	serve := func(method, target, text string) {
+		r := newRequest(method, target, text)
+		r.Header.Set("Authorization", "Bearer "+sharedSecretToken(t, g.claims(method, target, text)))
+		wait.Go(func() {
+			recorder := httptest.NewRecorder()
+			g.server.Handler().ServeHTTP(recorder, r)
+			if recorder.Code >= http.StatusInternalServerError {
+				t.Errorf("%s: %d", target, recorder.Code)
+			}
+		})
+	}
+	for range 8 {
+		serve("POST", "/pts/v2/payments", string(raw))
+		serve("GET", "/reporting/v3/report-downloads?reportName="+classicReport+"&reportDate=2026-01-06", "")
+		serve("GET", "/reporting/v3/purchase-refund-details?startTime=2026-01-05T00:00:00Z&endTime=2026-01-06T00:00:00Z", "")
+		serve("POST", "/_sandbox/settle?date=2026-01-05", `{"missing":1}`)
+		serve("POST", "/_sandbox/chargebacks", `{"reference":"ORD-1001","amount":"1.00"}`)
+	}
+	wait.Wait()
+	g.settled("2026-01-05", nil)
+	require.Len(t, g.rows(classicReport, "2026-01-06"), 9)
+	require.Len(t, g.rows("ChargebackAndRetrievalDetailReport_Daily", "2026-01-06"), 8)
+}
+
+func FuzzSettleOrder(f *testing.F) {
+	for _, seed := range []string{`{"missing":1,"extra":2}`, `{"amountOff":[{"by":"-0.50"}],"currencyOff":["7"]}`, `{"late":3,"rows":5}`, `{"amountOff":[{"amount":"1e99"}]}`} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		if strings.Contains(body, "rows") || strings.Contains(body, "extra") {
+			t.Skip("sizes are bounded elsewhere")
+		}
+		g := newGateway(t)
+		id := g.pay(sale(nil)).id()
+		a := g.serve(newRequest("POST", "/_sandbox/settle?date=2026-01-05", body))
+		require.Contains(t, []int{200, 400}, a.status)
+		require.Equal(t, "102.21", g.entry(id).Amount)
+		require.Equal(t, a.status == 200, g.entry(id).Status == statusBatched, "all of it, or nothing")
+	})
 }

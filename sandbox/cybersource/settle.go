@@ -48,10 +48,10 @@ type lateReport struct {
 
 // pick names one row, and for some plants what becomes of it.
 type pick struct {
-	ID       string          `json:"id"`
-	By       decimal.Decimal `json:"by"`
-	Amount   string          `json:"amount"`
-	Currency string          `json:"currency"`
+	ID       string `json:"id"`
+	By       string `json:"by"` // may have a sign
+	Amount   string `json:"amount"`
+	Currency string `json:"currency"`
 }
 
 // picks are a number of rows, or certain rows: 2, ["7..."] or [{"id":"7...",...}]. An entry without id takes the next free row.
@@ -374,8 +374,15 @@ func (p picked) reportedUnits() (int64, error) {
 			return 0, fmt.Errorf("%q is no amount", p.Amount)
 		}
 		wrong = amount
-	case !p.By.IsZero():
-		wrong = t.Amount.Add(p.By)
+	case p.By != "":
+		by, ok := parseAmount(strings.TrimPrefix(p.By, "-"), t.Currency)
+		if !ok {
+			return 0, fmt.Errorf("%q is no amount", p.By)
+		}
+		if strings.HasPrefix(p.By, "-") {
+			by = by.Neg()
+		}
+		wrong = t.Amount.Add(by)
 	}
 	units := unitsOf(wrong, t.Currency)
 	if units < 0 || units == unitsOf(t.Amount, t.Currency) {

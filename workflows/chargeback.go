@@ -50,13 +50,17 @@ type chargeback struct {
 	outcome activities.ChargebackOutcome
 	actor   string
 	notes   int
+
+	changed   bool // there were news that matter
+	escalated bool // a request for copies has become a dispute
+	said      map[string]bool
 }
 
 // Chargeback follows a dispute from its first report row to its outcome: the payment is flagged, the ERP shows it, people are reminded
 // before the evidence is due, and the outcome is booked. That the money was taken, and came back, settlement books from its own rows.
 func Chargeback(ctx workflow.Context, in ChargebackInput) (activities.ChargebackOutcome, error) {
 	steady, _ := workflow.NewDisconnectedContext(ctx)
-	c := &chargeback{in: in, log: log.With(workflow.GetLogger(ctx), "order", in.OrderID, "case", in.Case.ID)}
+	c := &chargeback{in: in, said: map[string]bool{}, log: log.With(workflow.GetLogger(ctx), "order", in.OrderID, "case", in.Case.ID)}
 	var err error
 	if c.desk, err = ownDesk(steady, in.OrderID); err != nil {
 		return "", err
@@ -66,13 +70,10 @@ func Chargeback(ctx workflow.Context, in ChargebackInput) (activities.Chargeback
 			c.hear(ctx)
 		}
 	})
-	c.record(steady, "opened")
-	if !in.Case.Retrieval {
-		c.show(steady, activities.ChargebackOpen)
-	}
+	c.open(steady)
 	c.await(steady)
 	c.record(steady, string(c.outcome))
-	if !in.Case.Retrieval {
+	if !c.in.Case.Retrieval {
 		c.book(steady)
 		c.show(steady, c.outcome)
 	}
@@ -80,40 +81,84 @@ func Chargeback(ctx workflow.Context, in ChargebackInput) (activities.Chargeback
 	return c.outcome, workflow.Await(steady, func() bool { return workflow.AllHandlersFinished(steady) })
 }
 
-// hear takes what is new of the case. A repeated row changes nothing.
+// hear takes what is new of the case. A repeated row changes nothing; the first outcome holds.
 func (c *chargeback) hear(ctx workflow.Context) {
 	var news ChargebackNews
 	workflow.GetSignalChannel(ctx, SignalChargeback).Receive(ctx, &news)
-	if !news.Case.RespondBy.IsZero() {
-		c.in.Case.RespondBy = news.Case.RespondBy
+	was := c.in.Case
+	if was.Retrieval && news.Case.ID != "" && !news.Case.Retrieval { // a person's news may name no case
+		c.in.Case, c.escalated, c.changed = news.Case, true, true
+		c.in.Case.RespondBy = was.RespondBy
 	}
-	if c.outcome == activities.ChargebackOpen && news.Outcome != activities.ChargebackOpen {
-		c.outcome, c.actor = news.Outcome, news.Actor
+	if due := news.Case.RespondBy; !due.IsZero() && !due.Equal(was.RespondBy) {
+		c.in.Case.RespondBy, c.changed = due, true
+	}
+	if !c.ended() && news.Outcome != activities.ChargebackOpen {
+		c.outcome, c.actor, c.changed = news.Outcome, news.Actor, true
 	}
 }
 
-// await waits for the outcome, however long the schemes take; it reminds before the evidence is due, and says when it is not any more.
-func (c *chargeback) await(ctx workflow.Context) {
-	ended := func() bool { return c.outcome != activities.ChargebackOpen }
-	for _, due := range []struct {
-		note, summary string
-		before        time.Duration
-	}{{"reminded", "Remind of the evidence", c.in.RemindFor}, {"overdue", "Evidence due", 0}} {
-		if c.in.Case.RespondBy.IsZero() {
-			break
-		}
-		workflow.SetCurrentDetails(ctx, "Open; evidence is due at "+c.in.Case.RespondBy.UTC().Format(time.RFC3339))
-		if left := c.in.Case.RespondBy.Add(-due.before).Sub(workflow.Now(ctx)); left > 0 {
-			options := workflow.AwaitOptions{Timeout: left, TimerOptions: workflow.TimerOptions{Summary: due.summary}}
-			_, _ = workflow.AwaitWithOptions(ctx, options, ended)
-		}
-		if ended() {
-			return
-		}
-		c.record(ctx, due.note)
+// open records the dispute and, unless it is but a request for copies, shows it in the ERP.
+func (c *chargeback) open(ctx workflow.Context) {
+	c.record(ctx, "opened")
+	if !c.in.Case.Retrieval {
+		c.show(ctx, activities.ChargebackOpen)
 	}
-	_ = workflow.Await(ctx, ended)
 }
+
+// await waits for the outcome, however long the schemes take; it reminds before the evidence is due, and says when it is not any more. News
+// begin the wait anew: it follows the date that they name.
+func (c *chargeback) await(ctx workflow.Context) {
+	for !c.ended() {
+		c.changed = false
+		if c.escalated {
+			c.escalated = false
+			c.open(ctx)
+		}
+		c.showDate(ctx)
+		if c.quietUntil(ctx, c.in.RemindFor, "Remind of the evidence") {
+			c.say(ctx, "reminded")
+			if c.quietUntil(ctx, 0, "Evidence due") {
+				c.say(ctx, "overdue")
+			}
+		}
+		_ = workflow.Await(ctx, func() bool { return c.changed })
+	}
+}
+
+// quietUntil waits until so long before the evidence is due; false: there were news, or there is no date.
+func (c *chargeback) quietUntil(ctx workflow.Context, before time.Duration, summary string) bool {
+	due := c.in.Case.RespondBy
+	if due.IsZero() || c.changed {
+		return false
+	}
+	left := due.Add(-before).Sub(workflow.Now(ctx))
+	if left <= 0 {
+		return true
+	}
+	options := workflow.AwaitOptions{Timeout: left, TimerOptions: workflow.TimerOptions{Summary: summary}}
+	news, _ := workflow.AwaitWithOptions(ctx, options, func() bool { return c.changed })
+	return !news
+}
+
+// say records that people are told of a date, once of each: rows that name an older one may come late.
+func (c *chargeback) say(ctx workflow.Context, what string) {
+	once := what + c.in.Case.RespondBy.UTC().Format(time.RFC3339)
+	if !c.said[once] {
+		c.said[once] = true
+		c.record(ctx, what)
+	}
+}
+
+func (c *chargeback) showDate(ctx workflow.Context) {
+	text := "Open; no date is known by which evidence is due"
+	if due := c.in.Case.RespondBy; !due.IsZero() {
+		text = "Open; evidence is due at " + due.UTC().Format(time.RFC3339)
+	}
+	workflow.SetCurrentDetails(ctx, text)
+}
+
+func (c *chargeback) ended() bool { return c.outcome != activities.ChargebackOpen }
 
 // record brings the record and the payment forward.
 func (c *chargeback) record(ctx workflow.Context, what string) {
@@ -129,7 +174,11 @@ func (c *chargeback) record(ctx workflow.Context, what string) {
 
 // show writes the payment's state into the ERP; it makes no entry.
 func (c *chargeback) show(ctx workflow.Context, outcome activities.ChargebackOutcome) {
-	c.inErp(ctx, stepShowCase+string(outcome), func(ctx workflow.Context, in activities.BookChargebackInput) error {
+	name := stepShowCase
+	if outcome != activities.ChargebackOpen {
+		name += "-" + string(outcome)
+	}
+	c.inErp(ctx, name, func(ctx workflow.Context, in activities.BookChargebackInput) error {
 		in.Outcome = outcome
 		return do(booking(ctx, c.in.Erp, c.in.Policy, "Show the chargeback in the ERP"), erpWork.TagChargeback, in)
 	})

@@ -32,6 +32,7 @@ const (
 	stepTakeMemo    = "take-credit-memo"
 	stepAcknowledge = "acknowledge-credit-memo"
 	stepOwnMemo     = "find-own-refund"
+	stepRefundMemo  = "refund-credit-memo"
 )
 
 // creditMemo is one run of CreditMemo.
@@ -51,10 +52,17 @@ func CreditMemo(ctx workflow.Context, in CreditMemoInput) (string, error) {
 		return "", err
 	}
 	outcome := m.story(steady)
-	workflow.SetCurrentDetails(steady, outcome)
-	return outcome, workflow.Await(steady, func() bool { return workflow.AllHandlersFinished(steady) })
+	if outcome != "" {
+		workflow.SetCurrentDetails(steady, outcome)
+	}
+	err = workflow.Await(steady, func() bool { return workflow.AllHandlersFinished(steady) })
+	if err == nil && outcome == "" {
+		err = workflow.NewContinueAsNewError(steady, CreditMemo, in)
+	}
+	return outcome, err
 }
 
+// story is the process, top to bottom; "" tells that it is to go on as a new run.
 func (m *creditMemo) story(ctx workflow.Context) string {
 	if m.in.Memo.Own {
 		return m.ownMemo(ctx)
@@ -67,8 +75,8 @@ func (m *creditMemo) story(ctx workflow.Context) string {
 	refund, err := m.refund(ctx, taken)
 	switch {
 	case err != nil:
-		m.acknowledge(ctx, activities.AcknowledgeMemoInput{Failure: "the refund did not end: " + err.Error()})
-		return "Refund " + m.refundID() + " did not end"
+		m.acknowledge(ctx, activities.AcknowledgeMemoInput{Failure: "the refund did not end: " + givenUp(err)})
+		return "Refund " + m.refundID() + " did not end: " + givenUp(err)
 	case refund.Status != canonical.RefundCompleted:
 		m.acknowledge(ctx, activities.AcknowledgeMemoInput{Failure: refund.Why})
 		return "Refund " + m.refundID() + " refused: " + refund.Why
@@ -81,7 +89,8 @@ func (m *creditMemo) story(ctx workflow.Context) string {
 // refundID is the ID of the refund that a memo asks for.
 func (m *creditMemo) refundID() string { return "cm-" + m.in.Memo.Number }
 
-// ownMemo acknowledges a memo that one of our refunds has made, once that refund's money has moved.
+// ownMemo acknowledges a memo that one of our refunds has made, once that refund's money has moved. That may take people months: a run that
+// has become long then gives "".
 func (m *creditMemo) ownMemo(ctx workflow.Context) string {
 	const firstPause, lastPause = 5 * time.Second, 10 * time.Minute
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
@@ -96,6 +105,9 @@ func (m *creditMemo) ownMemo(ctx workflow.Context) string {
 			return "Our own: acknowledged"
 		}
 		workflow.SetCurrentDetails(ctx, "Our own; its refund is still on its way")
+		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
+			return ""
+		}
 		_ = workflow.NewTimerWithOptions(ctx, pause, workflow.TimerOptions{Summary: "Wait for our refund"}).Get(ctx, nil)
 	}
 }
@@ -113,7 +125,8 @@ func (m *creditMemo) take(ctx workflow.Context) activities.TakenMemo {
 	return taken
 }
 
-// refund runs the refund to its end, however long people take over it.
+// refund runs the refund to its end, however long people take over it. One that was ended from outside may have moved money: it is begun anew,
+// which moves nothing twice, unless a person knows better (compensate).
 func (m *creditMemo) refund(ctx workflow.Context, taken activities.TakenMemo) (RefundView, error) {
 	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID:        RefundWorkflowID(m.in.Order.OrderID, m.refundID()),
@@ -122,12 +135,16 @@ func (m *creditMemo) refund(ctx workflow.Context, taken activities.TakenMemo) (R
 		TypedSearchAttributes: temporal.NewSearchAttributes(
 			SearchOrderID.ValueSet(m.in.Order.OrderID), SearchErp.ValueSet(m.in.Erp), SearchNeedsAttention.ValueSet(false)),
 	})
-	var view RefundView
-	err := workflow.ExecuteChildWorkflow(ctx, Refund, RefundInput{
+	in := RefundInput{
 		RefundID: m.refundID(), Order: m.in.Order, Breakdown: taken.Breakdown, Reason: m.in.Memo.Reason, Actor: "erp-" + m.in.Erp,
 		Origin: OriginErp, CreditMemo: m.in.Memo.Number, Erp: m.in.Erp, Site: m.in.Site, CustomerCode: m.in.Memo.CustomerCode,
 		SalesOrder: m.in.SalesOrder, Invoice: m.in.Invoice, Policy: m.in.Policy,
-	}).Get(ctx, &view)
+	}
+	var view RefundView
+	s := step{name: stepRefundMemo, actions: []ResolutionKind{ResolveRetry, ResolveCompensate}, deadline: m.in.Policy.ParkDeadline, overdue: ResolveRetry, deaf: true}
+	err := m.desk.try(ctx, s, func(ctx workflow.Context, _ int) error {
+		return workflow.ExecuteChildWorkflow(ctx, Refund, in).Get(ctx, &view)
+	})
 	return view, err
 }
 

@@ -45,10 +45,14 @@ func (o *order) recheck(ctx workflow.Context) error {
 		return nil
 	}
 	var answer activities.Bookable
-	if err := o.startCheck(ctx, o.desk.attempt(stepCheck)).Get(ctx, &answer); err != nil {
-		return err
+	err := o.startCheck(ctx, o.desk.attempt(stepCheck)).Get(ctx, &answer)
+	if err == nil {
+		err = o.judge(ctx, answer)
 	}
-	return o.judge(ctx, answer)
+	if err != nil && refused(err) {
+		o.desk.attempts[stepCheck]++ // it is asked about anew, maybe about yet another customer
+	}
+	return err
 }
 
 // suggest asks the ERP what may mend a step that it refused; what is not the ERP's answer it can't tell.
@@ -89,10 +93,14 @@ func (o *order) renewed(ctx workflow.Context) (end *ending, again bool) {
 	o.wantsToken = true
 	defer func() { o.wantsToken = false }()
 	age := workflow.Now(ctx).Sub(o.authorizedAt).Round(time.Hour)
+	actions, cause := []ResolutionKind{ResolveSkip, ResolveCompensate}, expired(age)
+	if o.released() {
+		actions, cause = []ResolutionKind{ResolveCompensate}, letGo()
+	}
 	answer, cancel := o.desk.ask(ctx, step{
-		name: stepRenew, actions: []ResolutionKind{ResolveSkip, ResolveCompensate}, deadline: o.in.Policy.ParkDeadline, overdue: ResolveCompensate,
+		name: stepRenew, actions: actions, deadline: o.in.Policy.ParkDeadline, overdue: ResolveCompensate,
 		mended: func() (string, bool) { return "shop", o.newToken != nil },
-	}, expired(age))
+	}, cause)
 	switch {
 	case cancel != nil:
 		return o.undone(ctx, cancel), false
@@ -100,7 +108,7 @@ func (o *order) renewed(ctx workflow.Context) (end *ending, again bool) {
 		o.tell(ctx, "renewal", "The old authorization is captured as it stands: "+answer.Actor)
 		return nil, false
 	case answer.Kind == ResolveCompensate:
-		return o.undone(ctx, given(step{name: stepRenew}, answer, expired(age))), false
+		return o.undone(ctx, given(step{name: stepRenew}, answer, cause)), false
 	}
 	o.money.unwind(ctx, o.desk, o.undoing)
 	o.takeToken()
@@ -110,12 +118,15 @@ func (o *order) renewed(ctx workflow.Context) (end *ending, again bool) {
 
 // ranOut tells that the bank has released what it held while people decided, or may have.
 func (o *order) ranOut(ctx workflow.Context) bool {
-	if o.view.PaymentStatus == canonical.PaymentReversed {
+	if o.released() {
 		return true
 	}
 	life := o.in.Policy.AuthorizationLife
 	return life > 0 && o.view.PaymentStatus == canonical.PaymentAuthorized && workflow.Now(ctx).Sub(o.authorizedAt) >= life
 }
+
+// released tells that the gateway knows the authorization as reversed: there is nothing left to capture.
+func (o *order) released() bool { return o.view.PaymentStatus == canonical.PaymentReversed }
 
 // storedCredential is what the buyer has consented to be charged again: the card saved with this order, or, where the channel's terms say
 // so, the stored one it was paid with.
@@ -136,6 +147,14 @@ func expired(age time.Duration) error {
 	return temporal.NewNonRetryableApplicationError(
 		fmt.Sprintf("the authorization is %s old and may have run out during the review; without consent to charge a stored credential it is not renewed. "+
 			"Post another card (POST /v1/orders/{orderId}/payment), capture the old authorization as it stands (skip), or take the order back (compensate)", age),
+		string(fault.DeclinedByPolicy), nil, activities.FaultDetail{System: "tenderline", Code: codeAuthorizationExpired})
+}
+
+// letGo is why the order waits where the old authorization is gone for certain.
+func letGo() error {
+	return temporal.NewNonRetryableApplicationError(
+		"the payment was accepted, but its authorization was reversed meanwhile; without consent to charge a stored credential it is not renewed. "+
+			"Post another card (POST /v1/orders/{orderId}/payment), or take the order back (compensate)",
 		string(fault.DeclinedByPolicy), nil, activities.FaultDetail{System: "tenderline", Code: codeAuthorizationExpired})
 }
 

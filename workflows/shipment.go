@@ -42,6 +42,8 @@ type shipment struct {
 	desk    *desk
 	shipped activities.ShippedLines
 	payment canonical.Payment
+
+	uncaptured string // why a person has given the capture up; the goods have left all the same
 }
 
 // Shipment follows goods that left: it captures what they are worth where the order is captured on shipment, applies the order's deposits to
@@ -60,22 +62,28 @@ func Shipment(ctx workflow.Context, in ShipmentInput) (string, error) {
 
 func (s *shipment) story(ctx workflow.Context) string {
 	s.record(ctx)
-	if s.in.Order.Payment.Capture == canonical.CaptureOnShipment {
-		if why := s.capture(ctx); why != "" {
-			return "Not captured: " + why
-		}
+	onShipment := s.in.Order.Payment.Capture == canonical.CaptureOnShipment
+	if onShipment && s.shipped.Share.Amount.IsPositive() {
+		s.capture(ctx)
 	}
-	if s.in.Shipment.Invoice != "" {
+	if s.in.Shipment.Invoice != "" && s.uncaptured == "" {
 		s.inErp(ctx, stepApply, "Apply the deposit to the shipment's invoice", erpWork.ApplyDeposits)
 	}
 	if s.in.Shipment.Tracking != "" {
 		s.inErp(ctx, stepTrack, "Write the tracking number into the sales order", erpWork.TrackShipment)
 	}
 	s.finish(ctx)
-	if s.shipped.Complete {
-		return "Shipped in full"
+	if onShipment && s.shipped.Final {
+		s.release(ctx)
 	}
-	return "Shipped in part"
+	outcome := "Shipped in part"
+	if s.shipped.Complete {
+		outcome = "Shipped in full"
+	}
+	if s.uncaptured != "" {
+		outcome += "; not captured: " + s.uncaptured
+	}
+	return outcome
 }
 
 // record gives the shipment its place among the order's, once for ever.
@@ -88,7 +96,7 @@ func (s *shipment) record(ctx workflow.Context) {
 }
 
 // capture takes what the shipped lines are worth. A person decides where the bank has let the authorization go; it is never taken blindly.
-func (s *shipment) capture(ctx workflow.Context) string {
+func (s *shipment) capture(ctx workflow.Context) {
 	step := step{
 		name: stepCaptureShare, actions: []ResolutionKind{ResolveRetry, ResolveCompensate}, deadline: s.in.Policy.ParkDeadline, overdue: ResolveRetry,
 		deaf: true, sure: true,
@@ -102,18 +110,22 @@ func (s *shipment) capture(ctx workflow.Context) string {
 		return err
 	})
 	if err != nil {
-		return givenUp(err)
+		s.uncaptured = givenUp(err)
+		return
 	}
 	s.inErp(ctx, stepDeposit, "Book what was captured", erpWork.BookShipment)
-	if s.shipped.Final {
-		_ = s.desk.try(ctx, retried(stepReleaseRest), func(ctx workflow.Context, attempt int) error {
-			_, err := run(gateway(ctx, s.in.Policy, "Release what of the authorization is left"), payments.ReverseAuthorization, activities.UndoPaymentInput{
-				OrderID: s.in.Order.OrderID, Attempt: attempt, Reason: "order shipped",
-			})
-			return err
+}
+
+// release lets go of what the bank still holds of an order that has left in full. Nothing waits for it, and one that can't be released runs
+// out by itself.
+func (s *shipment) release(ctx workflow.Context) {
+	step := step{name: stepReleaseRest, actions: []ResolutionKind{ResolveRetry, ResolveSkip}, deadline: s.in.Policy.ParkDeadline, overdue: ResolveRetry, deaf: true}
+	_ = s.desk.try(ctx, step, func(ctx workflow.Context, attempt int) error {
+		_, err := run(gateway(ctx, s.in.Policy, "Release what of the authorization is left"), payments.ReverseAuthorization, activities.UndoPaymentInput{
+			OrderID: s.in.Order.OrderID, Attempt: attempt, Reason: "order shipped",
 		})
-	}
-	return ""
+		return err
+	})
 }
 
 // inErp is a step in the ERP: it can be posted on another date, or be left to people.
@@ -146,7 +158,7 @@ func (s *shipment) finish(ctx workflow.Context) {
 	}
 	startCallback(ctx, s.log, s.in.Policy, activities.CallbackInput{
 		ID: CallbackWorkflowID(s.in.Order.OrderID, EventShipped+"/"+CallbackEvent(s.in.Shipment.Number), 1), OrderID: s.in.Order.OrderID,
-		Channel: s.in.Order.Channel, Event: string(EventShipped), At: now,
+		Channel: s.in.Order.Channel, Event: string(EventShipped), At: now, Status: in.Mark.Status, Payment: s.payment.Status,
 		Shipment: &activities.ShipmentNotice{
 			Number: s.in.Shipment.Number, Carrier: s.in.Shipment.Carrier, Tracking: s.in.Shipment.Tracking, ShippedOn: s.in.Shipment.ShippedOn,
 			Lines: s.in.Shipment.Lines, Complete: s.shipped.Complete,
@@ -161,6 +173,9 @@ func (s *shipment) sentence() string {
 	}
 	if s.in.Shipment.Tracking != "" {
 		text += ", tracking " + s.in.Shipment.Tracking
+	}
+	if s.uncaptured != "" {
+		text += "; not captured: " + s.uncaptured
 	}
 	return text
 }

@@ -52,13 +52,14 @@ type world struct {
 
 	people           // reviews, corrections and suggestions
 	refunds          // money on its way back, and its books
+	books            // settlement days, and what starts in the ERP
 	wrong   []string // calls that neither a gateway nor an ERP would have let pass
 }
 
 func newWorld() *world {
 	return &world{
 		fail: map[string][]error{}, before: map[string]func(){}, status: map[string]canonical.OrderStatus{}, parked: map[string]activities.ParkInput{},
-		people: newPeople(), refunds: newRefunds(),
+		people: newPeople(), refunds: newRefunds(), books: newBooks(),
 	}
 }
 
@@ -263,7 +264,10 @@ func (f *fakePayments) ReverseAuthorization(ctx context.Context, in activities.U
 	if w.hold.IsZero() {
 		return activities.Undone{Result: activities.UndoNothing, Payment: w.pay}, nil
 	}
-	w.hold, w.pay.Status = decimal.Zero, canonical.PaymentReversed
+	w.hold = decimal.Zero
+	if w.pay.Captured.IsZero() {
+		w.pay.Status = canonical.PaymentReversed
+	}
 	return activities.Undone{Result: activities.UndoDone, Payment: w.pay}, nil
 }
 
@@ -388,7 +392,15 @@ func environment(t *testing.T, w *world) *testsuite.TestWorkflowEnvironment {
 	env.RegisterWorkflow(workflows.Callback)
 	env.RegisterWorkflow(workflows.Refund)
 	env.RegisterWorkflow(workflows.LateReject)
-	for _, part := range []any{&fakeOrders{w}, &fakeLedger{w}, &fakeCallbacks{w}, &fakePayments{w}, &fakeBooking{w}} {
+	for _, process := range []any{
+		workflows.SettlementTick, workflows.DailySettlement, workflows.ShowPaid,
+		workflows.ErpChanges, workflows.CreditMemo, workflows.Shipment, workflows.Chargeback,
+	} {
+		env.RegisterWorkflow(process)
+	}
+	for _, part := range []any{
+		&fakeOrders{w}, &fakeLedger{w}, &fakeCallbacks{w}, &fakePayments{w}, &fakeBooking{w}, &fakeSettlements{w}, &fakeChanges{w},
+	} {
 		env.RegisterActivity(part)
 	}
 	return env

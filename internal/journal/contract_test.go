@@ -49,6 +49,14 @@ func contract() []func(*testing.T, *fixture) {
 
 		auditShowsCallsAndActions, auditHoldsNoCardNumber, figuresCount,
 
+		whatSettlesIsStreamed, voidsTakeWhatTheyVoid, merchantsSettleApart, longStreamsAreMerged, paymentsSettleWithTheirCaptures,
+		settledOrdersArePaged, entriesAreBookedOnce, racingMarksSettleOnce, cashIsSummedByDay, paymentsAreListed,
+
+		settlementDaysMoveForward, settlementDaysAreListed, settlementFilesAreKept, postingsAreKeptOnce, figuresAreKept, whoGetsMuchBackIsFound,
+		disputesMoveThePayment, wonDisputesGiveTheStatusBack, disputesOfWhatIsNotOurs, disputesAreListed,
+
+		changesMoveTheCursor, brokenPageMovesNothing, shipmentsAreRecordedOnce, racingShipmentsHaveTheirPlace, stockTellsWhatChanged,
+
 		personalDataIsSealed, tamperedTextIsRefused, keysRotate, timesAndAmountsRoundTrip,
 	}
 }

@@ -79,6 +79,40 @@ func TestMigrationsGoUpAndDown(t *testing.T) {
 	}
 }
 
+// TestOperationsOfBeforeSettle: a journal of the first release knows which of its operations a report will show.
+func TestOperationsOfBeforeSettle(t *testing.T) {
+	for name, dsn := range map[string]string{"sqlite": "sqlite:" + t.TempDir() + "/journal.db", "postgres": pgtest.New(t, nil)} {
+		t.Run(name, func(t *testing.T) {
+			db, err := connect(dsn, true, 2)
+			require.NoError(t, err)
+			defer func() { require.NoError(t, db.close()) }()
+			provider, err := db.provider(operationTables, slog.New(slog.DiscardHandler))
+			require.NoError(t, err)
+			_, err = provider.UpTo(t.Context(), 1)
+			require.NoError(t, err)
+			for _, op := range []struct{ order, effect, state string }{
+				{"1", "authorize", "succeeded"}, {"1", "capture", "succeeded"}, {"1", "refund", "succeeded"}, {"1", "refund", "refused"},
+				{"2", "sale", "succeeded"}, {"3", "sale", "succeeded"}, {"3", "reverse", "succeeded"}, {"4", "capture", "succeeded"},
+				{"4", "void_capture", "succeeded"}, {"5", "capture", "unknown"}, {"6", "", "succeeded"},
+			} {
+				key := op.order + "-" + op.effect + "-" + op.state
+				_, err := db.write().exec(t.Context(), `INSERT INTO operations (operation_key, system, kind, effect, order_id, input_hash, reference, guard,
+					amount, currency, request, state, outside_id, sends, first_sent_at, last_sent_at, created_at, updated_at) VALUES `+in(18),
+					key, "cybersource", op.effect, op.effect, op.order, "", "", "", "1", "USD", []byte{}, op.state, key, 1, 5, 7, 5, 9)
+				require.NoError(t, err)
+			}
+			_, err = provider.Up(t.Context())
+			require.NoError(t, err)
+			var settles []string
+			require.NoError(t, db.read().list(t.Context(), &settles, `SELECT operation_key FROM operations
+				WHERE settles AND settled_on = '' AND moved = '1' AND taken_at = 7 ORDER BY operation_key`))
+			require.Equal(t, []string{"1-capture-succeeded", "1-refund-succeeded", "2-sale-succeeded"}, settles)
+			_, err = provider.DownTo(t.Context(), 0)
+			require.NoError(t, err)
+		})
+	}
+}
+
 func TestRedact(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                        "",

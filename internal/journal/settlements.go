@@ -432,16 +432,17 @@ func (s *Store) MostRefunded(ctx context.Context, date, currency string, limit i
 
 // mostRefunded counts in the database, and sums the few that it gives in Go, exactly.
 func (s *Store) mostRefunded(ctx context.Context, column, date, currency string, limit int) ([]settlement.Refunded, error) {
-	const from = ` FROM operations x JOIN orders o ON o.order_id = x.order_id JOIN payments p ON p.order_id = x.order_id
-		WHERE x.settled_on = ? AND x.settles AND x.effect = 'refund' AND x.currency = ?`
 	var rows []struct {
 		Who   string          `db:"who"`
 		Moved decimal.Decimal `db:"moved"`
 	}
-	err := s.db.read().list(ctx, &rows, `WITH most AS (SELECT `+column+` AS who, count(*) AS refunds`+from+` AND `+column+` <> ''
-			GROUP BY `+column+` ORDER BY count(*) DESC, `+column+` LIMIT ?)
-		SELECT most.who, x.moved`+strings.Replace(from, ` WHERE `, ` JOIN most ON most.who = `+column+` WHERE `, 1)+`
-		ORDER BY most.refunds DESC, most.who`, date, currency, limit, date, currency)
+	err := s.db.read().list(ctx, &rows, `WITH refunds AS (
+			SELECT `+column+` AS who, x.moved FROM operations x
+			JOIN orders o ON o.order_id = x.order_id JOIN payments p ON p.order_id = x.order_id
+			WHERE x.settled_on = ? AND x.settled_on <> '' AND x.settles AND x.effect = 'refund' AND x.currency = ? AND `+column+` <> ''),
+		most AS (SELECT who, count(*) AS refunds FROM refunds GROUP BY who ORDER BY count(*) DESC, who LIMIT ?)
+		SELECT refunds.who, refunds.moved FROM most JOIN refunds ON refunds.who = most.who ORDER BY most.refunds DESC, most.who`,
+		date, currency, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read refunds settled on %s: %w", date, err)
 	}

@@ -7,11 +7,6 @@ CREATE INDEX payments_created ON payments (created_at, order_id);
 CREATE INDEX payments_status ON payments (status, created_at, order_id);
 CREATE INDEX payments_settled ON payments (settled_on, order_id) WHERE settled_on <> '';
 
--- Operations of before: what moved, of orders whose money was not voided since.
-UPDATE operations SET moved = amount, taken_at = last_sent_at WHERE state = 'succeeded' AND effect <> '';
-UPDATE operations SET settles = TRUE WHERE state = 'succeeded' AND (effect = 'refund' OR (effect IN ('capture', 'sale') AND EXISTS
-    (SELECT 1 FROM payments p WHERE p.order_id = operations.order_id AND p.capture_id = operations.outside_id AND p.captured <> '0')));
-
 CREATE TABLE settlements (
     merchant   TEXT    NOT NULL,
     date       TEXT    NOT NULL, -- YYYY-MM-DD

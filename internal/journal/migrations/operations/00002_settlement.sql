@@ -10,6 +10,12 @@ ALTER TABLE operations ADD COLUMN settled_on TEXT NOT NULL DEFAULT ''; -- YYYY-M
 ALTER TABLE operations ADD COLUMN batch_id TEXT NOT NULL DEFAULT '';
 CREATE INDEX operations_taken ON operations (taken_at) WHERE moved <> '';
 
+-- Operations of before: all of the amount moved, and what was not voided settles; a sale whose capture ran has no other, and no reversal.
+UPDATE operations SET moved = amount, taken_at = last_sent_at WHERE state = 'succeeded' AND effect <> '';
+UPDATE operations SET settles = TRUE WHERE state = 'succeeded' AND (effect = 'refund' OR (effect IN ('capture', 'sale') AND NOT EXISTS
+    (SELECT 1 FROM operations x WHERE x.order_id = operations.order_id AND x.state = 'succeeded' AND
+        (x.effect = 'void_capture' OR (operations.effect = 'sale' AND x.effect IN ('capture', 'reverse'))))));
+
 -- +goose Down
 DROP INDEX operations_taken;
 ALTER TABLE operations DROP COLUMN batch_id;

@@ -1,0 +1,373 @@
+package journal_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tenderline/tenderline/internal/canonical"
+	"github.com/tenderline/tenderline/internal/journal"
+	"github.com/tenderline/tenderline/internal/settlement"
+)
+
+const (
+	firstDay  = "2026-11-20"
+	secondDay = "2026-11-21"
+)
+
+// paid takes an order and its money: authorized, then captured by the transaction.
+func paid(t *testing.T, f *fixture, orderID, amount, transaction string) journal.Operation {
+	t.Helper()
+	take(t, f, orderID)
+	authorize(t, f, orderID, "auth", amount, "a-"+transaction)
+	op := paymentOp(orderID, "capture", amount)
+	perform(t, f, journal.EffectCapture, op, transaction, journal.PaymentChange{})
+	return op
+}
+
+// settling reads a stream to its end.
+func settling(t *testing.T, f *fixture, merchant, date string, since time.Time) []settlement.Operation {
+	t.Helper()
+	stream, err := f.Settling("cybersource", since).Operations(t.Context(), merchant, date)
+	require.NoError(t, err)
+	var list []settlement.Operation
+	for {
+		op, err := stream.Next()
+		if errors.Is(err, io.EOF) {
+			_, err = stream.Next()
+			require.ErrorIs(t, err, io.EOF, "the end stays the end")
+			return list
+		}
+		require.NoError(t, err)
+		list = append(list, op)
+	}
+}
+
+func transactions(list []settlement.Operation) []string {
+	ids := []string{}
+	for _, op := range list {
+		ids = append(ids, op.TransactionID)
+	}
+	return ids
+}
+
+func markOf(op journal.Operation, batch string) settlement.Mark {
+	return settlement.Mark{Operation: op.Key, OrderID: op.OrderID, BatchID: batch, Amount: op.Amount}
+}
+
+func settle(t *testing.T, f *fixture, date string, marks ...settlement.Mark) {
+	t.Helper()
+	require.NoError(t, f.MarkSettled(t.Context(), "demo", date, marks))
+}
+
+// whatSettlesIsStreamed: only money that a report has to show, in the order of bytes, with what was taken and when.
+func whatSettlesIsStreamed(t *testing.T, f *fixture) {
+	require.Empty(t, settling(t, f, "demo", firstDay, time.Time{}))
+	paid(t, f, "WEB-1", "48.19", "b2")
+	took := start.Add(-time.Hour)
+	take(t, f, "WEB-2")
+	part := dec("30.00")
+	sale := paymentOp("WEB-2", "sale", "40.00")
+	perform(t, f, journal.EffectSale, sale, "B1", journal.PaymentChange{Amount: &part, At: took})
+	refund := paymentOp("WEB-2", "refund", "10.00")
+	refund.Related = "B1"
+	perform(t, f, journal.EffectRefund, refund, "Ä", journal.PaymentChange{})
+	require.Equal(t, "B1", get(t, f, refund.Key).Related)
+
+	// None of these has moved money that a report shows.
+	for i, change := range []journal.PaymentChange{{Status: canonical.PaymentHeld}, {NotCaptured: true}} {
+		perform(t, f, journal.EffectSale, paymentOp(fmt.Sprint("HELD-", i), "sale", "9.00"), fmt.Sprint("held-", i), change)
+	}
+	authorize(t, f, "AUTH", "auth", "9.00", "only-authorized")
+	paid(t, f, "OPEN", "9.00", "c-open")
+	_, _, err := f.BeginPayment(t.Context(), paymentOp("OPEN", "refund", "9.00"), journal.EffectRefund)
+	require.NoError(t, err)
+	paid(t, f, "VOID", "9.00", "c-voided")
+	void := paymentOp("VOID", "void", "9.00")
+	void.Related = "c-voided"
+	perform(t, f, journal.EffectVoidCapture, void, "v-voided", journal.PaymentChange{})
+
+	list := settling(t, f, "demo", firstDay, time.Time{})
+	require.Equal(t, []string{"B1", "b2", "c-open", "Ä"}, transactions(list), "by bytes: capitals first, and what is beyond ASCII last")
+	require.Equal(t, settlement.Operation{
+		Key: sale.Key, OrderID: "WEB-2", TransactionID: "B1", Reference: "WEB-2", Kind: settlement.Capture, Amount: canonical.NewMoney(list[0].Amount.Amount, "USD"), At: took,
+	}, list[0])
+	requireAmount(t, "30", list[0].Amount.Amount)
+	require.Equal(t, settlement.Refund, list[3].Kind)
+	require.Equal(t, start, list[3].At, "when it was sent, where the gateway does not tell")
+
+	require.Equal(t, []string{"b2", "c-open", "Ä"}, transactions(settling(t, f, "demo", firstDay, start)), "what was taken before is left out")
+	found, err := f.Settling("cybersource", time.Time{}).Find(t.Context(), []string{"b2", "none", "c-voided", "B1"})
+	require.NoError(t, err)
+	require.ElementsMatch(t, []string{"b2", "B1"}, transactions(found))
+	none, err := f.Settling("other", time.Time{}).Find(t.Context(), []string{"b2"})
+	require.NoError(t, err)
+	require.Empty(t, none)
+}
+
+// voidsTakeWhatTheyVoid: with several captures only the one that a void names; one that names nothing, all that is not settled.
+func voidsTakeWhatTheyVoid(t *testing.T, f *fixture) {
+	authorize(t, f, "WEB-1", "auth", "30.00", "a1")
+	for i := range 3 {
+		perform(t, f, journal.EffectCapture, paymentOp("WEB-1", fmt.Sprint("capture-", i), "10.00"), fmt.Sprint("c", i), journal.PaymentChange{})
+	}
+	void := paymentOp("WEB-1", "void-1", "10.00")
+	void.Related = "c1"
+	perform(t, f, journal.EffectVoidCapture, void, "v1", journal.PaymentChange{})
+	require.Equal(t, []string{"c0", "c2"}, transactions(settling(t, f, "demo", firstDay, time.Time{})))
+
+	settle(t, f, firstDay, markOf(paymentOp("WEB-1", "capture-0", "10.00"), "1"))
+	perform(t, f, journal.EffectVoidCapture, paymentOp("WEB-1", "void-2", "10.00"), "v2", journal.PaymentChange{})
+	require.Equal(t, []string{"c0"}, transactions(settling(t, f, "demo", firstDay, time.Time{})), "what has settled stays")
+}
+
+func merchantsSettleApart(t *testing.T, f *fixture) {
+	for i, merchant := range []string{"eu", "us", ""} {
+		order := fmt.Sprint("WEB-", i)
+		authorize(t, f, order, "auth", "10.00", "a"+order)
+		op := paymentOp(order, "capture", "10.00")
+		op.Merchant = merchant
+		perform(t, f, journal.EffectCapture, op, fmt.Sprint("c", i), journal.PaymentChange{})
+	}
+	require.Equal(t, []string{"c0", "c2"}, transactions(settling(t, f, "eu", firstDay, time.Time{})))
+	require.Equal(t, []string{"c1", "c2"}, transactions(settling(t, f, "us", firstDay, time.Time{})))
+}
+
+// longStreamsAreMerged: pages of either stream end anywhere, and what is marked while it is read comes neither twice nor not at all.
+func longStreamsAreMerged(t *testing.T, f *fixture) {
+	const count = 4500
+	db := raw(t, f.dsn)
+	tx, err := db.Beginx()
+	require.NoError(t, err)
+	var want []string
+	for i := range count {
+		id := fmt.Sprintf("t%05d", i)
+		date := map[int]string{0: "", 1: firstDay, 2: "2026-01-01"}[i%3]
+		_, err := tx.Exec(tx.Rebind(`INSERT INTO operations (operation_key, system, kind, effect, order_id, input_hash, reference, guard, amount, currency,
+			request, state, outside_id, sends, first_sent_at, last_sent_at, created_at, updated_at, moved, taken_at, settles, settled_on)
+			VALUES (?, 'cybersource', 'capture', 'capture', ?, '', ?, '', '1.00', 'USD', ?, 'succeeded', ?, 1, 1, 1, 1, 1, '1.00', 1, ?, ?)`),
+			"op"+id, "o"+id, "o"+id, []byte{}, id, true, date)
+		require.NoError(t, err)
+		if i%3 != 2 {
+			want = append(want, id)
+		}
+	}
+	require.NoError(t, tx.Commit())
+
+	stream, err := f.Settling("cybersource", time.Time{}).Operations(t.Context(), "demo", firstDay)
+	require.NoError(t, err)
+	var got []string
+	var marks []settlement.Mark
+	for {
+		op, err := stream.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		require.NoError(t, err)
+		got = append(got, op.TransactionID)
+		if marks = append(marks, settlement.Mark{Operation: op.Key, OrderID: op.OrderID}); len(marks) == 700 {
+			settle(t, f, firstDay, marks...)
+			marks = nil
+		}
+	}
+	require.Equal(t, want, got)
+	settle(t, f, firstDay, marks...)
+	require.Equal(t, want, transactions(settling(t, f, "demo", firstDay, time.Time{})), "now settled, and still of this day")
+	require.Empty(t, settling(t, f, "demo", secondDay, time.Time{}))
+}
+
+// paymentsSettleWithTheirCaptures: a payment is settled with its last capture, and so is its order; marking again, or on another day,
+// changes nothing.
+func paymentsSettleWithTheirCaptures(t *testing.T, f *fixture) {
+	take(t, f, "WEB-1")
+	authorize(t, f, "WEB-1", "auth", "48.19", "a1")
+	first, second := paymentOp("WEB-1", "capture-1", "20.00"), paymentOp("WEB-1", "capture-2", "28.19")
+	perform(t, f, journal.EffectCapture, first, "c1", journal.PaymentChange{})
+	perform(t, f, journal.EffectCapture, second, "c2", journal.PaymentChange{})
+
+	settle(t, f, firstDay, markOf(first, "17"))
+	p := payment(t, f, "WEB-1")
+	require.Equal(t, []any{canonical.PaymentCaptured, firstDay, "17"}, []any{p.Status, p.SettledOn, p.BatchID})
+	page, _, err := f.SettledOrders(t.Context(), "demo", firstDay, "", 10)
+	require.NoError(t, err)
+	require.Empty(t, page, "half of it is not paid")
+
+	settle(t, f, secondDay, markOf(first, "18"), markOf(second, "18"))
+	op := get(t, f, first.Key)
+	require.Equal(t, []string{firstDay, "17"}, []string{op.SettledOn, op.BatchID}, "the day that took it keeps it")
+	settle(t, f, firstDay, markOf(second, "19"))
+	require.Equal(t, secondDay, get(t, f, second.Key).SettledOn)
+	p = payment(t, f, "WEB-1")
+	require.Equal(t, []any{canonical.PaymentSettled, secondDay, "18"}, []any{p.Status, p.SettledOn, p.BatchID})
+	require.Equal(t, canonical.PaymentSettled, order(t, f, "WEB-1").PaymentStatus)
+
+	page, next, err := f.SettledOrders(t.Context(), "demo", secondDay, "", 10)
+	require.NoError(t, err)
+	require.Empty(t, next)
+	require.Len(t, page, 1)
+	requireAmount(t, "48.19", page[0].Amount.Amount)
+	require.Equal(t, []string{"WEB-1", "syspro", "c2", "USD"}, []string{page[0].OrderID, page[0].Erp, page[0].TransactionID, page[0].Amount.Currency})
+
+	// A refund that settles does not touch the status; a payment that was refunded before its capture settled keeps saying so.
+	paid(t, f, "WEB-2", "10.00", "c3")
+	refund := paymentOp("WEB-2", "refund", "4.00")
+	perform(t, f, journal.EffectRefund, refund, "r3", journal.PaymentChange{})
+	settle(t, f, secondDay, markOf(paymentOp("WEB-2", "capture", "10.00"), "18"), markOf(refund, "18"))
+	p = payment(t, f, "WEB-2")
+	require.Equal(t, []any{canonical.PaymentPartiallyRefunded, secondDay}, []any{p.Status, p.SettledOn})
+	require.Equal(t, secondDay, get(t, f, refund.Key).SettledOn)
+
+	require.Error(t, f.MarkSettled(t.Context(), "demo", "20.11.2026", nil))
+}
+
+func settledOrdersArePaged(t *testing.T, f *fixture) {
+	var want []string
+	for i := range 5 {
+		id := fmt.Sprint("WEB-", i)
+		settle(t, f, firstDay, markOf(paid(t, f, id, "1.00", "c"+id), ""))
+		want = append(want, id)
+	}
+	var got []string
+	next := ""
+	for first := true; first || next != ""; first = false {
+		var page []journal.SettledOrder
+		var err error
+		page, next, err = f.SettledOrders(t.Context(), "demo", firstDay, next, 2)
+		require.NoError(t, err)
+		for _, one := range page {
+			got = append(got, one.OrderID)
+		}
+	}
+	require.Equal(t, want, got)
+}
+
+func entriesAreBookedOnce(t *testing.T, f *fixture) {
+	settle(t, f, firstDay, settlement.Mark{Entry: "fee-1"}, settlement.Mark{Entry: "fee-2"})
+	settle(t, f, secondDay, settlement.Mark{Entry: "fee-2"}, settlement.Mark{Entry: "fee-3"})
+	booked, err := f.Settling("cybersource", time.Time{}).Booked(t.Context(), []string{"fee-1", "fee-2", "fee-3", "fee-4"})
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"fee-1": firstDay, "fee-2": firstDay, "fee-3": secondDay}, booked)
+	booked, err = f.Settling("cybersource", time.Time{}).Booked(t.Context(), nil)
+	require.NoError(t, err)
+	require.Empty(t, booked)
+}
+
+// racingMarksSettleOnce: two runs of different days mark the same captures while refunds begin and end.
+func racingMarksSettleOnce(t *testing.T, f *fixture) {
+	var marks []settlement.Mark
+	for i := range 20 {
+		marks = append(marks, markOf(paid(t, f, fmt.Sprint("WEB-", i), "10.00", fmt.Sprint("c", i)), ""))
+	}
+	dates := []string{firstDay, secondDay}
+	race(t, 4, func(i int) error {
+		if i >= 2 {
+			id := fmt.Sprint("WEB-", i)
+			op := paymentOp(id, "refund", "1.00")
+			if _, _, err := f.BeginPayment(t.Context(), op, journal.EffectRefund); err != nil {
+				return err
+			}
+			return f.SucceedPayment(t.Context(), op.Key, "r"+id, nil, journal.PaymentChange{}, nil)
+		}
+		own := slices.Clone(marks)
+		if i == 1 {
+			slices.Reverse(own)
+		}
+		return f.MarkSettled(t.Context(), "demo", dates[i], own)
+	})
+	first, second := settling(t, f, "demo", firstDay, time.Time{}), settling(t, f, "demo", secondDay, time.Time{})
+	for _, mark := range marks {
+		require.NotEmpty(t, get(t, f, mark.Operation).SettledOn)
+	}
+	const unsettledRefunds = 2
+	require.Len(t, append(first, second...), len(marks)+2*unsettledRefunds, "each is settled on one of the days")
+}
+
+// cashIsSummedByDay: what was taken, paid back, shown by a settlement, disputed and is still due, by day of a time zone and currency.
+func cashIsSummedByDay(t *testing.T, f *fixture) {
+	settled := paid(t, f, "WEB-1", "100.10", "c1")
+	perform(t, f, journal.EffectRefund, paymentOp("WEB-1", "refund", "0.05"), "r1", journal.PaymentChange{})
+	paid(t, f, "WEB-2", "50.00", "c2")
+	void := paymentOp("WEB-2", "void", "50.00")
+	perform(t, f, journal.EffectVoidCapture, void, "v2", journal.PaymentChange{})
+	euros := paymentOp("WEB-3", "sale", "7.00")
+	euros.Amount.Currency = "EUR"
+	perform(t, f, journal.EffectSale, euros, "c3", journal.PaymentChange{At: start.Add(12 * time.Hour)})
+	settle(t, f, secondDay, markOf(settled, "1"))
+	record := dispute("case-1", "WEB-1", "60.00")
+	require.NoError(t, f.RecordChargeback(t.Context(), record, journal.ChargebackNote{Key: "1", Note: "opened"}, nil, nil))
+
+	days, err := f.CashPosition(t.Context(), firstDay, secondDay, nil)
+	require.NoError(t, err)
+	require.Equal(t, []string{
+		"2026-11-20 USD authorized 150.1 captured 100.1 refunded 0.05 settled 0 charged back 60 due -0.05",
+		"2026-11-21 EUR authorized 7 captured 7 refunded 0 settled 0 charged back 0 due 7",
+		"2026-11-21 USD authorized 0 captured 0 refunded 0 settled 100.1 charged back 0 due 0",
+	}, cashLines(days))
+
+	days, err = f.CashPosition(t.Context(), secondDay, secondDay, time.FixedZone("UTC+10", 10*3600))
+	require.NoError(t, err)
+	require.Equal(t, []string{
+		"2026-11-21 EUR authorized 7 captured 7 refunded 0 settled 0 charged back 0 due 7",
+		"2026-11-21 USD authorized 150.1 captured 100.1 refunded 0.05 settled 100.1 charged back 60 due -0.05",
+	}, cashLines(days), "14:03 in London is the next day in Brisbane")
+
+	_, err = f.CashPosition(t.Context(), "yesterday", secondDay, nil)
+	require.Error(t, err)
+}
+
+func cashLines(days []journal.CashDay) (lines []string) {
+	for _, d := range days {
+		lines = append(lines, fmt.Sprintf("%s %s authorized %s captured %s refunded %s settled %s charged back %s due %s",
+			d.Date, d.Currency, d.Authorized, d.Captured, d.Refunded, d.Settled, d.ChargedBack, d.Due))
+	}
+	return lines
+}
+
+func paymentsAreListed(t *testing.T, f *fixture) {
+	for i := range 5 {
+		id := fmt.Sprint("WEB-", i)
+		op := paid(t, f, id, "10.00", "c"+id)
+		if i < 2 {
+			settle(t, f, firstDay, markOf(op, "1"))
+		}
+		f.clock.Advance(time.Minute)
+	}
+	euros := paymentOp("EUR-1", "auth", "7.00")
+	euros.Amount.Currency = "EUR"
+	perform(t, f, journal.EffectAuthorize, euros, "e1", journal.PaymentChange{})
+	_, _, err := f.BeginPayment(t.Context(), paymentOp("WEB-4", "refund", "4.00"), journal.EffectRefund)
+	require.NoError(t, err)
+
+	list := func(filter journal.PaymentFilter) (ids []string) {
+		filter.Limit = 2
+		for first := true; first || filter.Cursor != ""; first = false {
+			page, next, err := f.Payments(t.Context(), filter)
+			require.NoError(t, err)
+			require.LessOrEqual(t, len(page), 2)
+			for _, p := range page {
+				ids = append(ids, p.OrderID)
+			}
+			filter.Cursor = next
+		}
+		return ids
+	}
+	require.Equal(t, []string{"EUR-1", "WEB-4", "WEB-3", "WEB-2", "WEB-1", "WEB-0"}, list(journal.PaymentFilter{}))
+	require.Equal(t, []string{"WEB-1", "WEB-0"}, list(journal.PaymentFilter{Status: canonical.PaymentSettled}))
+	require.Equal(t, []string{"WEB-1", "WEB-0"}, list(journal.PaymentFilter{SettledOn: firstDay}))
+	require.Equal(t, []string{"EUR-1"}, list(journal.PaymentFilter{Currency: "EUR"}))
+	require.Equal(t, []string{"WEB-2", "WEB-1"}, list(journal.PaymentFilter{From: start.Add(time.Minute), To: start.Add(3 * time.Minute)}))
+	require.Empty(t, list(journal.PaymentFilter{Status: canonical.PaymentHeld}))
+
+	page, _, err := f.Payments(t.Context(), journal.PaymentFilter{})
+	require.NoError(t, err)
+	for _, listed := range page {
+		require.Equal(t, payment(t, f, listed.OrderID), listed, "a list says what the payment itself says")
+	}
+	_, _, err = f.Payments(t.Context(), journal.PaymentFilter{Cursor: "?"})
+	require.ErrorIs(t, err, journal.ErrCursor)
+}

@@ -305,9 +305,11 @@ func (s *Store) settlePayments(ctx context.Context, q queryer, date string, of o
 
 // SettledOrder is an order whose captures have all settled, the last of them on the day asked for.
 type SettledOrder struct {
-	OrderID, Erp, ErpOrderNumber, ErpInvoice string
-	TransactionID                            string          // of its last capture
-	Amount                                   canonical.Money // captured
+	OrderID       string
+	SalesOrder    string // in the ERP
+	Invoice       string
+	TransactionID string          // of its last capture
+	Amount        canonical.Money // captured
 }
 
 // SettledOrders gives a page of the orders that a day has settled, by order id, those that are refunded or charged back since left out.
@@ -316,14 +318,13 @@ func (s *Store) SettledOrders(ctx context.Context, merchant, date, cursor string
 	limit = pageSize(limit)
 	var rows []struct {
 		OrderID        string          `db:"order_id"`
-		Erp            string          `db:"erp"`
 		ErpOrderNumber string          `db:"erp_order_number"`
 		ErpInvoice     string          `db:"erp_invoice"`
 		TransactionID  string          `db:"capture_id"`
 		Captured       decimal.Decimal `db:"captured"`
 		Currency       string          `db:"currency"`
 	}
-	err = s.db.read().list(ctx, &rows, `SELECT p.order_id, o.erp, o.erp_order_number, o.erp_invoice, p.capture_id, p.captured, p.currency
+	err = s.db.read().list(ctx, &rows, `SELECT p.order_id, o.erp_order_number, o.erp_invoice, p.capture_id, p.captured, p.currency
 		FROM payments p JOIN orders o ON o.order_id = p.order_id WHERE p.settled_on = ? AND p.status = ? AND p.order_id > ? AND NOT EXISTS
 			(SELECT 1 FROM operations x WHERE x.order_id = p.order_id AND x.outside_id = p.capture_id AND x.merchant NOT IN ('', ?))
 		ORDER BY p.order_id LIMIT ?`, date, canonical.PaymentSettled, cursor, merchant, limit+1)
@@ -336,7 +337,7 @@ func (s *Store) SettledOrders(ctx context.Context, merchant, date, cursor string
 	}
 	for _, row := range rows {
 		page = append(page, SettledOrder{
-			OrderID: row.OrderID, Erp: row.Erp, ErpOrderNumber: row.ErpOrderNumber, ErpInvoice: row.ErpInvoice, TransactionID: row.TransactionID,
+			OrderID: row.OrderID, SalesOrder: row.ErpOrderNumber, Invoice: row.ErpInvoice, TransactionID: row.TransactionID,
 			Amount: canonical.NewMoney(row.Captured, row.Currency),
 		})
 	}

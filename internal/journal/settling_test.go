@@ -211,7 +211,8 @@ func paymentsSettleWithTheirCaptures(t *testing.T, f *fixture) {
 	require.Empty(t, next)
 	require.Len(t, page, 1)
 	requireAmount(t, "48.19", page[0].Amount.Amount)
-	require.Equal(t, []string{"WEB-1", "syspro", "c2", "USD"}, []string{page[0].OrderID, page[0].Erp, page[0].TransactionID, page[0].Amount.Currency})
+	require.Equal(t, []string{"WEB-1", "", "", "c2", "USD"},
+		[]string{page[0].OrderID, page[0].SalesOrder, page[0].Invoice, page[0].TransactionID, page[0].Amount.Currency})
 
 	// A refund that settles does not touch the status; a payment that was refunded before its capture settled keeps saying so.
 	paid(t, f, "WEB-2", "10.00", "c3")

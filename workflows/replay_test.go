@@ -60,7 +60,7 @@ func TestHistoriesReplay(t *testing.T) {
 			})
 		}
 	}
-	for process, ends := range map[string]int{"OrderToCash": 16, "FraudReview": 4, "Callback": 6} {
+	for process, ends := range map[string]int{"OrderToCash": 20, "FraudReview": 6, "LateReject": 2, "Refund": 6, "Callback": 7} {
 		require.GreaterOrEqual(t, seen[process], ends, "recorded ends of %s are missing", process)
 	}
 }

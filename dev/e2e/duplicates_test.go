@@ -229,6 +229,14 @@ func TestWebhooksComeTwiceEarlyAndLate(t *testing.T) {
 		r.ended(t, id, "rejected")
 		r.told(t, id, "order.held", "order.rejected")
 	})
+	t.Run("of a type that no process takes: a person dismisses it", func(t *testing.T) {
+		event := []byte(strings.Replace(string(caseEvent(t, "accept", "7000000000000000000003", "ELSEWHERE-2", "trace-7")),
+			"risk.casemanagement.decision.accept", "fraudmanagementessentials.news", 1))
+		require.Equal(t, "accepted", r.deliver(t, event))
+		require.Eventually(t, func() bool { return r.inbox(t, event).State == journal.InboxAttention }, patience, 20*time.Millisecond)
+		require.NoError(t, r.Resolve(t.Context(), r.parkedAt(t, "ELSEWHERE-2", "inbox").ID, "skip"))
+		require.Equal(t, journal.InboxIgnored, r.inbox(t, event).State)
+	})
 	t.Run("after the goods: a person is asked", func(t *testing.T) {
 		id := r.id()
 		r.submit(t, r.order(t, id, buy{scenario: "review"}))
@@ -239,8 +247,15 @@ func TestWebhooksComeTwiceEarlyAndLate(t *testing.T) {
 		r.ended(t, id, "confirmed")
 		late := caseEvent(t, "reject", paid, id, "trace-6")
 		require.Equal(t, "accepted", r.deliver(t, late))
-		require.Contains(t, r.swept(t, late, journal.InboxAttention).LastError, "hold the goods")
+		r.swept(t, late, journal.InboxDelivered)
+		proposal := r.parkedAt(t, id, "late-reject")
 		r.requireSound(t, id)
-		require.Equal(t, map[string]int{"auth": 1, "capture": 1}, r.kinds(t, id))
+		require.Equal(t, map[string]int{"auth": 1, "capture": 1}, r.kinds(t, id), "nothing goes back without a person")
+		require.NoError(t, r.Resolve(t.Context(), proposal.ID, "skip"))
+		require.Eventually(t, func() bool {
+			view, err := r.Case(t.Context(), id)
+			return err == nil && view.Noted("kept")
+		}, patience, 20*time.Millisecond, "nobody wrote down that the order was kept")
+		r.requireSound(t, id)
 	})
 }

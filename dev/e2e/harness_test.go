@@ -105,6 +105,8 @@ type buy struct {
 	sku      string // "": A100
 	channel  string // "": web-us
 	capture  string // "": immediate
+	saveCard bool
+	email    string // "": that of all others
 }
 
 // order makes an order of a customer of its own, which the ERP does not know yet.
@@ -125,6 +127,10 @@ func (r *rig) order(t *testing.T, id string, b buy) map[string]any {
 	}
 	if b.capture != "" {
 		order["payment"].(map[string]any)["capture"] = b.capture
+	}
+	order["payment"].(map[string]any)["saveCard"] = b.saveCard
+	if b.email != "" {
+		order["customer"].(map[string]any)["email"] = b.email
 	}
 	return order
 }

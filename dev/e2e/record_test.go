@@ -2,7 +2,10 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"flag"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,7 +27,7 @@ import (
 	"github.com/tenderline/tenderline/workflows"
 )
 
-var record = flag.Bool("record", false, "write the histories of every end to workflows/testdata/replay, from released code only")
+var record = flag.Bool("record", false, "write the histories of ends that have none yet to workflows/testdata/replay, from released code only")
 
 const replayDir = "../../workflows/testdata/replay"
 
@@ -36,7 +39,10 @@ type recording struct {
 	end     string
 	reviews bool // it has a fraud review
 	tells   string
-	fault   *world.Fault // of the ERP
+	fault   *world.Fault                          // of the ERP
+	after   func(t *testing.T, r *rig, id string) // what follows on the order's end
+	others  map[string]string                     // histories that are kept besides the order's: by name the workflow's ID, "ID" for the order's
+	beside  bool                                  // the order's own is like another one's
 }
 
 func recordings() []recording {
@@ -96,6 +102,141 @@ func recordings() []recording {
 		}},
 		{name: "out_of_stock", buy: buy{sku: "OUT0"}, end: "rejected"},
 		{name: "lost_authorization", buy: buy{}, end: "confirmed"},
+		{name: "corrected", buy: buy{sku: "A10O"}, end: "confirmed", play: func(t *testing.T, r *rig, id string) {
+			t.Helper()
+			require.NoError(t, r.ResolveBy(t.Context(), r.parkedAt(t, id, "check").ID, world.Resolution{
+				Resolution: "retry_with", Reason: "typing error", Correction: []byte(`{"order":{"/lines/0/sku":"A100"}}`),
+			}))
+		}},
+		{name: "renewed", buy: buy{scenario: "review", channel: "short-hold", saveCard: true}, end: "confirmed", play: acceptedTooLate},
+		{
+			name: "not_renewed", buy: buy{scenario: "review", channel: "short-hold"}, end: "confirmed",
+			play: func(t *testing.T, r *rig, id string) {
+				t.Helper()
+				acceptedTooLate(t, r, id)
+				r.parkedAt(t, id, "renew-authorization")
+				token, err := r.Token(t.Context(), "approve")
+				require.NoError(t, err)
+				require.NoError(t, r.Pay(t.Context(), id, token))
+			},
+		},
+		{
+			name: "decided_by_deadline", buy: buy{scenario: "review", channel: "brief"}, end: "rejected", beside: true, reviews: true,
+			play: func(t *testing.T, r *rig, id string) { t.Helper(); r.inReview(t, id) },
+		},
+		{
+			name: "decided_by_poll", buy: buy{scenario: "review", channel: "polled"}, end: "confirmed", beside: true, reviews: true,
+			play: func(t *testing.T, r *rig, id string) {
+				t.Helper()
+				r.inReview(t, id)
+				require.NoError(t, r.Review(t.Context(), world.Reviewed{Reference: id, Decision: "ACCEPT", Silent: true}))
+			},
+		},
+		{
+			name: "rejected_and_marked", buy: buy{scenario: "review", email: "marked@example.com"}, end: "rejected", play: func(t *testing.T, r *rig, id string) {
+				t.Helper()
+				r.inReview(t, id)
+				_, err := r.Judge(t.Context(), world.Analyst, id, world.Verdict{Decision: "reject", Mark: true})
+				require.NoError(t, err)
+			},
+		},
+	}
+}
+
+// acceptedTooLate has a held order accepted when its authorization has run out.
+func acceptedTooLate(t *testing.T, r *rig, id string) {
+	t.Helper()
+	r.inReview(t, id)
+	money, err := r.Money(t.Context(), id)
+	require.NoError(t, err)
+	require.Len(t, money.Lines, 1)
+	require.NoError(t, r.Expire(t.Context(), money.Lines[0].ID))
+	require.Eventually(t, func() bool { return time.Since(money.Lines[0].At) > 1500*time.Millisecond }, patience, 20*time.Millisecond)
+	r.decide(t, id, "accept")
+}
+
+// followUps are the ends of what follows on a confirmed order.
+func followUps() []recording {
+	refunded := func(g giveBack, name string) recording {
+		return recording{name: name, buy: g.buy, end: "confirmed", beside: true, others: map[string]string{"Refund_" + name: "refund/ID/" + g.refund},
+			after: func(t *testing.T, r *rig, id string) {
+				t.Helper()
+				if g.before != nil {
+					g.before(t, r, id)
+				}
+				g.ask(t, r, id)
+				r.returned(t, id, g)
+			}}
+	}
+	part, whole, late := giveBacks[0], giveBacks[1], giveBacks[4]
+	partly := refunded(part, "part")
+	partly.others["Callback_refund_completed"] = "callback/ID/refund.completed/R-1"
+
+	tooLate := whole
+	tooLate.way = "refund"
+	tooLate.ask = func(t *testing.T, r *rig, id string) {
+		t.Helper()
+		before := r.hits(t, r.Gateway, "delay")
+		require.NoError(t, r.Break(t.Context(), r.Gateway, world.Fault{Route: "POST /pts/v2/*/*/voids", Mode: "delay", DelayMs: 500, Times: 1}))
+		whole.ask(t, r, id)
+		require.Eventually(t, func() bool { return r.hits(t, r.Gateway, "delay") > before }, patience, 10*time.Millisecond)
+		require.NoError(t, r.CloseBatch(t.Context()))
+	}
+
+	parked := part
+	parked.ask = func(t *testing.T, r *rig, id string) {
+		t.Helper()
+		require.NoError(t, r.Break(t.Context(), r.ERP, world.Fault{
+			Route: "POST /APIServices/CreditMemoService/AddCreditMemo", Mode: "status", Status: 422, Reason: "PERIOD_CLOSED", Times: 1,
+		}))
+		part.ask(t, r, id)
+		require.NoError(t, r.ResolveBy(t.Context(), r.parkedAt(t, id, "credit-memo").ID, world.Resolution{
+			Resolution: "retry_with", Reason: "post it today", Correction: fmt.Appendf(nil, `{"date":%q}`, time.Now().UTC().Format(time.DateOnly)),
+		}))
+	}
+
+	reject := func(answer string) func(t *testing.T, r *rig, id string) {
+		return func(t *testing.T, r *rig, id string) {
+			t.Helper()
+			_, err := r.Judge(t.Context(), world.Operator, id, world.Verdict{Decision: "reject"})
+			require.NoError(t, err)
+			require.NoError(t, r.Resolve(t.Context(), r.parkedAt(t, id, "late-reject").ID, answer))
+		}
+	}
+	accepted := func(t *testing.T, r *rig, id string) {
+		t.Helper()
+		r.inReview(t, id)
+		r.decide(t, id, "accept")
+	}
+	return []recording{
+		partly, refunded(whole, "void"), refunded(tooLate, "void_too_late"), refunded(parked, "parked_and_corrected"),
+		{
+			name: "refused", end: "confirmed", beside: true, others: map[string]string{"Refund_refused": "refund/ID/R-1"},
+			after: func(t *testing.T, r *rig, id string) {
+				t.Helper()
+				money, err := r.Money(t.Context(), id)
+				require.NoError(t, err)
+				r.post(t, r.Gateway+"/_sandbox/console", map[string]any{"id": money.Lines[0].ID, "action": "refund", "silent": true})
+				elsewhere := time.Now() // the gateway's records show it a moment later
+				require.Eventually(t, func() bool { return time.Since(elsewhere) > time.Second }, patience, 20*time.Millisecond)
+				whole.ask(t, r, id)
+				require.Equal(t, "refused", r.refundEnds(t, id, "R-1").Status)
+			},
+		},
+		{
+			name: "late_reject_refunded", buy: late.buy, end: "confirmed", play: accepted, beside: true, others: map[string]string{
+				"LateReject_refunded": "fraud-review/ID/late", "Refund_late_reject": "refund/ID/late-reject",
+			},
+			after: func(t *testing.T, r *rig, id string) {
+				t.Helper()
+				reject("compensate")(t, r, id)
+				r.returned(t, id, late)
+			},
+		},
+		{
+			name: "late_reject_kept", buy: late.buy, end: "confirmed", play: accepted, beside: true, others: map[string]string{"LateReject_kept": "fraud-review/ID/late"},
+			after: reject("skip"),
+		},
 	}
 }
 
@@ -104,9 +245,11 @@ func recordings() []recording {
 func TestRecordHistories(t *testing.T) {
 	t.Parallel()
 	r := start(t, stack.Options{Env: map[string]string{
-		"TENDERLINE_CHANNELS": `{"*":{},"undo":{"policy":{"onErpFailure":"compensate"}},"short":{"policy":{"parkDeadline":"1s"}},"once":{"policy":{"paymentTries":1}}}`,
+		"TENDERLINE_CHANNELS": `{"*":{},"undo":{"policy":{"onErpFailure":"compensate"}},"short":{"policy":{"parkDeadline":"1s"}},"once":{"policy":{"paymentTries":1}},
+			"brief":{"policy":{"reviewRemind":"500ms","reviewEscalate":"1s","reviewPoll":"700ms","reviewDeadline":"2s"}},
+			"polled":{"policy":{"reviewPoll":"500ms"}},"short-hold":{"policy":{"authorizationLife":"1s"}},"depot":{"policy":{"invoice":"on_shipment"}}}`,
 	}})
-	for _, recorded := range recordings() {
+	for _, recorded := range append(recordings(), followUps()...) {
 		t.Run(recorded.name, func(t *testing.T) {
 			id := r.id()
 			if recorded.name == "lost_authorization" {
@@ -120,7 +263,15 @@ func TestRecordHistories(t *testing.T) {
 				recorded.play(t, r, id)
 			}
 			r.ended(t, id, recorded.end)
-			r.keepHistory(t, workflows.OrderWorkflowID(id), "OrderToCash_"+recorded.name)
+			if recorded.after != nil {
+				recorded.after(t, r, id)
+			}
+			if !recorded.beside {
+				r.keepHistory(t, workflows.OrderWorkflowID(id), "OrderToCash_"+recorded.name)
+			}
+			for name, workflowID := range recorded.others {
+				r.keepHistory(t, strings.Replace(workflowID, "ID", id, 1), name)
+			}
 			if recorded.reviews {
 				r.keepHistory(t, workflows.FraudReviewWorkflowID(id), "FraudReview_"+recorded.name)
 			}
@@ -132,7 +283,8 @@ func TestRecordHistories(t *testing.T) {
 	}
 }
 
-// keepHistory waits for a run's end and writes its history, opened, to a file that replays without keys.
+// keepHistory waits for a run's end and writes its history, opened, to a file that replays without keys. What is recorded stays: a history
+// made anew would hide that runs of released code no longer replay.
 func (r *rig) keepHistory(t *testing.T, workflowID, name string) {
 	t.Helper()
 	connection, err := r.stack.App.Temporal(t.Context())
@@ -155,7 +307,13 @@ func (r *rig) keepHistory(t *testing.T, workflowID, name string) {
 		return
 	}
 	require.NoError(t, os.MkdirAll(replayDir, 0o755))
-	require.NoError(t, os.WriteFile(filepath.Join(replayDir, name+".json"), append(text, '\n'), 0o644))
+	file, err := os.OpenFile(filepath.Join(replayDir, name+".json"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return
+	}
+	require.NoError(t, err)
+	_, err = file.Write(append(text, '\n'))
+	require.NoError(t, errors.Join(err, file.Close()))
 }
 
 // open makes a history readable: payloads and failures in the clear, no name of the machine it was made on.

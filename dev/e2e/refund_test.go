@@ -181,6 +181,9 @@ func TestLostAnswersOfRefunds(t *testing.T) {
 			calls := r.calls(t, since)
 			require.GreaterOrEqual(t, len(calls), 4, "the way makes fewer calls than it has steps: %v", calls)
 			for _, c := range calls {
+				if c.looksAgain() {
+					continue
+				}
 				t.Run(c.String(), func(t *testing.T) {
 					t.Cleanup(func() { r.mend(t) })
 					id := r.confirmed(t, g)
@@ -193,6 +196,9 @@ func TestLostAnswersOfRefunds(t *testing.T) {
 		})
 	}
 }
+
+// looksAgain tells of a repeated look at the gateway's records: how often one looks depends on when they show a transaction.
+func (c call) looksAgain() bool { return c.nth > 1 && strings.Contains(c.route, "/tss/v2/") }
 
 // TestVoidThatComesTooLate: the batch leaves while the void is on its way, and the answer that says so is lost as well.
 func TestVoidThatComesTooLate(t *testing.T) {

@@ -89,8 +89,7 @@ func noCredit(ctx context.Context, p *Play) error {
 	return p.Resolve(ctx, item.ID, "compensate")
 }
 
-// earlyWebhook has the gateway tell of a case that nobody here knows: it waits for a person, who replays it once the order is there. An
-// event of a type that no process takes is dismissed.
+// earlyWebhook has the gateway tell of a case that nobody here knows: it waits for a person, who replays it once the order is there.
 func earlyWebhook(ctx context.Context, p *Play) error {
 	const payment = "7000000000000000000001"
 	if err := p.Announce(ctx, "risk.casemanagement.decision.accept", payment, p.ID, "ACCEPT"); err != nil {

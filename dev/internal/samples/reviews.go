@@ -222,7 +222,7 @@ func (p *Play) salesOrderIs(ctx context.Context, status string) error {
 	return err
 }
 
-// renewed has an order of a saved card decided after its authorization has run out: the saved card is authorized anew.
+// renewed has an order of a saved card decided after the bank let its hold go: the saved card is authorized anew.
 func renewed(ctx context.Context, p *Play) error {
 	saved := func(order map[string]any) { part[map[string]any](order, "payment")["saveCard"] = true }
 	return runOut(ctx, p, saved)
@@ -244,7 +244,7 @@ func notRenewed(ctx context.Context, p *Play) error {
 	return p.Pay(ctx, p.ID, token)
 }
 
-// runOut has a held order accepted once its authorization has run out.
+// runOut has a held order accepted once its authorization has run out, and the bank has let the hold go.
 func runOut(ctx context.Context, p *Play, changes ...func(map[string]any)) error {
 	if err := p.Hold(ctx, append(changes, at(ShortHold))...); err != nil {
 		return err
@@ -253,11 +253,14 @@ func runOut(ctx context.Context, p *Play, changes ...func(map[string]any)) error
 	if err != nil || len(money.Lines) != 1 {
 		return fmt.Errorf("the gateway has %+v, expected one authorization (%w)", money.Lines, err)
 	}
+	if err := p.Expire(ctx, money.Lines[0].ID); err != nil {
+		return err
+	}
 	since := money.Lines[0].At
 	if err := until(ctx, "time stands still", func() (bool, error) { return time.Since(since) > shortHold, nil }); err != nil {
 		return err
 	}
-	p.line("the authorization has run out")
+	p.line("bank: the authorization has run out")
 	return byAPI(ctx, p, accept)
 }
 

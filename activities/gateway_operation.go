@@ -75,8 +75,10 @@ type money struct {
 	amount  canonical.Money
 	request cybersource.Request
 	hashOf  []any
+	hash    string // of one that was begun: what it was begun with, in place of hashOf
 	mark    Mark
 	related string // the transaction it follows, where the look-up can tell by it
+	of      string // the transaction whose money it moves: of a refund or void its capture, of a capture or reversal its authorization
 	// codes are further references under which somebody else may have done the same (a reviewer uses the payment's own).
 	codes []string
 	// fits tells, before a later try sends, whether there is still room for what it moves; nil where the gateway itself sees to it.
@@ -107,14 +109,11 @@ func followOnCode(orderID, step, key string) string {
 // operation is proven not to exist.
 func (p *Payments) perform(ctx context.Context, op money) (cybersource.Outcome, error) {
 	ctx = outbound.WithOperation(ctx, op.key)
-	request, err := json.Marshal(op.request)
+	intent, err := p.intent(op)
 	if err != nil {
-		return cybersource.Outcome{}, fmt.Errorf("encode %s: %w", op.kind, err)
+		return cybersource.Outcome{}, err
 	}
-	stored, fresh, err := p.Journal.BeginPayment(ctx, journal.Operation{
-		Key: op.key, System: system, Kind: string(op.kind), OrderID: op.orderID, Reference: op.code, Guard: op.guard, Amount: op.amount,
-		InputHash: inputHash(append([]any{op.kind, op.orderID, op.amount.String()}, op.hashOf...)...), Request: request,
-	}, op.effect)
+	stored, fresh, err := p.Journal.BeginPayment(ctx, intent, op.effect)
 	if err != nil {
 		return cybersource.Outcome{}, journalFault(err)
 	}
@@ -152,6 +151,30 @@ func (p *Payments) perform(ctx context.Context, op money) (cybersource.Outcome, 
 	}
 	stored.Sends++
 	return p.send(ctx, op, stored)
+}
+
+// intent is an operation as the journal keeps it from before it is sent.
+func (p *Payments) intent(op money) (journal.Operation, error) {
+	request, err := json.Marshal(op.request)
+	if err != nil {
+		return journal.Operation{}, fmt.Errorf("encode %s: %w", op.kind, err)
+	}
+	hash := op.hash
+	if hash == "" {
+		hash = inputHash(append([]any{op.kind, op.orderID, op.amount.String()}, op.hashOf...)...)
+	}
+	return journal.Operation{
+		Key: op.key, System: system, Kind: string(op.kind), OrderID: op.orderID, Reference: op.code, Guard: op.guard, Amount: op.amount,
+		InputHash: hash, Request: request, Merchant: p.Merchant, Related: op.of,
+	}, nil
+}
+
+// begunAs is an operation as it was begun: it is carried on with what is stored of it, whatever would be asked for now.
+func begunAs(stored journal.Operation) money {
+	return money{
+		key: stored.Key, kind: cybersource.Kind(stored.Kind), orderID: stored.OrderID, code: stored.Reference, guard: stored.Guard,
+		effect: stored.Effect, amount: stored.Amount, hash: stored.InputHash, related: stored.Related, of: stored.Related,
+	}
 }
 
 // mayResend tells whether the same bytes may go out again once the look-up has found nothing: kinds with the transactionId guard
@@ -291,7 +314,7 @@ func (p *Payments) conclude(ctx context.Context, op money, outcome cybersource.O
 	}
 	change := journal.PaymentChange{
 		CardType: outcome.CardType, CardSuffix: outcome.CardSuffix, ApprovalCode: outcome.ApprovalCode,
-		Reconciliation: outcome.ReconciliationID, Reason: outcome.Reason,
+		Reconciliation: outcome.ReconciliationID, Reason: outcome.Reason, At: outcome.SubmittedAt,
 	}
 	if outcome.Tokens != nil {
 		change.CustomerToken = outcome.Tokens.Customer
@@ -592,7 +615,7 @@ func (p *Payments) performTimeout(ctx context.Context, op money) error {
 	ctx = outbound.WithOperation(ctx, op.key)
 	stored, fresh, err := p.Journal.BeginPayment(ctx, journal.Operation{
 		Key: op.key, System: system, Kind: string(op.kind), OrderID: op.orderID, Reference: op.code, Guard: op.guard, Amount: op.amount,
-		InputHash: inputHash(op.hashOf...), Request: request,
+		InputHash: inputHash(op.hashOf...), Request: request, Merchant: p.Merchant,
 	}, op.effect)
 	if err != nil {
 		return journalFault(err)

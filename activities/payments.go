@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 
 	"github.com/tenderline/tenderline/internal/canonical"
 	"github.com/tenderline/tenderline/internal/cybersource"
@@ -183,7 +185,7 @@ func (p *Payments) capturePayment(ctx context.Context, in CapturePaymentInput) (
 	op := money{
 		key: key, kind: cybersource.KindCapture, orderID: in.OrderID, code: followOnCode(in.OrderID, "C", key), guard: p.transactionID(key),
 		effect: journal.EffectCapture, amount: in.Amount, mark: in.Mark, hashOf: []any{in.AuthorizationID},
-		related: in.AuthorizationID, codes: []string{in.OrderID},
+		related: in.AuthorizationID, of: in.AuthorizationID, codes: []string{in.OrderID},
 	}
 	op.request, err = cybersource.CaptureRequest(in.AuthorizationID, op.code, op.guard, in.Amount, 1, 1)
 	if err != nil {
@@ -200,7 +202,8 @@ func (p *Payments) capturePayment(ctx context.Context, in CapturePaymentInput) (
 	return Capture{Payment: after, Adopted: outcome.Adopted}, err
 }
 
-// VoidCapture voids what an order has captured, sale or capture. TooLate means that the batch has gone and a refund is the way.
+// VoidCapture voids what an order has captured: the sale, or its captures, each by a void of its own. TooLate means that a batch has gone,
+// or that something of a capture went back already: a refund is the way for what is left.
 func (p *Payments) VoidCapture(ctx context.Context, in UndoPaymentInput) (Undone, error) {
 	undone, err := p.voidCapture(ctx, in)
 	return undone, toTemporal(err)
@@ -211,21 +214,38 @@ func (p *Payments) voidCapture(ctx context.Context, in UndoPaymentInput) (Undone
 		return p.voidForRefund(ctx, in)
 	}
 	payment, err := p.settled(ctx, in.OrderID)
-	if err != nil || payment.Captured.IsZero() {
-		return Undone{Result: UndoNothing, Payment: payment.Payment}, err
-	}
-	if payment.Refunded.IsPositive() {
-		return Undone{Result: UndoTooLate, Payment: payment.Payment}, nil
-	}
-	op, err := voidOf(in, payment, undoingKey(in, "void", payment.CaptureID))
 	if err != nil {
 		return Undone{}, err
 	}
-	outcome, err := p.follow(ctx, op, cybersource.Voided)
-	if forbidden(err) {
-		return Undone{Result: UndoTooLate, Payment: payment.Payment}, nil // the gateway's word, not our journal's
+	captures, err := p.Journal.Captures(ctx, in.OrderID)
+	if err != nil || len(captures) == 0 {
+		return Undone{Result: UndoNothing, Payment: payment.Payment}, err
 	}
-	return p.undone(ctx, in.OrderID, outcome.ID, err)
+	first, tooLate := "", false
+	for _, capture := range captures {
+		if capture.Back.IsPositive() {
+			tooLate = true
+			continue
+		}
+		op, err := voidOf(in, capture, payment.Currency, undoingKey(in, "void", capture.ID))
+		if err != nil {
+			return Undone{}, err
+		}
+		outcome, err := p.follow(ctx, op, cybersource.Voided)
+		switch {
+		case forbidden(err): // the gateway's word, not our journal's
+			tooLate = true
+		case err != nil:
+			return Undone{}, err
+		case first == "":
+			first = outcome.ID
+		}
+	}
+	undone, err := p.undone(ctx, in.OrderID, first, nil)
+	if tooLate {
+		undone.Result, undone.TransactionID = UndoTooLate, ""
+	}
+	return undone, err
 }
 
 // forbidden tells that the state of the payment at the gateway forbids a step: its word, after a look-up, not our journal's.
@@ -234,14 +254,14 @@ func forbidden(err error) bool {
 	return f != nil && f.Kind == fault.Conflict && f.System == system
 }
 
-// voidOf cancels all that is captured.
-func voidOf(in UndoPaymentInput, payment journal.Payment, key string) (money, error) {
+// voidOf cancels a capture, all of it.
+func voidOf(in UndoPaymentInput, capture journal.Captured, currency, key string) (money, error) {
 	op := money{
 		key: key, kind: cybersource.KindVoid, orderID: in.OrderID, code: followOnCode(in.OrderID, "V", key),
-		effect: journal.EffectVoidCapture, amount: canonical.NewMoney(payment.Captured, payment.Currency), mark: in.Mark, hashOf: []any{payment.CaptureID},
-		related: payment.CaptureID,
+		effect: journal.EffectVoidCapture, amount: canonical.NewMoney(capture.Amount, currency), mark: in.Mark, hashOf: []any{capture.ID},
+		related: capture.ID, of: capture.ID,
 	}
-	request, err := cybersource.VoidRequest(captured(payment), payment.CaptureID, op.code)
+	request, err := cybersource.VoidRequest(resourceOf(capture), capture.ID, op.code)
 	if err != nil {
 		return money{}, bug("%v", err)
 	}
@@ -255,14 +275,6 @@ func undoingKey(in UndoPaymentInput, step, id string) string {
 	return orderKey(in.OrderID, step+"-"+id, in.Attempt)
 }
 
-// captured is the resource that holds a payment's captured money: the sale itself, or its capture.
-func captured(payment journal.Payment) cybersource.Resource {
-	if payment.CaptureID == payment.AuthorizationID {
-		return cybersource.Payments
-	}
-	return cybersource.Captures
-}
-
 // RefundCapture pays back what is captured and not yet paid back.
 func (p *Payments) RefundCapture(ctx context.Context, in UndoPaymentInput) (Undone, error) {
 	undone, err := p.refundCapture(ctx, in)
@@ -273,23 +285,49 @@ func (p *Payments) refundCapture(ctx context.Context, in UndoPaymentInput) (Undo
 	if in.RefundID != "" {
 		return p.refundForRefund(ctx, in)
 	}
-	key := orderKey(in.OrderID, "refund", in.Attempt)
-	amount, payment, err := p.refundable(ctx, in.OrderID, key)
+	ops, nothing, err := p.takingBack(ctx, in)
+	if err != nil || len(ops) == 0 {
+		return nothing, err
+	}
+	first := ""
+	var failure error
+	for _, op := range ops {
+		outcome, err := p.follow(ctx, op, cybersource.Refunded)
+		if alreadyVoided(err) {
+			err = p.noteVoided(ctx, in, journal.Captured{ID: op.of})
+		}
+		failure = worse(failure, err)
+		if first == "" {
+			first = outcome.ID
+		}
+	}
+	return p.undone(ctx, in.OrderID, first, failure)
+}
+
+// takingBack are the refunds of everything that is left to pay back: those that this attempt has begun, or new ones. Where an attempt has
+// done its work and more was captured since, the next one begins by itself.
+func (p *Payments) takingBack(ctx context.Context, in UndoPaymentInput) (ops []money, nothing Undone, err error) {
+	begun, err := p.partsOf(ctx, in)
 	if err != nil {
-		return Undone{}, err
+		return nil, Undone{}, err
 	}
-	if amount.IsZero() {
-		return Undone{Result: UndoNothing, Payment: payment.Payment}, reservedRefund(payment)
+	payment, err := p.Journal.Payment(ctx, in.OrderID)
+	if err != nil && !errors.Is(err, journal.ErrNotFound) {
+		return nil, Undone{}, err
 	}
-	op, err := p.refundOf(in, payment, key, amount)
-	if err != nil {
-		return Undone{}, err
+	mine, attempt := begun.of(in.Attempt), in.Attempt
+	if len(mine) > 0 && (mine.open() != nil || !mine.paid().IsPositive() || !payment.Refundable.IsPositive()) {
+		ops, err = p.carriedOn(in, payment, mine)
+		return ops, Undone{}, err
 	}
-	outcome, err := p.follow(ctx, op, cybersource.Refunded)
-	if alreadyVoided(err) {
-		err = p.noteVoided(ctx, in, payment)
+	if !payment.Refundable.IsPositive() {
+		return nil, Undone{Result: UndoNothing, Payment: payment.Payment}, reservedRefund(payment)
 	}
-	return p.undone(ctx, in.OrderID, outcome.ID, err)
+	if len(mine) > 0 {
+		attempt = begun[len(begun)-1].attempt + 1
+	}
+	ops, err = p.reserveParts(ctx, in, attempt, canonical.NewMoney(payment.Refundable, payment.Currency))
+	return ops, Undone{}, err
 }
 
 func alreadyVoided(err error) bool {
@@ -297,30 +335,28 @@ func alreadyVoided(err error) bool {
 	return f != nil && f.Kind == fault.Conflict && f.Code == cybersource.ReasonCaptureAlreadyVoided
 }
 
-// refundOf pays an amount of what is captured back.
-func (p *Payments) refundOf(in UndoPaymentInput, payment journal.Payment, key string, amount canonical.Money) (money, error) {
-	op := money{
-		key: key, kind: cybersource.KindRefund, orderID: in.OrderID, code: followOnCode(in.OrderID, "F", key), guard: p.transactionID(key),
-		effect: journal.EffectRefund, amount: amount, mark: in.Mark, hashOf: []any{payment.CaptureID},
-	}
-	request, err := cybersource.RefundRequest(captured(payment), payment.CaptureID, op.code, op.guard, op.amount)
-	if err != nil {
-		return money{}, bug("%v", err)
-	}
-	op.request = request
-	return op, nil
-}
-
 // noteVoided takes over that a capture is voided where only the gateway's refusal of a refund says so: by somebody else, or by a void of
 // ours that a late index never showed.
-func (p *Payments) noteVoided(ctx context.Context, in UndoPaymentInput, payment journal.Payment) error {
+func (p *Payments) noteVoided(ctx context.Context, in UndoPaymentInput, capture journal.Captured) error {
+	captures, err := p.Journal.Captures(ctx, in.OrderID)
+	if err != nil {
+		return err
+	}
+	at := slices.IndexFunc(captures, func(c journal.Captured) bool { return c.ID == capture.ID })
+	if at < 0 {
+		return nil // known already
+	}
+	payment, err := p.Journal.Payment(ctx, in.OrderID)
+	if err != nil {
+		return err
+	}
 	op := money{
-		key: undoingKey(in, "voided", payment.CaptureID), kind: cybersource.KindVoid, orderID: in.OrderID, code: in.OrderID,
-		effect: journal.EffectVoidCapture, amount: canonical.NewMoney(payment.Captured, payment.Currency), mark: in.Mark,
+		key: undoingKey(in, "voided", capture.ID), kind: cybersource.KindVoid, orderID: in.OrderID, code: in.OrderID,
+		effect: journal.EffectVoidCapture, amount: canonical.NewMoney(captures[at].Amount, payment.Currency), mark: in.Mark,
 	}
 	stored, _, err := p.Journal.BeginPayment(ctx, journal.Operation{
 		Key: op.key, System: system, Kind: string(op.kind), OrderID: op.orderID, Reference: op.code, Amount: op.amount,
-		InputHash: inputHash(payment.CaptureID), Request: []byte("{}"),
+		InputHash: inputHash(capture.ID), Request: []byte("{}"), Merchant: p.Merchant, Related: capture.ID,
 	}, op.effect)
 	if err != nil || stored.State.Final() {
 		return journalFault(err)
@@ -340,26 +376,8 @@ func reservedRefund(payment journal.Payment) error {
 	}
 }
 
-// refundable is what is left to pay back; for an operation that was begun, what it is for.
-func (p *Payments) refundable(ctx context.Context, orderID, key string) (canonical.Money, journal.Payment, error) {
-	payment, err := p.Journal.Payment(ctx, orderID)
-	if errors.Is(err, journal.ErrNotFound) {
-		return canonical.Money{}, payment, nil
-	}
-	if err != nil {
-		return canonical.Money{}, payment, err
-	}
-	begun, err := p.Journal.Operations().Get(ctx, key)
-	if err == nil {
-		return begun.Amount, payment, nil
-	}
-	if !errors.Is(err, journal.ErrNotFound) {
-		return canonical.Money{}, payment, err
-	}
-	return canonical.NewMoney(payment.Refundable, payment.Currency), payment, nil
-}
-
-// ReverseAuthorization releases what the bank still holds of an order's authorization.
+// ReverseAuthorization releases what the bank still holds of an order's authorization. Where something of it is captured, the gateway may
+// release no part: UndoNothing with Why, and the bank lets the rest go by itself.
 func (p *Payments) ReverseAuthorization(ctx context.Context, in UndoPaymentInput) (Undone, error) {
 	undone, err := p.reverseAuthorization(ctx, in)
 	return undone, toTemporal(err)
@@ -373,19 +391,70 @@ func (p *Payments) reverseAuthorization(ctx context.Context, in UndoPaymentInput
 	if err != nil {
 		return Undone{}, err
 	}
-	hold := payment.Authorized.Sub(payment.Captured).Sub(payment.Reversed)
-	if !hold.IsPositive() {
+	if payment.Captured.IsPositive() && held(payment).IsPositive() { // the gateway releases by itself what a last capture leaves
+		if payment, _, err = p.reconcile(ctx, in.OrderID); err != nil {
+			return Undone{}, err
+		}
+		if !held(payment).IsPositive() {
+			return p.releasedElsewhere(ctx, UndoPaymentInput{OrderID: in.OrderID}, payment)
+		}
+	}
+	if !held(payment).IsPositive() {
 		return Undone{Result: UndoNothing, Payment: payment.Payment}, nil
 	}
-	op, err := reversalOf(in, payment, undoingKey(in, "reverse", payment.AuthorizationID), canonical.NewMoney(hold, payment.Currency))
+	op, err := p.releasing(ctx, in, payment)
 	if err != nil {
 		return Undone{}, err
 	}
 	outcome, err := p.follow(ctx, op, cybersource.Reversed)
-	if alreadyReversed(err) {
+	switch {
+	case alreadyReversed(err):
 		err = p.noteLapsed(ctx, in.OrderID)
+	case payment.Captured.IsPositive() && indivisible(err):
+		return p.leftToTheBank(ctx, in)
 	}
 	return p.undone(ctx, in.OrderID, outcome.ID, err)
+}
+
+// releasing releases all of a hold: by the reversal that was begun, or by the next one where former ones released what was held then.
+func (p *Payments) releasing(ctx context.Context, in UndoPaymentInput, payment journal.Payment) (money, error) {
+	hold := canonical.NewMoney(held(payment), payment.Currency)
+	for i := 1; ; i++ {
+		step := stepReverse
+		if i > 1 {
+			step += "-" + strconv.Itoa(i)
+		}
+		key := undoingKey(in, step, payment.AuthorizationID)
+		stored, err := p.Journal.Operations().Get(ctx, key)
+		switch {
+		case errors.Is(err, journal.ErrNotFound):
+			return reversalOf(in, payment, key, hold)
+		case err != nil:
+			return money{}, err
+		case stored.State != journal.OperationSucceeded:
+			return reversalOf(in, payment, key, stored.Amount)
+		}
+	}
+}
+
+// indivisible tells that the gateway has refused to release a part of a hold, or what is left beside a capture.
+func indivisible(err error) bool {
+	f := fault.As(err)
+	return f != nil && f.System == system && (f.Kind == fault.Conflict || f.Kind == fault.Value)
+}
+
+// leftToTheBank ends a release that the gateway refuses because of what is captured: what it has released by itself is taken over, and the
+// rest runs out.
+func (p *Payments) leftToTheBank(ctx context.Context, in UndoPaymentInput) (Undone, error) {
+	payment, _, err := p.reconcile(ctx, in.OrderID)
+	if err != nil {
+		return Undone{}, err
+	}
+	if !held(payment).IsPositive() {
+		return p.releasedElsewhere(ctx, in, payment)
+	}
+	return Undone{Result: UndoNothing, Payment: payment.Payment, Why: fmt.Sprintf(
+		"the gateway releases no part of an authorization: the bank lets %s go by itself", canonical.NewMoney(held(payment), payment.Currency))}, nil
 }
 
 func alreadyReversed(err error) bool {
@@ -396,7 +465,7 @@ func alreadyReversed(err error) bool {
 // noteLapsed takes over that a hold is gone of which the look-up has shown no reversal of ours: the bank or the gateway released it by
 // itself.
 func (p *Payments) noteLapsed(ctx context.Context, orderID string) error {
-	return p.Journal.ChangePayment(ctx, orderID, journal.PaymentChange{HoldLapsed: true, Status: canonical.PaymentReversed}, nil)
+	return p.Journal.ChangePayment(ctx, orderID, journal.PaymentChange{HoldLapsed: true}, nil)
 }
 
 // reversalOf releases a hold.
@@ -404,7 +473,7 @@ func reversalOf(in UndoPaymentInput, payment journal.Payment, key string, hold c
 	op := money{
 		key: key, kind: cybersource.KindReversal, orderID: in.OrderID, code: followOnCode(in.OrderID, "R", key),
 		effect: journal.EffectReverse, amount: hold, mark: in.Mark,
-		hashOf: []any{payment.AuthorizationID}, related: payment.AuthorizationID, codes: []string{in.OrderID},
+		hashOf: []any{payment.AuthorizationID}, related: payment.AuthorizationID, of: payment.AuthorizationID, codes: []string{in.OrderID},
 	}
 	request, err := cybersource.ReversalRequest(payment.AuthorizationID, op.code, op.amount, in.Reason)
 	if err != nil {

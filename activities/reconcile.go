@@ -23,9 +23,9 @@ import (
 
 // seen is what the gateway's records tell of a payment beside the sums.
 type seen struct {
-	batched bool   // what is captured has gone to the processor: too late for a void
-	voided  bool   // what the journal had as captured is voided there
-	crowded string // what was done there for which the journal has no room, in words; "" for nothing
+	batched map[string]bool // captures that have gone to the processor: too late for a void
+	voided  map[string]bool // those that the journal had as captured and that are voided there
+	crowded string          // what was done there for which the journal has no room, in words; "" for nothing
 }
 
 // reconcile takes what was done to an order's payment outside of our processes into the journal, and gives the payment after it.
@@ -38,7 +38,11 @@ func (p *Payments) reconcile(ctx context.Context, orderID string) (journal.Payme
 		return payment, seen{}, err
 	}
 	ctx = outbound.WithOperation(ctx, orderKey(orderID, "reconcile", 1))
-	records, err := p.recordsOf(ctx, payment)
+	captures, err := p.Journal.Captures(ctx, orderID)
+	if err != nil {
+		return payment, seen{}, err
+	}
+	records, err := p.recordsOf(ctx, payment, captures)
 	if err != nil {
 		return payment, seen{}, err
 	}
@@ -47,26 +51,33 @@ func (p *Payments) reconcile(ctx context.Context, orderID string) (journal.Payme
 	if err != nil {
 		return payment, seen{}, err
 	}
-	takeover := &takeover{Payments: p, orderID: orderID, ours: oursAmong(operations), payment: payment}
+	takeover := &takeover{Payments: p, orderID: orderID, ours: oursAmong(operations), payment: payment, captures: captures}
 	if err := takeover.run(ctx, records); err != nil {
 		return payment, seen{}, err
 	}
-	return takeover.payment, seen{batched: records.batched(), voided: records.voided(), crowded: takeover.crowded}, nil
+	return takeover.payment, seen{batched: records.which(batched), voided: records.which(cancelled), crowded: takeover.crowded}, nil
 }
 
 // records are the gateway's records of one payment.
 type records struct {
-	capture cybersource.Detail   // of what is captured, as the journal knows it; zero where nothing is
-	others  []cybersource.Detail // captures, voids, refunds and reversals, oldest first
+	captures map[string]cybersource.Detail // of what is captured, as the journal knows it
+	others   []cybersource.Detail          // captures, voids, refunds and reversals, oldest first
 }
 
-// voided tells that what the journal has as captured is cancelled. A sale whose hold was released after the void reads as reversed.
-func (r records) voided() bool {
-	return r.capture.ID != "" && takenBack(outcomeOf(r.capture).Result)
+// which tells of which captures something is true.
+func (r records) which(is func(cybersource.Detail) bool) map[string]bool {
+	found := map[string]bool{}
+	for id, record := range r.captures {
+		found[id] = is(record)
+	}
+	return found
 }
 
-func (r records) batched() bool {
-	return r.capture.Status == "BATCHED" || r.capture.Status == "TRANSMITTED"
+// cancelled tells that what was captured is voided. A sale whose hold was released after the void reads as reversed.
+func cancelled(record cybersource.Detail) bool { return takenBack(outcomeOf(record).Result) }
+
+func batched(record cybersource.Detail) bool {
+	return record.Status == "BATCHED" || record.Status == "TRANSMITTED"
 }
 
 func outcomeOf(record cybersource.Detail) cybersource.Outcome {
@@ -75,23 +86,24 @@ func outcomeOf(record cybersource.Detail) cybersource.Outcome {
 
 // recordsOf reads the record of a payment and of everything that follows it: what the records themselves name, and what a search for the
 // order's reference and for those of our own follow-ons finds, since either may be late.
-func (p *Payments) recordsOf(ctx context.Context, payment journal.Payment) (records, error) {
+func (p *Payments) recordsOf(ctx context.Context, payment journal.Payment, captures []journal.Captured) (records, error) {
 	root, err := p.record(ctx, payment.AuthorizationID)
 	if err != nil {
 		return records{}, err
 	}
-	r := records{}
+	r := records{captures: map[string]cybersource.Detail{}}
 	known := map[string]bool{root.ID: true, payment.AuthorizationID: true}
 	wanted := root.Related
-	if payment.CaptureID != "" {
-		r.capture = root
-		if !known[payment.CaptureID] {
-			if r.capture, err = p.record(ctx, payment.CaptureID); err != nil {
+	for _, capture := range captures {
+		record := root
+		if !known[capture.ID] {
+			if record, err = p.record(ctx, capture.ID); err != nil {
 				return records{}, err
 			}
-			known[payment.CaptureID] = true
-			wanted = slices.Concat(wanted, r.capture.Related)
+			known[capture.ID] = true
+			wanted = slices.Concat(wanted, record.Related)
 		}
+		r.captures[capture.ID] = record
 	}
 	searched, err := p.searched(ctx, payment.OrderID)
 	if err != nil {
@@ -170,18 +182,20 @@ func followsOn(kind cybersource.Kind) bool {
 type ours struct {
 	ids   map[string]bool // transactions that answered them
 	codes map[string]bool // references of those that are not concluded: what has one is for them to tell
-	void  bool            // a void is not concluded
+	voids map[string]bool // captures of which a void is not concluded; "": of any
 }
 
 func oursAmong(operations []journal.Operation) ours {
-	o := ours{ids: map[string]bool{}, codes: map[string]bool{}}
+	o := ours{ids: map[string]bool{}, codes: map[string]bool{}, voids: map[string]bool{}}
 	for _, stored := range operations {
 		if stored.System != system || stored.Effect == "" {
 			continue
 		}
 		if !stored.State.Final() {
 			o.codes[stored.Reference] = stored.Reference != stored.OrderID
-			o.void = o.void || stored.Effect == journal.EffectVoidCapture && !adopted(stored.Key)
+			if stored.Effect == journal.EffectVoidCapture && !adopted(stored.Key) {
+				o.voids[stored.Related] = true
+			}
 			continue
 		}
 		if stored.OutsideID != "" {
@@ -202,17 +216,20 @@ func adopted(key string) bool {
 type takeover struct {
 	*Payments
 	ours
-	orderID string
-	payment journal.Payment
-	crowded string
+	orderID  string
+	payment  journal.Payment
+	captures []journal.Captured
+	crowded  string
 }
 
 // run goes by what makes room for what: a void gives the hold back that another capture or a reversal takes, a capture is what a refund
 // is of.
 func (t *takeover) run(ctx context.Context, r records) error {
-	if r.voided() && t.payment.Captured.IsPositive() && !t.void {
-		if err := t.take(ctx, journal.EffectVoidCapture, t.voidIn(r)); err != nil {
-			return err
+	for _, capture := range t.captures {
+		if cancelled(r.captures[capture.ID]) && !t.voids[capture.ID] && !t.voids[""] {
+			if err := t.take(ctx, journal.EffectVoidCapture, t.voidIn(r, capture)); err != nil {
+				return err
+			}
 		}
 	}
 	for _, step := range []struct {
@@ -221,7 +238,7 @@ func (t *takeover) run(ctx context.Context, r records) error {
 		kinds  []cybersource.Kind
 		room   func(journal.Payment) decimal.Decimal // what of it the journal does not know of yet, at most
 	}{
-		{journal.EffectCapture, cybersource.Captured, []cybersource.Kind{cybersource.KindCapture}, uncaptured},
+		{journal.EffectCapture, cybersource.Captured, []cybersource.Kind{cybersource.KindCapture}, held},
 		{journal.EffectRefund, cybersource.Refunded, []cybersource.Kind{cybersource.KindRefund}, always},
 		{journal.EffectReverse, cybersource.Reversed, []cybersource.Kind{cybersource.KindReversal, cybersource.KindTimeoutReversal}, held},
 	} {
@@ -233,7 +250,7 @@ func (t *takeover) run(ctx context.Context, r records) error {
 			if found.Result != step.result || !found.Amount.Amount.IsPositive() || !step.room(t.payment).IsPositive() {
 				continue
 			}
-			if err := t.take(ctx, step.effect, named{found, record.Code}); err != nil {
+			if err := t.take(ctx, step.effect, named{found, record.Code, t.follows(step.effect, record)}); err != nil {
 				return err
 			}
 		}
@@ -241,12 +258,22 @@ func (t *takeover) run(ctx context.Context, r records) error {
 	return nil
 }
 
-// uncaptured is the hold where nothing is captured: a payment is captured once.
-func uncaptured(payment journal.Payment) decimal.Decimal {
-	if payment.Captured.IsPositive() {
-		return decimal.Zero
+// follows is the transaction that a record refers to: its authorization, or of a refund its capture. Where several captures are named, or
+// the one that is has not enough room, nobody can tell.
+func (t *takeover) follows(effect journal.Effect, record cybersource.Detail) string {
+	if effect != journal.EffectRefund {
+		return t.payment.AuthorizationID
 	}
-	return held(payment)
+	var named []journal.Captured
+	for _, capture := range t.captures {
+		if slices.Contains(record.Related, capture.ID) {
+			named = append(named, capture)
+		}
+	}
+	if len(named) != 1 || record.Amount.Amount.GreaterThan(named[0].Room()) {
+		return ""
+	}
+	return named[0].ID
 }
 
 // held is what of an authorization is neither captured nor released.
@@ -257,21 +284,22 @@ func held(payment journal.Payment) decimal.Decimal {
 // always: a refund that nobody here has made is news however much was refunded.
 func always(journal.Payment) decimal.Decimal { return decimal.New(1, 0) }
 
-// named is an outcome with the reference that its transaction has.
+// named is an outcome with the reference that its transaction has, and the transaction that it follows on.
 type named struct {
 	cybersource.Outcome
 	code string
+	of   string
 }
 
-// voidIn finds the void of what is captured. The capture's own record is proof enough where the void's is not there.
-func (t *takeover) voidIn(r records) named {
-	whole := canonical.NewMoney(t.payment.Captured, t.payment.Currency)
-	void := named{cybersource.Outcome{Kind: cybersource.KindVoid, Result: cybersource.Voided, Status: "VOIDED", Amount: whole, Adopted: true}, t.orderID}
+// voidIn finds the void of a capture. The capture's own record is proof enough where the void's is not there.
+func (t *takeover) voidIn(r records, capture journal.Captured) named {
+	whole := canonical.NewMoney(capture.Amount, t.payment.Currency)
+	void := named{cybersource.Outcome{Kind: cybersource.KindVoid, Result: cybersource.Voided, Status: "VOIDED", Amount: whole, Adopted: true}, t.orderID, capture.ID}
 	for _, record := range r.others {
 		found := outcomeOf(record)
 		fits := found.Amount.Currency == "" || found.Amount.Equal(whole)
-		if found.Kind == cybersource.KindVoid && found.Result == cybersource.Voided && fits && !t.ids[record.ID] {
-			void = named{found, record.Code}
+		if found.Kind == cybersource.KindVoid && found.Result == cybersource.Voided && fits && record.RefersTo(capture.ID) && !t.ids[record.ID] && !t.codes[record.Code] {
+			void = named{found, record.Code, capture.ID}
 			void.Amount = whole
 		}
 	}
@@ -282,12 +310,12 @@ func (t *takeover) voidIn(r records) named {
 func (t *takeover) take(ctx context.Context, effect journal.Effect, found named) error {
 	key := orderKey(t.orderID, adoptStep+string(found.Kind)+"-"+found.ID, 1)
 	if effect == journal.EffectVoidCapture {
-		key = orderKey(t.orderID, adoptStep+"void-of-"+t.payment.CaptureID, 1) // one of a capture, whether its record is there or not
+		key = orderKey(t.orderID, adoptStep+"void-of-"+found.of, 1) // one of a capture, whether its record is there or not
 	}
 	op := money{key: key, kind: found.Kind, orderID: t.orderID, code: found.code, effect: effect, amount: found.Amount}
 	stored, _, err := t.Journal.BeginPayment(ctx, journal.Operation{
 		Key: key, System: system, Kind: string(found.Kind), OrderID: t.orderID, Reference: found.code, Amount: found.Amount,
-		InputHash: inputHash(effect, found.Amount), Request: []byte("{}"),
+		InputHash: inputHash(effect, found.Amount), Request: []byte("{}"), Merchant: t.Merchant, Related: found.of,
 	}, effect)
 	if noRoom(err) {
 		t.crowded = fmt.Sprintf("the gateway shows a %s of %s that was made outside", strings.ReplaceAll(string(found.Kind), "_", " "), found.Amount)
@@ -301,6 +329,7 @@ func (t *takeover) take(ctx context.Context, effect journal.Effect, found named)
 			return err
 		}
 	}
+	t.ids[found.ID] = true // one void is not that of two captures
 	t.payment, err = t.Journal.Payment(ctx, t.orderID)
 	return err
 }

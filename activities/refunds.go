@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/shopspring/decimal"
@@ -22,7 +23,8 @@ const (
 )
 
 // PlanRefund finds the way that the payment's real state leaves for a refund, after what is unknown of the payment is resolved and what was
-// done in the gateway's own console is taken over. A refund that has begun keeps its way.
+// done in the gateway's own console is taken over. A refund that has begun keeps its way. The plan's payment has as its CaptureID the capture
+// that the money goes back of, the first one where there are several.
 func (p *Payments) PlanRefund(ctx context.Context, in PlanRefundInput) (RefundPlan, error) {
 	plan, err := p.planRefund(ctx, in)
 	return plan, toTemporal(err)
@@ -38,6 +40,9 @@ func (p *Payments) planRefund(ctx context.Context, in PlanRefundInput) (RefundPl
 	}
 	if begun.way != "" {
 		payment, err := p.payment(ctx, in.OrderID)
+		if begun.of != "" && begun.way != WayReversal {
+			payment.CaptureID = begun.of
+		}
 		return RefundPlan{Way: begun.way, Payment: payment}, err
 	}
 	if _, err := p.settled(ctx, in.OrderID); err != nil {
@@ -47,6 +52,11 @@ func (p *Payments) planRefund(ctx context.Context, in PlanRefundInput) (RefundPl
 	if err != nil {
 		return RefundPlan{}, err
 	}
+	captures, err := p.Journal.Captures(ctx, in.OrderID)
+	if err != nil {
+		return RefundPlan{}, err
+	}
+	first, _ := oldest(captures)
 	plan := RefundPlan{Way: WayNone, Payment: payment.Payment}
 	switch {
 	case view.crowded != "" && payment.Open:
@@ -54,14 +64,31 @@ func (p *Payments) planRefund(ctx context.Context, in PlanRefundInput) (RefundPl
 	case view.crowded != "":
 		plan.Refused = view.crowded + ", beyond what can be paid back"
 	default:
-		plan.Way, plan.Refused, err = p.wayOf(ctx, payment, in.Amount, view.batched || begun.tooLate)
+		plan.Way, plan.Refused, err = p.wayOf(ctx, payment, first, in.Amount, view.batched[first.ID] || begun.tooLate)
+	}
+	if plan.Way == WayVoid || plan.Way == WayRefund {
+		plan.Payment.CaptureID = first.ID
 	}
 	return plan, err
+}
+
+// oldest is the capture that a refund takes from first: the oldest one that has room, else the oldest.
+func oldest(captures []journal.Captured) (journal.Captured, bool) {
+	for _, capture := range captures {
+		if capture.Room().IsPositive() {
+			return capture, true
+		}
+	}
+	if len(captures) > 0 {
+		return captures[0], true
+	}
+	return journal.Captured{}, false
 }
 
 // begunRefund is what a refund has done or tried before.
 type begunRefund struct {
 	way     RefundWay // which it is on already; "" for none
+	of      string    // the transaction that it first goes against
 	tooLate bool      // its void was refused
 }
 
@@ -81,6 +108,9 @@ func (p *Payments) begun(ctx context.Context, orderID, refundID string) (begunRe
 		case !alive:
 			b.tooLate = b.tooLate || way == WayVoid
 		case way != "" && b.way != WayVoid: // the reversal after a void is part of it
+			if b.way != way {
+				b.of = stored.Related
+			}
 			b.way = way
 		}
 	}
@@ -104,8 +134,8 @@ func wayBy(effect journal.Effect) RefundWay {
 // refundKeys begins all keys of a refund.
 func refundKeys(orderID, refundID string) string { return "refund:" + orderID + "/" + refundID + ":" }
 
-// wayOf decides by what is known. refused is "" where money goes back.
-func (p *Payments) wayOf(ctx context.Context, payment journal.Payment, amount canonical.Money, tooLate bool) (way RefundWay, refused string, err error) {
+// wayOf decides by what is known; first is the capture that the refund takes from first. refused is "" where money goes back.
+func (p *Payments) wayOf(ctx context.Context, payment journal.Payment, first journal.Captured, amount canonical.Money, tooLate bool) (way RefundWay, refused string, err error) {
 	hold := held(payment)
 	switch {
 	case payment.Status == canonical.PaymentHeld:
@@ -116,7 +146,7 @@ func (p *Payments) wayOf(ctx context.Context, payment journal.Payment, amount ca
 		refused, err = p.whyNot(ctx, payment, amount)
 		return WayNone, refused, err
 	case payment.Captured.IsPositive():
-		whole := amount.Amount.Equal(payment.Captured) && payment.Refunded.IsZero() && payment.ChargedBack.IsZero()
+		whole := amount.Amount.Equal(first.Amount) && first.Room().Equal(first.Amount) && payment.ChargedBack.IsZero()
 		if whole && !tooLate && payment.Status != canonical.PaymentSettled {
 			return WayVoid, "", nil
 		}
@@ -180,49 +210,70 @@ func (p *Payments) voidedOf(ctx context.Context, orderID string) (decimal.Decima
 	return total, err
 }
 
-// voidForRefund cancels the whole capture for a refund. It is too late only once the capture's own record says that nobody, here or in
-// the console, has voided it.
+// voidForRefund cancels a whole capture for a refund. It is too late only once the capture's own record says that nobody, here or in the
+// console, has voided it.
 func (p *Payments) voidForRefund(ctx context.Context, in UndoPaymentInput) (Undone, error) {
 	key, before, done, err := p.attemptOf(ctx, in, stepVoid)
 	if done || err != nil {
 		return before, err
 	}
 	payment, view, err := p.current(ctx, in, key)
+	if err != nil {
+		return Undone{}, err
+	}
+	target, found, err := p.toVoid(ctx, payment, key)
 	switch {
 	case err != nil:
 		return Undone{}, err
-	case payment.Captured.IsZero():
-		return p.voidedElsewhere(ctx, in)
-	case payment.Refunded.IsPositive():
+	case !found:
+		return p.voidedElsewhere(ctx, in, "")
+	case target.Back.IsPositive():
 		return Undone{Result: UndoTooLate, Payment: payment.Payment}, nil
 	case view.crowded != "":
 		return Undone{Result: UndoNothing, Why: view.crowded, Payment: payment.Payment}, nil // another plan
-	case !in.Amount.IsZero() && !in.Amount.Equal(canonical.NewMoney(payment.Captured, payment.Currency)):
+	case !in.Amount.IsZero() && !in.Amount.Equal(canonical.NewMoney(target.Amount, payment.Currency)):
 		return Undone{ // the plan was for something else
 			Result: UndoNothing, Payment: payment.Payment,
-			Why: fmt.Sprintf("%s asked, %s is captured: a capture is voided as a whole", in.Amount, canonical.NewMoney(payment.Captured, payment.Currency)),
+			Why: fmt.Sprintf("%s asked, %s is captured: a capture is voided as a whole", in.Amount, canonical.NewMoney(target.Amount, payment.Currency)),
 		}, nil
 	}
-	op, err := voidOf(in, payment, key)
+	op, err := voidOf(in, target, payment.Currency, key)
 	if err != nil {
 		return Undone{}, err
 	}
 	crowded := false
 	op.fits = func(ctx context.Context) (bool, error) { // a void gives back what the console has refunded a second time
 		_, view, err := p.reconcile(ctx, in.OrderID)
-		crowded = view.crowded != "" && !view.voided
+		crowded = view.crowded != "" && !view.voided[target.ID]
 		return !crowded, err
 	}
 	outcome, err := p.follow(ctx, op, cybersource.Voided)
 	switch {
 	case forbidden(err):
-		return p.voidedElsewhere(ctx, in)
+		return p.voidedElsewhere(ctx, in, target.ID)
 	case crowded && givenUp(err):
 		payment, _, err := p.reconcile(ctx, in.OrderID)
 		return Undone{Result: UndoNothing, Payment: payment.Payment}, err
 	default:
 		return p.refundStep(ctx, in, outcome, err)
 	}
+}
+
+// toVoid is the capture that a refund's void cancels: the one it was begun for, else the oldest that has room.
+func (p *Payments) toVoid(ctx context.Context, payment journal.Payment, key string) (journal.Captured, bool, error) {
+	captures, err := p.Journal.Captures(ctx, payment.OrderID)
+	if err != nil || len(captures) == 0 {
+		return journal.Captured{}, false, err
+	}
+	begun, err := p.Journal.Operations().Get(ctx, key)
+	if err == nil {
+		return captureOf(begun, payment), true, nil
+	}
+	if !errors.Is(err, journal.ErrNotFound) {
+		return journal.Captured{}, false, err
+	}
+	first, found := oldest(captures)
+	return first, found, nil
 }
 
 // current gives the payment with what is unknown of it settled and, for a step that has not begun, what happened at the gateway since the
@@ -238,17 +289,21 @@ func (p *Payments) current(ctx context.Context, in UndoPaymentInput, key string)
 	return p.reconcile(ctx, in.OrderID)
 }
 
-// voidedElsewhere tells whether what is captured was voided by somebody else, or by us unseen; too late where the gateway has it as
-// captured still.
-func (p *Payments) voidedElsewhere(ctx context.Context, in UndoPaymentInput) (Undone, error) {
+// voidedElsewhere tells whether a capture (""; whatever was captured) was voided by somebody else, or by us unseen; too late where the
+// gateway has it as captured still.
+func (p *Payments) voidedElsewhere(ctx context.Context, in UndoPaymentInput, target string) (Undone, error) {
 	payment, view, err := p.reconcile(ctx, in.OrderID)
 	if err != nil {
 		return Undone{}, err
 	}
-	if payment.Captured.IsPositive() {
+	captures, err := p.Journal.Captures(ctx, in.OrderID)
+	if err != nil {
+		return Undone{}, err
+	}
+	if slices.ContainsFunc(captures, func(c journal.Captured) bool { return target == "" || c.ID == target }) {
 		return Undone{Result: UndoTooLate, Payment: payment.Payment}, p.stillOpen(payment, view)
 	}
-	void, found, err := p.lastDone(ctx, in.OrderID, journal.EffectVoidCapture)
+	void, found, err := p.lastDone(ctx, in.OrderID, journal.EffectVoidCapture, target)
 	switch {
 	case err != nil:
 		return Undone{}, err
@@ -267,55 +322,6 @@ func (p *Payments) stillOpen(payment journal.Payment, view seen) error {
 		return p.waitForRoom(view.crowded)
 	}
 	return nil
-}
-
-// refundForRefund pays the refund's amount back; one that has begun goes on with the amount it began with.
-func (p *Payments) refundForRefund(ctx context.Context, in UndoPaymentInput) (Undone, error) {
-	key, before, done, err := p.attemptOf(ctx, in, stepRefund)
-	if done || err != nil {
-		return before, err
-	}
-	payment, err := p.settled(ctx, in.OrderID)
-	if err != nil {
-		return Undone{}, err
-	}
-	amount := in.Amount
-	begun, err := p.Journal.Operations().Get(ctx, key)
-	switch {
-	case err == nil:
-		amount = begun.Amount
-	case !errors.Is(err, journal.ErrNotFound):
-		return Undone{}, err
-	case payment.CaptureID == "":
-		return p.refusedFor(ctx, in)
-	default: // the gateway caps no refunds, and the plan may be old
-		if refused, full, err := p.full(ctx, in); full || err != nil {
-			return refused, err
-		}
-	}
-	if payment, err = p.Journal.Payment(ctx, in.OrderID); err != nil {
-		return Undone{}, err
-	}
-	op, err := p.refundOf(in, payment, key, amount)
-	if err != nil {
-		return Undone{}, err
-	}
-	crowded := false
-	op.fits = func(ctx context.Context) (bool, error) {
-		_, view, err := p.reconcile(ctx, in.OrderID)
-		crowded = view.crowded != ""
-		return !crowded, err
-	}
-	outcome, err := p.follow(ctx, op, cybersource.Refunded)
-	switch {
-	case alreadyVoided(err):
-		return p.refundOfVoided(ctx, in, payment)
-	case crowded && givenUp(err):
-		refused, _, err := p.full(ctx, in)
-		return refused, err
-	default:
-		return p.refundStep(ctx, in, outcome, err)
-	}
 }
 
 // full takes over what happened at the gateway, and tells whether that leaves less than the refund asks for.
@@ -340,49 +346,8 @@ func givenUp(err error) bool {
 	return f != nil && f.Kind == fault.Conflict && f.System == "tenderline" && f.Code == codeAbsent
 }
 
-// refundOfVoided is for a capture that turns out to be voided: the refund's own void has come through after all, or somebody else's has
-// taken the money back.
-func (p *Payments) refundOfVoided(ctx context.Context, in UndoPaymentInput, before journal.Payment) (Undone, error) {
-	payment, _, err := p.reconcile(ctx, in.OrderID)
-	if err == nil && payment.Captured.IsPositive() { // its record is behind the refusal
-		if err = p.noteVoided(ctx, in, before); err == nil {
-			payment, err = p.Journal.Payment(ctx, in.OrderID)
-		}
-	}
-	if err != nil {
-		return Undone{}, err
-	}
-	void, found, err := p.lastDone(ctx, in.OrderID, journal.EffectVoidCapture)
-	if err != nil {
-		return Undone{}, err
-	}
-	own, err := p.ownReferences(ctx, in)
-	if err != nil {
-		return Undone{}, err
-	}
-	if found && own[void.Reference] {
-		return p.undone(ctx, in.OrderID, void.OutsideID, nil)
-	}
-	undone, err := p.refusedFor(ctx, in)
-	if held(payment).Equal(in.Amount.Amount) {
-		undone.Result = UndoNothing // the void has left the hold, which can be released: another plan
-	}
-	return undone, err
-}
-
-// ownReferences are the merchant references of a refund's operations.
-func (p *Payments) ownReferences(ctx context.Context, in UndoPaymentInput) (map[string]bool, error) {
-	operations, err := p.Journal.Operations().ByOrder(ctx, in.OrderID)
-	own := map[string]bool{}
-	for _, stored := range operations {
-		if strings.HasPrefix(stored.Key, refundKeys(in.OrderID, in.RefundID)) {
-			own[stored.Reference] = true
-		}
-	}
-	return own, err
-}
-
-// reverseForRefund releases the whole hold, for a refund of what was never captured or after the refund's void.
+// reverseForRefund releases the whole hold for a refund of what was never captured; after the refund's void what the void has left of the
+// hold, since the rest of it may be for goods that have not left yet.
 func (p *Payments) reverseForRefund(ctx context.Context, in UndoPaymentInput) (Undone, error) {
 	key, before, done, err := p.attemptOf(ctx, in, stepReverse)
 	if done || err != nil {
@@ -405,12 +370,17 @@ func (p *Payments) reverseForRefund(ctx context.Context, in UndoPaymentInput) (U
 	case begun.way != WayVoid && !in.Amount.IsZero() && !in.Amount.Equal(hold):
 		return p.refusedFor(ctx, in)
 	}
+	if hold, err = p.leftByVoid(ctx, in, key, hold); err != nil {
+		return Undone{}, err
+	}
 	op, err := reversalOf(in, payment, key, hold)
 	if err != nil {
 		return Undone{}, err
 	}
 	outcome, err := p.follow(ctx, op, cybersource.Reversed)
 	switch {
+	case begun.way == WayVoid && !alreadyReversed(err) && indivisible(err) && (payment.Captured.IsPositive() || held(payment).GreaterThan(hold.Amount)):
+		return p.leftToTheBank(ctx, in)
 	case forbidden(err):
 		return p.reversalForbidden(ctx, in, err)
 	case noRoom(err) && begun.way == WayVoid:
@@ -421,10 +391,25 @@ func (p *Payments) reverseForRefund(ctx context.Context, in UndoPaymentInput) (U
 	}
 }
 
+// leftByVoid is what a refund's reversal releases of a hold: what it was begun for, else as much as the refund is for.
+func (p *Payments) leftByVoid(ctx context.Context, in UndoPaymentInput, key string, hold canonical.Money) (canonical.Money, error) {
+	begun, err := p.Journal.Operations().Get(ctx, key)
+	switch {
+	case err == nil:
+		return begun.Amount, nil
+	case !errors.Is(err, journal.ErrNotFound):
+		return hold, err
+	case in.Amount.Amount.IsPositive() && in.Amount.Amount.LessThan(hold.Amount):
+		return in.Amount, nil
+	default:
+		return hold, nil
+	}
+}
+
 // releasedElsewhere names the reversal where the hold was gone before.
 func (p *Payments) releasedElsewhere(ctx context.Context, in UndoPaymentInput, payment journal.Payment) (Undone, error) {
 	undone := Undone{Result: UndoNothing, Payment: payment.Payment}
-	reversal, found, err := p.lastDone(ctx, in.OrderID, journal.EffectReverse)
+	reversal, found, err := p.lastDone(ctx, in.OrderID, journal.EffectReverse, "")
 	if found && adopted(reversal.Key) {
 		undone.Result, undone.TransactionID = UndoDone, reversal.OutsideID
 	}
@@ -477,11 +462,12 @@ func (p *Payments) attemptOf(ctx context.Context, in UndoPaymentInput, step stri
 	return key, Undone{}, false, nil
 }
 
-// lastDone is the order's last operation of an effect that succeeded.
-func (p *Payments) lastDone(ctx context.Context, orderID string, effect journal.Effect) (last journal.Operation, found bool, err error) {
+// lastDone is the order's last operation of an effect that succeeded, of what followed on a transaction where one is named.
+func (p *Payments) lastDone(ctx context.Context, orderID string, effect journal.Effect, of string) (last journal.Operation, found bool, err error) {
 	operations, err := p.Journal.Operations().ByOrder(ctx, orderID)
 	for _, stored := range operations {
-		if stored.Effect == effect && stored.State == journal.OperationSucceeded {
+		follows := of == "" || stored.Related == "" || stored.Related == of
+		if stored.Effect == effect && stored.State == journal.OperationSucceeded && follows {
 			last, found = stored, true
 		}
 	}

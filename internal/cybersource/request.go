@@ -80,6 +80,7 @@ const (
 	maxComment       = 255
 	maxNotes         = 120
 	maxNetworkID     = 15
+	maxCaptures      = 99
 )
 
 // reasonReauthorization is the reason of a merchant-initiated transaction that renews an authorization.
@@ -117,8 +118,9 @@ func PaymentRequest(document json.RawMessage, r PaymentReference) (Request, erro
 	return post(kind, "/pts/v2/payments", body)
 }
 
-// CaptureRequest captures money of an authorization. Sequence and count number the captures of an order that has several
-// (count is at least sequence+1 while the last one is unknown); a count of 0 or 1 sends none.
+// CaptureRequest captures money of an authorization. Sequence and count number the captures of an order that has several: the count is
+// sequence+1 while the last one is unknown, and the sequence itself for the last one, at most 99. A count of 0 or 1 sends none: the capture
+// is the only one.
 func CaptureRequest(authorizationID, code, transactionID string, money canonical.Money, sequence, count int) (Request, error) {
 	body, err := followOn(authorizationID, code, transactionID)
 	if err != nil {
@@ -129,10 +131,10 @@ func CaptureRequest(authorizationID, code, transactionID string, money canonical
 		return Request{}, fmt.Errorf("prepare capture: %w", err)
 	}
 	body["orderInformation"] = object{"amountDetails": amount}
+	if sequence < 0 || sequence > max(count, 1) || count > maxCaptures || count > 1 && sequence < 1 {
+		return Request{}, fmt.Errorf("prepare capture: capture %d of %d: the sequence number is not within 1 to count, or the count beyond %d", sequence, count, maxCaptures)
+	}
 	if count > 1 {
-		if sequence < 1 || sequence > count || count > 99 {
-			return Request{}, errors.New("prepare capture: sequence number is not within 1 to count, or count beyond 99")
-		}
 		body["processingInformation"] = object{"captureOptions": object{
 			"captureSequenceNumber": sequence, "totalCaptureCount": count}}
 	}

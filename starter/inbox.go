@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tenderline/tenderline/activities"
 	"github.com/tenderline/tenderline/internal/canonical"
 	"github.com/tenderline/tenderline/internal/cybersource"
 	"github.com/tenderline/tenderline/internal/fault"
@@ -41,7 +42,12 @@ func InboxItem(delivery Delivery) (journal.InboxItem, error) {
 // inbox and is tried again, ever more slowly, until a person is asked; what nobody here knows how to read is left to a person at once.
 func (s *Starter) Deliver(ctx context.Context, item journal.InboxItem) error {
 	decision, concerns := caseDecision(item.EventType)
+	erp, fromErp := erpOf(item.Source)
 	switch {
+	case fromErp:
+		return s.deliverChange(ctx, item, erp)
+	case item.EventType == activities.DisputeEventType:
+		return s.deliverDispute(ctx, item)
 	case item.Source == cybersource.System && concerns:
 		return s.deliverDecision(ctx, item, decision)
 	case item.Source == cybersource.System && foreseen(item.EventType):

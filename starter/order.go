@@ -26,13 +26,13 @@ const RuleNotOffered = "not_offered"
 // SubmitOrder takes a validated order: its row is committed, then its workflow started. The same order again gives the stored one and
 // created=false; another body under the same ID is a Conflict. Once the row is committed a failed start is no error: the sweeper starts it.
 func (s *Starter) SubmitOrder(ctx context.Context, order canonical.Order) (record journal.OrderRecord, created bool, err error) {
-	channel, found := s.channels.Channel(order.Channel)
+	channel, found := s.settings.Channel(order.Channel)
 	if !found {
 		return journal.OrderRecord{}, false, invalid("/channel", canonical.RuleEnum, "is not a channel of this installation")
 	}
-	if order.Payment.Capture == canonical.CaptureOnShipment {
+	if order.Payment.Capture == canonical.CaptureOnShipment && !s.offersOnShipment(channel) {
 		return journal.OrderRecord{}, false, invalid("/payment/capture", RuleNotOffered,
-			"capture on_shipment is not offered yet; use immediate or after_authorization")
+			"capture on_shipment is not offered for this channel; use immediate or after_authorization")
 	}
 	input, err := json.Marshal(order)
 	if err != nil {
@@ -57,6 +57,14 @@ func (s *Starter) SubmitOrder(ctx context.Context, order canonical.Order) (recor
 		s.log.WarnContext(ctx, "order not started, the sweeper will", "order", order.OrderID, "error", err)
 	}
 	return record, created, nil
+}
+
+// captureOnShipment: this release captures orders as their goods leave.
+const captureOnShipment = false
+
+// offersOnShipment tells whether a channel's orders may be captured as their goods leave: only where the ERP is asked for shipments.
+func (s *Starter) offersOnShipment(channel config.Channel) bool {
+	return captureOnShipment && s.settings.CapturesOnShipment(channel)
 }
 
 // invalid is a request with one thing wrong in it.

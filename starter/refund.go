@@ -268,7 +268,7 @@ func unrefundable(problems []canonical.Problem) *Error {
 
 // startRefund starts a refund's workflow once for ever and notes that it runs.
 func (s *Starter) startRefund(ctx context.Context, refund journal.RefundRecord, taken journal.OrderRecord, order canonical.Order) error {
-	channel, found := s.channels.Channel(taken.Channel)
+	channel, found := s.settings.Channel(taken.Channel)
 	if !found {
 		return fmt.Errorf("start refund %s of order %s: its channel %q is no longer configured", refund.RefundID, taken.OrderID, taken.Channel)
 	}

@@ -136,7 +136,7 @@ func (s *Starter) startLateReject(ctx context.Context, in workflows.LateRejectIn
 	if err != nil {
 		return err
 	}
-	channel, found := s.channels.Channel(taken.Channel)
+	channel, found := s.settings.Channel(taken.Channel)
 	if !found {
 		return fmt.Errorf("start late reject of order %s: its channel %q is no longer configured", in.OrderID, taken.Channel)
 	}

@@ -55,18 +55,26 @@ type Store interface {
 	GiveUp(ctx context.Context, id string, class fault.Kind, reason string, notices ...journal.Notice) error
 	Postpone(ctx context.Context, id string, until time.Time, reason string) error
 	Replay(ctx context.Context, id string) error
+	Shipments(ctx context.Context, orderID string) ([]journal.ShipmentRecord, error)
+	Stock(ctx context.Context, codes ...string) ([]journal.StockLevel, error)
+	PutStock(ctx context.Context, levels ...journal.StockLevel) (changed []journal.StockLevel, err error)
+	Chargeback(ctx context.Context, caseID string) (journal.ChargebackRecord, error)
 }
 
-// Channels tells what a channel decided; config.Config has it.
-type Channels interface {
+// Settings tells what a channel decided, how a merchant's days are settled, and how disputes are followed; config.Config has it.
+type Settings interface {
 	Channel(name string) (config.Channel, bool)
+	StockChannels(erp string) []string
+	CapturesOnShipment(channel config.Channel) bool
+	Merchant(id string) (config.Merchant, bool)
+	Chargebacks() config.Chargeback
 }
 
 // Options of a Starter. Only the first three are needed.
 type Options struct {
 	Engine     Engine
 	Store      Store
-	Channels   Channels
+	Channels   Settings
 	OlderThan  time.Duration    // orders taken longer ago are swept; default 5 s
 	InboxTries int              // deliveries of an event before a person is asked; default 20
 	Clock      func() time.Time // default time.Now
@@ -77,7 +85,7 @@ type Options struct {
 type Starter struct {
 	engine     Engine
 	store      Store
-	channels   Channels
+	settings   Settings
 	olderThan  time.Duration
 	inboxTries int
 	clock      func() time.Time
@@ -93,7 +101,7 @@ func New(options Options) (*Starter, error) {
 		return nil, errors.New("make starter: engine, store and channels are required")
 	}
 	s := &Starter{
-		engine: options.Engine, store: options.Store, channels: options.Channels, olderThan: options.OlderThan,
+		engine: options.Engine, store: options.Store, settings: options.Channels, olderThan: options.OlderThan,
 		inboxTries: options.InboxTries, clock: options.Clock, log: options.Logger,
 	}
 	if s.olderThan <= 0 {

@@ -57,7 +57,7 @@ func (s *Starter) startRecord(ctx context.Context, record journal.OrderRecord) e
 	if err := json.Unmarshal(record.Input, &order); err != nil {
 		return fmt.Errorf("read order %s: not an order", record.OrderID)
 	}
-	channel, found := s.channels.Channel(order.Channel)
+	channel, found := s.settings.Channel(order.Channel)
 	if !found {
 		return fmt.Errorf("start order %s: its channel %q is no longer configured", record.OrderID, order.Channel)
 	}

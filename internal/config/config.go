@@ -150,7 +150,7 @@ type Callback struct {
 	URL     string        `envconfig:"URL" desc:"address that receives callbacks; empty: none are sent"`
 	Secret  Secret        `envconfig:"SECRET" desc:"signing secret of the callbacks (Standard Webhooks, whsec_...)"`
 	Timeout time.Duration `envconfig:"TIMEOUT" default:"15s" desc:"one delivery"`
-	Stock   bool          `envconfig:"STOCK" default:"false" desc:"shops are told when the free stock of an article changes in the ERP (stock.changed), for channels that are named in TENDERLINE_CHANNELS"`
+	Stock   bool          `envconfig:"STOCK" default:"false" desc:"shops are told when the free stock of an article changes in the ERP (stock.changed)"`
 	Private bool          `envconfig:"ALLOW_PRIVATE" default:"false" desc:"callbacks may go to loopback and private addresses"`
 }
 

@@ -35,6 +35,11 @@ type Settlement struct {
 	Patience     time.Duration `envconfig:"PATIENCE" default:"36h" desc:"how long a day waits for its reports before a person is asked"`
 	StepTimeout  time.Duration `envconfig:"STEP_TIMEOUT" default:"2h" desc:"one try to download, parse and match a day"`
 	ParkDeadline time.Duration `envconfig:"PARK_DEADLINE" default:"24h" desc:"after which a step of a day that failed is tried again by itself"`
+	Reports      Reports       `envconfig:"REPORTS" default:"PaymentBatchDetailReport_Daily=payment_batch_detail:csv:needed, FeeDetailReport_Daily=fee_detail:csv, ChargebackAndRetrievalDetailReport_Daily=chargeback_detail:csv, DepositDetailReport_Daily=deposit_detail:csv, FundingDetailReport_Daily=funding_detail:csv" desc:"report subscriptions of the account: name=kind:format, ...; kinds payment_batch_detail, fee_detail, chargeback_detail, deposit_detail, funding_detail; formats csv, xml; then :needed where a day must not go on without it, :signed where its amounts have signs. Of a kind the first one that is there is read"`
+	Organization string        `envconfig:"ORGANIZATION" desc:"organization whose reports are read, where the key owns several; empty: the key's own"`
+	ReportPause  time.Duration `envconfig:"REPORT_PAUSE" default:"10m" desc:"pause before a report is asked for again that was not there yet"`
+	Window       time.Duration `envconfig:"WINDOW" default:"2160h" desc:"operations older than this that never settled are not reported as missing any more; 0: always"`
+	Suffix       string        `envconfig:"SUFFIX" desc:"end of the journals' references, where several merchants post in one ledger: up to 6 of A-Z 0-9"`
 	Dir          string        `envconfig:"DIR" desc:"directory in which reports are spooled while they are read; empty: the system's for temporary files"`
 }
 
@@ -106,6 +111,21 @@ func (c Config) CapturesOnShipment(channel Channel) bool {
 	return known && changes.Polls() && slices.Contains(changes.Feeds, "shipment")
 }
 
+// Chargebacks says how disputes are followed.
+func (c Config) Chargebacks() Chargeback { return c.Chargeback }
+
+// StockChannels names the channels that are told when the stock of an ERP changes.
+func (c Config) StockChannels(erp string) []string {
+	names := c.Channels()
+	if len(names) == 0 {
+		names = []string{AllChannels} // one address for all of them
+	}
+	return slices.DeleteFunc(names, func(name string) bool {
+		channel, known := c.Channel(name)
+		return !known || !channel.StockCallbacks || channel.CallbackURL == "" || channel.Erp != erp
+	})
+}
+
 // Pairs are names with their values.
 type Pairs map[string]string
 
@@ -121,6 +141,49 @@ func (p *Pairs) Decode(text string) error {
 			return fmt.Errorf("entry %d has the name of an earlier one: %s", i+1, name)
 		}
 		(*p)[name] = strings.TrimSpace(value)
+	}
+	return nil
+}
+
+// Report is a report subscription of the gateway account.
+type Report struct {
+	Name   string
+	Kind   string // as internal/settlement/report names it
+	Format string // csv or xml
+	Needed bool   // a day waits for it
+	Signed bool   // its amounts have signs
+}
+
+// Reports are all that are read.
+type Reports []Report
+
+var (
+	reportName    = regexp.MustCompile(`^[A-Za-z0-9_ -]{1,250}$`)
+	reportKinds   = []string{"payment_batch_detail", "fee_detail", "chargeback_detail", "deposit_detail", "funding_detail"}
+	reportFormats = []string{"csv", "xml"}
+)
+
+// Decode reads "name=kind:format:needed:signed, ...".
+func (r *Reports) Decode(text string) error {
+	*r = nil
+	for i, entry := range trimmed(strings.Split(text, ",")) {
+		name, rest, found := strings.Cut(entry, "=")
+		words := strings.Split(rest, ":")
+		if !found || !reportName.MatchString(name) || len(words) < 2 || !slices.Contains(reportKinds, words[0]) || !slices.Contains(reportFormats, words[1]) {
+			return fmt.Errorf("entry %d must be name=kind:format with a kind of %s and a format of %s", i+1, either(reportKinds), either(reportFormats))
+		}
+		report := Report{Name: name, Kind: words[0], Format: words[1]}
+		for _, word := range words[2:] {
+			switch word {
+			case "needed":
+				report.Needed = true
+			case "signed":
+				report.Signed = true
+			default:
+				return fmt.Errorf("entry %d may end in :needed and :signed only", i+1)
+			}
+		}
+		*r = append(*r, report)
 	}
 	return nil
 }
@@ -164,6 +227,8 @@ func ClockTime(text string) (hour, minute int, err error) {
 
 var groupField = regexp.MustCompile(`^(cardType|merchantId|paymentType|batchId|merchantDefinedData\.[0-9]{1,3})$`)
 
+var referenceSuffix = regexp.MustCompile(`^[A-Z0-9]{0,6}$`)
+
 // settlement checks how days are settled.
 func (c *checks) settlement(s Settlement) {
 	if s.At != Off {
@@ -190,6 +255,16 @@ func (c *checks) settlement(s Settlement) {
 			break
 		}
 	}
+	if !slices.ContainsFunc(s.Reports, func(r Report) bool { return r.Kind == "payment_batch_detail" }) {
+		c.fail("SETTLEMENT_REPORTS", "must have one of kind payment_batch_detail")
+	}
+	if !referenceSuffix.MatchString(s.Suffix) {
+		c.fail("SETTLEMENT_SUFFIX", "must be up to 6 of A-Z and 0-9")
+	}
+	if s.Window < 0 {
+		c.fail("SETTLEMENT_WINDOW", "must not be negative")
+	}
+	c.positive("SETTLEMENT_REPORT_PAUSE", s.ReportPause)
 	c.positive("SETTLEMENT_CATCH_UP", s.CatchUp)
 	c.positive("SETTLEMENT_PATIENCE", s.Patience)
 	c.positive("SETTLEMENT_STEP_TIMEOUT", s.StepTimeout)

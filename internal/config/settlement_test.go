@@ -27,6 +27,8 @@ func TestAMerchantsDays(t *testing.T) {
 	require.True(t, merchant.Settlement.Tolerance["USD"].Equal(decimal.RequireFromString("0.1")))
 	require.True(t, merchant.Settlement.Tolerance["*"].IsZero())
 	require.Equal(t, config.Pairs{"branch": "10", "journal": "7"}, merchant.Settlement.Site)
+	require.Len(t, merchant.Settlement.Reports, 5)
+	require.Equal(t, config.Report{Name: "PaymentBatchDetailReport_Daily", Kind: "payment_batch_detail", Format: "csv", Needed: true}, merchant.Settlement.Reports[0])
 	require.Equal(t, 12*time.Hour, merchant.Steps.ErpPatience)
 	_, known = c.Merchant("acme_us")
 	require.True(t, known)
@@ -87,6 +89,13 @@ func TestSettlementSettingsThatAreRefused(t *testing.T) {
 		"tolerance twice":  {"SETTLEMENT_TOLERANCE", "USD=1,USD=2", "each currency once"},
 		"site":             {"SETTLEMENT_SITE", "branch", "entry 1 must be name=value"},
 		"site twice":       {"SETTLEMENT_SITE", "a=1,a=2", "entry 2 has the name of an earlier one"},
+		"report":           {"SETTLEMENT_REPORTS", "Daily", "entry 1 must be name=kind:format"},
+		"report's kind":    {"SETTLEMENT_REPORTS", "Daily=everything:csv", "entry 1 must be name=kind:format"},
+		"report's format":  {"SETTLEMENT_REPORTS", "Daily=fee_detail:pdf", "entry 1 must be name=kind:format"},
+		"report's end":     {"SETTLEMENT_REPORTS", "Daily=payment_batch_detail:csv:wanted", "entry 1 may end in :needed and :signed only"},
+		"no transactions":  {"SETTLEMENT_REPORTS", "Daily=fee_detail:csv", "must have one of kind payment_batch_detail"},
+		"suffix":           {"SETTLEMENT_SUFFIX", "too-long", "must be up to 6 of A-Z and 0-9"},
+		"window":           {"SETTLEMENT_WINDOW", "-1h", "must not be negative"},
 		"catch-up":         {"SETTLEMENT_CATCH_UP", "0s", "must be longer than 0"},
 		"reminder":         {"CHARGEBACK_REMIND", "-1h", "must be longer than 0"},
 		"feed":             {"SYSPRO_CHANGES_FEEDS", "invoices", "must be credit_memo, shipment, sales_order or stock"},

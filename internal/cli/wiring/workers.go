@@ -10,7 +10,9 @@ import (
 
 	"github.com/tenderline/tenderline/activities"
 	"github.com/tenderline/tenderline/internal/config"
+	"github.com/tenderline/tenderline/internal/cybersource"
 	"github.com/tenderline/tenderline/internal/journal"
+	"github.com/tenderline/tenderline/internal/settlement/report"
 	"github.com/tenderline/tenderline/mappings"
 	"github.com/tenderline/tenderline/worker"
 )
@@ -84,6 +86,7 @@ func (a *App) gatewayParts(ctx context.Context, settings *worker.Config) error {
 		return err
 	}
 	settings.Settlements = a.settlements(settings.Settlements, store, set)
+	settings.Settlements.Reports = a.reports(gateway)
 	g := a.Config.Cybersource
 	settings.Payments = &activities.Payments{
 		Gateway: gateway, Journal: store, Deployment: a.Config.Deployment, Merchant: g.MerchantID, GuardVerified: g.Guard == config.GuardVerified,
@@ -92,12 +95,32 @@ func (a *App) gatewayParts(ctx context.Context, settings *worker.Config) error {
 	return nil
 }
 
-// settlements are the steps of settlement days, made once for both roles that have some of them.
+// settlements are the steps of settlement days, made once for both roles that have some of them. Only the gateway's role reads reports.
 func (a *App) settlements(made *activities.Settlements, store *journal.Store, set *mappings.Set) *activities.Settlements {
 	if made != nil {
 		return made
 	}
-	return &activities.Settlements{Journal: store, Mappings: set, Dir: a.Config.Settlement.Dir, Clock: time.Now}
+	s := a.Config.Settlement
+	return &activities.Settlements{
+		Journal: store, Mappings: set, Wanted: wantedReports(s.Reports), Suffix: s.Suffix, Dir: s.Dir, Window: s.Window, Clock: time.Now,
+	}
+}
+
+// reports are the way to the gateway's reports: streams, past the transport of payments.
+func (a *App) reports(gateway *cybersource.Client) *cybersource.Reports {
+	return cybersource.NewReports(gateway, cybersource.ReportSettings{
+		OrganizationID: a.Config.Settlement.Organization, NotReadyPause: a.Config.Settlement.ReportPause, Logger: a.Log, Observe: a.Metrics.Call,
+	})
+}
+
+func wantedReports(settings config.Reports) []activities.WantedReport {
+	wanted := make([]activities.WantedReport, 0, len(settings))
+	for _, r := range settings {
+		wanted = append(wanted, activities.WantedReport{
+			Name: r.Name, Kind: report.Kind(r.Kind), Format: report.Format(r.Format), Needed: r.Needed, Signed: r.Signed,
+		})
+	}
+	return wanted
 }
 
 // erpParts are what steps at the ERPs need: no central database where the ERP operations have a journal of their own.

@@ -396,7 +396,7 @@ func (p *Payments) reverseAuthorization(ctx context.Context, in UndoPaymentInput
 			return Undone{}, err
 		}
 		if !held(payment).IsPositive() {
-			return p.releasedElsewhere(ctx, UndoPaymentInput{OrderID: in.OrderID}, payment)
+			return p.releasedElsewhere(ctx, in, payment)
 		}
 	}
 	if !held(payment).IsPositive() {
@@ -410,13 +410,31 @@ func (p *Payments) reverseAuthorization(ctx context.Context, in UndoPaymentInput
 	switch {
 	case alreadyReversed(err):
 		err = p.noteLapsed(ctx, in.OrderID)
-	case payment.Captured.IsPositive() && indivisible(err):
-		return p.leftToTheBank(ctx, in)
+	case payment.CaptureID != "" && indivisible(err):
+		return p.releaseAgain(ctx, in, op.amount, err)
 	}
 	return p.undone(ctx, in.OrderID, outcome.ID, err)
 }
 
-// releasing releases all of a hold: by the reversal that was begun, or by the next one where former ones released what was held then.
+// releaseAgain is for a release that the gateway refuses of a payment that was captured: it may have released a part by itself, which is
+// taken over, and what is held then is another amount.
+func (p *Payments) releaseAgain(ctx context.Context, in UndoPaymentInput, asked canonical.Money, refusal error) (Undone, error) {
+	payment, _, err := p.reconcile(ctx, in.OrderID)
+	switch hold := held(payment); {
+	case err != nil:
+		return Undone{}, err
+	case !hold.IsPositive():
+		return p.releasedElsewhere(ctx, in, payment)
+	case !hold.Equal(asked.Amount):
+		return p.reverseAuthorization(ctx, in)
+	case payment.Captured.IsPositive():
+		return leftToTheBank(payment), nil
+	default:
+		return Undone{}, refusal
+	}
+}
+
+// releasing releases all of a hold: by the reversal that was begun, or by another one where that was for what was held then.
 func (p *Payments) releasing(ctx context.Context, in UndoPaymentInput, payment journal.Payment) (money, error) {
 	hold := canonical.NewMoney(held(payment), payment.Currency)
 	for i := 1; ; i++ {
@@ -431,7 +449,7 @@ func (p *Payments) releasing(ctx context.Context, in UndoPaymentInput, payment j
 			return reversalOf(in, payment, key, hold)
 		case err != nil:
 			return money{}, err
-		case stored.State != journal.OperationSucceeded:
+		case !stored.State.Final() || stored.State != journal.OperationSucceeded && stored.Amount.Equal(hold):
 			return reversalOf(in, payment, key, stored.Amount)
 		}
 	}
@@ -443,18 +461,10 @@ func indivisible(err error) bool {
 	return f != nil && f.System == system && (f.Kind == fault.Conflict || f.Kind == fault.Value)
 }
 
-// leftToTheBank ends a release that the gateway refuses because of what is captured: what it has released by itself is taken over, and the
-// rest runs out.
-func (p *Payments) leftToTheBank(ctx context.Context, in UndoPaymentInput) (Undone, error) {
-	payment, _, err := p.reconcile(ctx, in.OrderID)
-	if err != nil {
-		return Undone{}, err
-	}
-	if !held(payment).IsPositive() {
-		return p.releasedElsewhere(ctx, in, payment)
-	}
+// leftToTheBank is the end of a release that the gateway refuses because of what is captured: the rest runs out.
+func leftToTheBank(payment journal.Payment) Undone {
 	return Undone{Result: UndoNothing, Payment: payment.Payment, Why: fmt.Sprintf(
-		"the gateway releases no part of an authorization: the bank lets %s go by itself", canonical.NewMoney(held(payment), payment.Currency))}, nil
+		"the gateway releases no part of an authorization: the bank lets %s go by itself", canonical.NewMoney(held(payment), payment.Currency))}
 }
 
 func alreadyReversed(err error) bool {

@@ -379,8 +379,8 @@ func (p *Payments) reverseForRefund(ctx context.Context, in UndoPaymentInput) (U
 	}
 	outcome, err := p.follow(ctx, op, cybersource.Reversed)
 	switch {
-	case begun.way == WayVoid && !alreadyReversed(err) && indivisible(err) && (payment.Captured.IsPositive() || held(payment).GreaterThan(hold.Amount)):
-		return p.leftToTheBank(ctx, in)
+	case begun.way == WayVoid && !alreadyReversed(err) && indivisible(err):
+		return p.restOfVoid(ctx, in, payment, hold, err)
 	case forbidden(err):
 		return p.reversalForbidden(ctx, in, err)
 	case noRoom(err) && begun.way == WayVoid:
@@ -403,6 +403,21 @@ func (p *Payments) leftByVoid(ctx context.Context, in UndoPaymentInput, key stri
 		return in.Amount, nil
 	default:
 		return hold, nil
+	}
+}
+
+// restOfVoid is what becomes of a hold whose release the gateway refuses after a void: it may hold back a part that belongs to a whole.
+func (p *Payments) restOfVoid(ctx context.Context, in UndoPaymentInput, before journal.Payment, asked canonical.Money, refusal error) (Undone, error) {
+	payment, _, err := p.reconcile(ctx, in.OrderID)
+	switch {
+	case err != nil:
+		return Undone{}, err
+	case !held(payment).IsPositive():
+		return p.releasedElsewhere(ctx, in, payment)
+	case payment.Captured.IsPositive() || held(before).GreaterThan(asked.Amount) || !held(payment).Equal(held(before)):
+		return leftToTheBank(payment), nil
+	default:
+		return p.reversalForbidden(ctx, in, refusal)
 	}
 }
 

@@ -234,3 +234,35 @@ func TestAMarkingIsChecked(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(request.Body), `"notes":"`+strings.Repeat("é", 60)+`"`, "120 bytes, no character split")
 }
+
+func TestCapturesAreNumbered(t *testing.T) {
+	tests := []struct {
+		sequence, count int
+		options         string // "" for none, "-" where it is refused
+	}{
+		{1, 1, ""},
+		{0, 0, ""},
+		{1, 2, `{"captureSequenceNumber":1,"totalCaptureCount":2}`},
+		{3, 3, `{"captureSequenceNumber":3,"totalCaptureCount":3}`},
+		{98, 99, `{"captureSequenceNumber":98,"totalCaptureCount":99}`},
+		{99, 99, `{"captureSequenceNumber":99,"totalCaptureCount":99}`},
+		{99, 100, "-"},
+		{0, 2, "-"},
+		{3, 2, "-"},
+		{2, 1, "-"},
+		{-1, 1, "-"},
+	}
+	for _, test := range tests {
+		request, err := cybersource.CaptureRequest("7000000000000000000001", "ORD-1-C", "T-1", canonical.NewMoney(decimal.RequireFromString("10.00"), "USD"), test.sequence, test.count)
+		if test.options == "-" {
+			require.Error(t, err, "%d of %d", test.sequence, test.count)
+			continue
+		}
+		require.NoError(t, err)
+		var body struct {
+			ProcessingInformation struct{ CaptureOptions json.RawMessage }
+		}
+		require.NoError(t, json.Unmarshal(request.Body, &body))
+		require.Equal(t, test.options, string(body.ProcessingInformation.CaptureOptions))
+	}
+}

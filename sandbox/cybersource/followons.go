@@ -118,7 +118,8 @@ func (c *checks) captureOptions(p processingInfo) {
 	}
 }
 
-// captureSequence says whether one more capture may follow those that are there.
+// captureSequence says whether one more capture may follow those that are there: only where the account is enabled for several, each with a
+// number of its own, and none after the last one. The number of a capture that was voided is free again.
 func (s *Server) captureSequence(payment *transaction, p processingInfo) *refusal {
 	sequence, total := int(p.CaptureOptions.Sequence), int(p.CaptureOptions.Total)
 	if total > 1 && !s.cfg.MultiCapture {
@@ -241,7 +242,11 @@ func (s *Server) checkRefund(c *call, r *paymentRequest, kinds []string) (*trans
 		return nil, amount, refused
 	}
 	spent := decimal.Zero
-	if s.cfg.CapRefunds {
+	switch {
+	case !s.cfg.CapRefunds:
+	case original.Kind == kindCapture:
+		spent = s.refundedOf(original)
+	default:
 		spent = s.books.refunded(s.books.byID[original.RootID])
 	}
 	switch {

@@ -398,3 +398,50 @@ func checkMoney(rt *rapid.T, g *gateway, id string) {
 		require.True(rt, sum.Held.IsZero() && sum.Captured.IsZero())
 	}
 }
+
+func TestCaptureNumbers(t *testing.T) {
+	g := newGateway(t, func(c *Config) { c.MultiCapture = true })
+	id := g.pay(nil).id()
+	first := g.capture1(id, "C1", "50.00", 1, 2)
+	require.Equal(t, 201, first.status)
+	for _, other := range []answer{g.capture1(id, "C1", "49.00", 1, 2), g.capture1(id, "C9", "50.00", 1, 1)} {
+		require.Equal(t, "DUPLICATE_REQUEST", other.text("reason"), "the number with other data")
+		require.Equal(t, []string{"processingInformation.captureOptions.captureSequenceNumber"}, other.fields())
+	}
+	require.Equal(t, "VOIDED", g.post("/pts/v2/captures/"+first.id()+"/voids", voidBody()).text("status"))
+	require.Equal(t, 201, g.capture1(id, "C1B", "40.00", 1, 2).status, "voided, its number is free")
+	require.Equal(t, 201, g.capture1(id, "C2", "62.21", 2, 2).status)
+	require.Equal(t, "TRANSACTION_ALREADY_SETTLED", g.capture1(id, "C3", "0.01", 3, 4).text("reason"), "after the last one")
+	require.Equal(t, "TRANSACTION_ALREADY_SETTLED", g.capture1(id, "C3", "0.01", 3, 3).text("reason"))
+}
+
+func TestTheCapOfRefundsIsThatOfEachCapture(t *testing.T) {
+	g := newGateway(t, func(c *Config) { c.MultiCapture, c.CapRefunds = true, true })
+	id := g.pay(nil).id()
+	first, second := g.capture1(id, "C1", "50.00", 1, 2).id(), g.capture1(id, "C2", "20.00", 2, 2).id()
+	refund := func(of, amount string) answer {
+		return g.post("/pts/v2/captures/"+of+"/refunds", amountBody("R", amount))
+	}
+	require.Equal(t, "INVALID_AMOUNT", refund(second, "20.01").text("reason"))
+	require.Equal(t, 201, refund(first, "49.00").status)
+	require.Equal(t, 201, refund(second, "20.00").status, "what went back of one is no matter to the other")
+	require.Equal(t, "INVALID_AMOUNT", refund(second, "0.01").text("reason"))
+	require.Equal(t, "INVALID_AMOUNT", refund(first, "1.01").text("reason"))
+	require.Equal(t, "INVALID_AMOUNT", g.post("/pts/v2/payments/"+id+"/refunds", amountBody("R", "1.01")).text("reason"), "by the payment, all of them count")
+	require.Equal(t, 201, refund(first, "1.00").status)
+}
+
+func TestWhatSeveralCapturesLeaveIsReleasedOnlyWhereThatIsSupported(t *testing.T) {
+	for _, partial := range []bool{false, true} {
+		g := newGateway(t, func(c *Config) { c.MultiCapture, c.PartialReversals = true, partial })
+		id := g.pay(nil).id()
+		require.Equal(t, 201, g.capture1(id, "C1", "50.00", 1, 2).status)
+		a := g.reverse(id, "52.21")
+		if !partial {
+			require.Equal(t, "TRANSACTION_ALREADY_SETTLED", a.text("reason"))
+			continue
+		}
+		require.Equal(t, 201, a.status)
+		require.Equal(t, "EXCEEDS_AUTH_AMOUNT", g.capture1(id, "C2", "0.01", 2, 3).text("reason"), "nothing is held any more")
+	}
+}

@@ -1,8 +1,8 @@
 package journal
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -150,8 +150,7 @@ func (p *operationPages) read() error {
 	if p.begun {
 		from, args = ` AND outside_id`+binary+` > ?`, append(args, p.after)
 	}
-	rows := p.page[:0:0]
-	err := store.db.read().list(p.ctx, &rows, `SELECT `+settlingColumns+` FROM operations WHERE settles AND `+p.condition+
+	rows, err := store.settlingRows(p.ctx, `SELECT `+settlingColumns+` FROM operations WHERE settles AND `+p.condition+
 		`system = ? AND (merchant = ? OR merchant = '')`+from+` ORDER BY outside_id`+binary+` LIMIT ?`, append(args, streamPage)...)
 	if err != nil {
 		return fmt.Errorf("read operations that settle: %w", err)
@@ -161,6 +160,26 @@ func (p *operationPages) read() error {
 		p.after = rows[len(rows)-1].TransactionID
 	}
 	return nil
+}
+
+// settlingRows reads a page without reflection: there may be a million rows to a day.
+func (s *Store) settlingRows(ctx context.Context, query string, args ...any) (page []settlingRow, err error) {
+	q := s.db.read()
+	rows, err := q.QueryxContext(ctx, q.Rebind(query), args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	page = make([]settlingRow, 0, streamPage)
+	for rows.Next() {
+		var r settlingRow
+		err := rows.Scan(&r.Key, &r.OrderID, &r.TransactionID, &r.Reference, &r.Effect, &r.Moved, &r.Currency, &r.TakenAt, &r.SettledOn)
+		if err != nil {
+			return nil, err
+		}
+		page = append(page, r)
+	}
+	return page, rows.Err()
 }
 
 const settlingColumns = `operation_key, order_id, outside_id, reference, effect, moved, currency, taken_at, settled_on`
@@ -226,33 +245,43 @@ func (s *Store) bookEntries(ctx context.Context, q queryer, merchant, date strin
 	return err
 }
 
-// settleOperations locks the payments first, as everything does that moves money, in one order for all.
+// settleOperations locks the payments first, as everything does that moves money, in one order for all. Statements name their rows by key
+// and never by a day, so that they take as long on a day of a million rows as on one of a thousand.
 func (s *Store) settleOperations(ctx context.Context, q queryer, date string, marks []settlement.Mark) error {
-	var values, orders []string
-	var args []any
+	operations := map[string][]string{} // by batch
+	var ids []string
 	for _, mark := range marks {
 		if mark.Operation != "" {
-			values, args = append(values, in(2)), append(args, mark.Operation, mark.BatchID)
-			orders = append(orders, mark.OrderID)
+			operations[mark.BatchID] = append(operations[mark.BatchID], mark.Operation)
+			ids = append(ids, mark.OrderID)
 		}
 	}
-	if len(values) == 0 {
+	if len(ids) == 0 {
 		return nil
 	}
-	slices.SortFunc(orders, cmp.Compare)
-	of := ofOrders(slices.Compact(orders))
-	var locked []string
-	err := q.list(ctx, &locked, `SELECT order_id FROM payments WHERE `+of.condition+` ORDER BY order_id`+q.dialect.forUpdate, of.args...)
+	slices.Sort(ids)
+	of := ofOrders(slices.Compact(ids))
+	var payments []settlingPayment
+	err := q.list(ctx, &payments, `SELECT order_id, status, settled_on, batch_id FROM payments WHERE `+of.condition+` ORDER BY order_id`+
+		q.dialect.forUpdate, of.args...)
 	if err != nil {
 		return fmt.Errorf("lock payments: %w", err)
 	}
-	changed, err := q.exec(ctx, `WITH marks (operation_key, batch_id) AS (VALUES `+strings.Join(values, ", ")+`)
-		UPDATE operations SET settled_on = ?, batch_id = marks.batch_id FROM marks
-		WHERE operations.operation_key = marks.operation_key AND operations.settles AND operations.settled_on = ''`, append(args, date)...)
-	if err != nil || changed == 0 {
-		return err
+	changed := int64(0)
+	for batch, keys := range operations {
+		var where conditions
+		where.addList(`operation_key IN `, keys)
+		where.add(`settles AND settled_on = ''`)
+		settled, err := q.exec(ctx, `UPDATE operations SET settled_on = ?, batch_id = ?`+where.text(), append([]any{date, batch}, where.args...)...)
+		if err != nil {
+			return err
+		}
+		changed += settled
 	}
-	return s.settlePayments(ctx, q, date, of)
+	if changed == 0 {
+		return nil
+	}
+	return s.settlePayments(ctx, q, of, payments)
 }
 
 // orderSet picks the rows of some orders.
@@ -272,35 +301,67 @@ func ofOrders(orders []string) orderSet {
 // with puts the orders between other arguments.
 func (o orderSet) with(before []any, after ...any) []any { return slices.Concat(before, o.args, after) }
 
-// settlePayments brings the payments behind a page of marks forward, and their orders.
-func (s *Store) settlePayments(ctx context.Context, q queryer, date string, of orderSet) error {
-	const captures = `SELECT %s FROM operations o WHERE o.order_id = payments.order_id AND o.settles AND o.effect IN ('sale', 'capture') AND `
+// settlingPayment is what of a payment its settlement changes.
+type settlingPayment struct {
+	OrderID   string                  `db:"order_id"`
+	Status    canonical.PaymentStatus `db:"status"`
+	SettledOn string                  `db:"settled_on"`
+	BatchID   string                  `db:"batch_id"`
+}
+
+// settlePayments brings the payments behind a page of marks up to their captures, and their orders.
+func (s *Store) settlePayments(ctx context.Context, q queryer, of orderSet, payments []settlingPayment) error {
+	var captures []settlingPayment
+	err := q.list(ctx, &captures, `SELECT order_id, settled_on, batch_id FROM operations WHERE `+of.condition+` AND settles AND effect IN ('sale', 'capture')`,
+		of.args...)
+	if err != nil {
+		return fmt.Errorf("read captures: %w", err)
+	}
+	byOrder := map[string][]settlingPayment{}
+	for _, capture := range captures {
+		byOrder[capture.OrderID] = append(byOrder[capture.OrderID], capture)
+	}
+	orders := map[settlingPayment][]string{} // that become what the key says
+	for _, payment := range payments {
+		if becomes := payment.after(byOrder[payment.OrderID]); becomes != payment {
+			becomes.OrderID = ""
+			orders[becomes] = append(orders[becomes], payment.OrderID)
+		}
+	}
 	now := s.now()
-	_, err := q.exec(ctx, `UPDATE payments SET settled_on = ?, updated_at = ?,
-		batch_id = (`+fmt.Sprintf(captures, `MAX(o.batch_id)`)+`o.settled_on = ?)
-		WHERE `+of.condition+` AND settled_on < ? AND EXISTS (`+fmt.Sprintf(captures, `1`)+`o.settled_on = ?)`,
-		of.with([]any{date, now, date}, date, date)...)
-	if err != nil {
-		return fmt.Errorf("settle payments: %w", err)
-	}
-	var settled []string
-	err = q.list(ctx, &settled, `UPDATE payments SET status = ?, updated_at = ? WHERE `+of.condition+` AND status = ?
-		AND EXISTS (`+fmt.Sprintf(captures, `1`)+`o.settled_on <> '')
-		AND NOT EXISTS (`+fmt.Sprintf(captures, `1`)+`o.settled_on = '') RETURNING order_id`,
-		of.with([]any{canonical.PaymentSettled, now}, canonical.PaymentCaptured)...)
-	if err != nil {
-		return fmt.Errorf("settle payments: %w", err)
-	}
-	if len(settled) == 0 {
-		return nil
-	}
-	follow := ofOrders(settled)
-	_, err = q.exec(ctx, `UPDATE orders SET payment_status = ?, updated_at = ? WHERE `+follow.condition+` AND payment_status = ?`,
-		follow.with([]any{canonical.PaymentSettled, now}, canonical.PaymentCaptured)...)
-	if err != nil {
-		return fmt.Errorf("settle orders: %w", err)
+	for becomes, ids := range orders {
+		of := ofOrders(ids)
+		_, err := q.exec(ctx, `UPDATE payments SET status = ?, settled_on = ?, batch_id = ?, updated_at = ? WHERE `+of.condition,
+			of.with([]any{becomes.Status, becomes.SettledOn, becomes.BatchID, now})...)
+		if err != nil {
+			return fmt.Errorf("settle payments: %w", err)
+		}
+		if becomes.Status != canonical.PaymentSettled {
+			continue
+		}
+		_, err = q.exec(ctx, `UPDATE orders SET payment_status = ?, updated_at = ? WHERE `+of.condition+` AND payment_status = ?`,
+			of.with([]any{becomes.Status, now}, canonical.PaymentCaptured)...)
+		if err != nil {
+			return fmt.Errorf("settle orders: %w", err)
+		}
 	}
 	return nil
+}
+
+// after is the payment once its captures have settled as they have: on the day of the last of them and, where that is all of them and nothing
+// has gone back, settled.
+func (p settlingPayment) after(captures []settlingPayment) settlingPayment {
+	all := len(captures) > 0
+	for _, capture := range captures {
+		all = all && capture.SettledOn != ""
+		if capture.SettledOn > p.SettledOn {
+			p.SettledOn, p.BatchID = capture.SettledOn, capture.BatchID
+		}
+	}
+	if all && p.Status == canonical.PaymentCaptured {
+		p.Status = canonical.PaymentSettled
+	}
+	return p
 }
 
 // SettledOrder is an order whose captures have all settled, the last of them on the day asked for.

@@ -3,6 +3,7 @@ package workflows_test
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"time"
@@ -450,9 +451,13 @@ func (f *fakeChanges) RecordChargeback(ctx context.Context, in activities.Record
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
 	for _, known := range w.disputes {
-		if known.Key == in.Key {
+		if known.Key != in.Key {
+			continue
+		}
+		if !reflect.DeepEqual(known, in) {
 			return w.impossible("two records of one key: %s", in.Key)
 		}
+		return nil
 	}
 	w.disputes = append(w.disputes, in)
 	return nil

@@ -281,7 +281,7 @@ func TestEachStepOfADisputeParks(t *testing.T) {
 			}
 		}
 		if !step.skip {
-			continue // a local activity is retried in real time: the world would not wait for it
+			continue // a local activity's retries are timed by the machine's clock, which is not the world's
 		}
 		t.Run(name+"/an outage heals", func(t *testing.T) {
 			w := settledWorld()

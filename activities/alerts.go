@@ -3,6 +3,8 @@ package activities
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/tenderline/tenderline/internal/canonical"
@@ -19,13 +21,30 @@ const (
 	NoticeRefundProposed  = "refund.proposed"
 	NoticeRefundRefused   = "refund.refused"
 
+	NoticeSettlementReport = "settlement.report"
+
 	MailDelayed  = "order.delayed"
 	MailRejected = "order.rejected"
 	MailRefunded = "refund.completed"
 )
 
-// audiences are the people whom a failure of a class concerns.
-func audiences(class fault.Kind) []journal.Audience {
+// audiences are the people whom a parked step concerns: by the class of its failure, and finance where a settlement day waits.
+func audiences(in ParkInput, system string) []journal.Audience {
+	if system == settlementSystem {
+		return []journal.Audience{journal.AudienceFinance} // what differs, or is to be approved
+	}
+	concerned := concerned(in.Class)
+	if settles(in.WorkflowID) && !slices.Contains(concerned, journal.AudienceFinance) {
+		concerned = append(concerned, journal.AudienceFinance)
+	}
+	return concerned
+}
+
+// settles tells the process of a settlement day by its ID.
+func settles(workflowID string) bool { return strings.HasPrefix(workflowID, "settlement/") }
+
+// concerned are the people whom a failure of a class concerns.
+func concerned(class fault.Kind) []journal.Audience {
 	switch class {
 	case fault.ClosedPeriod:
 		return []journal.Audience{journal.AudienceOperator, journal.AudienceFinance}
@@ -51,12 +70,16 @@ func parkedNotices(in ParkInput, system string) []journal.Notice {
 		data["deadline"] = in.Deadline.UTC().Format("2006-01-02 15:04 MST")
 		text.WriteString("\nDecided by itself at " + data["deadline"] + ".")
 	}
+	what := "Order " + in.OrderID
+	if in.OrderID == "" {
+		what = in.WorkflowID
+	}
 	notice := journal.Notice{
 		Kind: NoticeParked, Group: strings.Join([]string{string(in.Class), system, in.Step}, "/"), OrderID: in.OrderID,
-		Subject: fmt.Sprintf("Order %s waits at %s (%s)", in.OrderID, in.Step, in.Class), Text: text.String(), Data: data,
+		Subject: fmt.Sprintf("%s waits at %s (%s)", what, in.Step, in.Class), Text: text.String(), Data: data,
 		Link: "/v1/attention/" + in.ID, At: in.Since,
 	}
-	return toAudiences(notice, "parked/"+in.ID, audiences(in.Class)...)
+	return toAudiences(notice, "parked/"+in.ID, audiences(in, system)...)
 }
 
 // toAudiences makes a notice for each of several audiences.
@@ -99,3 +122,6 @@ func customerName(order canonical.Order) string {
 // The paths of what notices tell of; who sends them puts an address before.
 func orderLink(orderID string) string  { return "/v1/orders/" + orderID }
 func reviewLink(orderID string) string { return "/v1/fraud-reviews/" + orderID }
+func settlementLink(merchant, date string) string {
+	return "/v1/settlements/" + date + "/discrepancies?merchant=" + url.QueryEscape(merchant)
+}

@@ -68,12 +68,14 @@ type PlannedPosting struct {
 	Invoice  *PlannedInvoice         `json:"invoice,omitempty"` // fees of the processor
 }
 
-// PlannedInvoice is an AP invoice of the processor.
+// PlannedInvoice is an AP invoice of the processor, or its credit: then the amount is negative.
 type PlannedInvoice struct {
 	Supplier string            `json:"supplier"`
 	Number   string            `json:"number"`
 	Amount   canonical.Money   `json:"amount"`
 	Document mappings.Document `json:"document"`
+
+	Distribution []canonical.SettlementLine `json:"distribution,omitempty"` // by category; what was given back is negative
 }
 
 // PostJournalInput posts a journal in an ERP's general ledger.

@@ -268,6 +268,8 @@ type PostedInvoice struct {
 	Amount   canonical.Money `json:"amount"`
 	Document string          `json:"document"` // the ERP's number
 	Warning  string          `json:"warning,omitempty"`
+
+	Distribution []canonical.SettlementLine `json:"distribution,omitempty"` // by category: what a correction is held against
 }
 
 // RecordPosting keeps what was posted. The same posting again changes nothing, but adds a journal or an invoice where there was none;

@@ -156,8 +156,24 @@ func (d *Day) Close() error {
 	return errors.Join(d.transactions.close(), d.entries.close(), d.references[0].close(), d.references[1].close())
 }
 
-// Add takes all rows of a report. Rows of one type have to come from one kind of report: two that tell the same would count twice.
-func (d *Day) Add(ctx context.Context, r *report.Reader) error {
+// RowError is a row that the day can't take: one that needs somebody to look at the report, or at the settings.
+type RowError struct {
+	Kind report.Kind
+	Line int
+	Rule string // what was broken, never what stands there
+}
+
+// Error names the place and the rule.
+func (e *RowError) Error() string { return fmt.Sprintf("%s, line %d: %s", e.Kind, e.Line, e.Rule) }
+
+// refused is the rule that a row broke, until its place is known.
+type refused string
+
+func (r refused) Error() string { return string(r) }
+
+// Add takes the rows of a report, where types are given only those. Rows of one type have to come from one kind of report: two that
+// tell the same would count twice. The error is a *RowError where a row can't be taken, a *report.Error where the report can't be read.
+func (d *Day) Add(ctx context.Context, r *report.Reader, types ...report.Type) error {
 	if d.closed {
 		return errors.New("add report: the day is closed")
 	}
@@ -170,7 +186,13 @@ func (d *Day) Add(ctx context.Context, r *report.Reader) error {
 		if err != nil {
 			return err
 		}
+		if len(types) > 0 && !slices.Contains(types, row.Type) {
+			continue
+		}
 		if err := d.add(&row, source); err != nil {
+			if rule := refused(""); errors.As(err, &rule) {
+				return &RowError{Kind: r.Kind(), Line: row.Line, Rule: string(rule)}
+			}
 			return fmt.Errorf("add %s, line %d: %w", r.Kind(), row.Line, err)
 		}
 		if n%progressEvery == 0 {
@@ -211,7 +233,7 @@ func (d *Day) supplies(row *report.Row, kind report.Kind) error {
 		return nil
 	}
 	if first != kind {
-		return fmt.Errorf("rows of type %s already come from %s", row.Type, first)
+		return refused(fmt.Sprintf("rows of type %s already come from %s", row.Type, first))
 	}
 	return nil
 }
@@ -269,10 +291,10 @@ func (d *Day) addTransaction(row *report.Row, kept *kept) error {
 func (d *Day) addAmount(kept *kept, e entry) error {
 	units, currency, err := d.currencies.units(e.money)
 	if err != nil {
-		return err
+		return refused(err.Error())
 	}
 	if kept.n == len(kept.amounts) {
-		return errors.New("a row has too many amounts")
+		return refused("a row has too many amounts")
 	}
 	category := categoryIndex(e.category)
 	kept.amounts[kept.n] = amount{category: category, currency: currency, units: units}
@@ -327,7 +349,7 @@ func (d *Day) batch(currency int, id string) {
 func (d *Day) state(row *report.Row, source int) error {
 	units, currency, err := d.currencies.units(row.Amount)
 	if err != nil {
-		return err
+		return refused(err.Error())
 	}
 	key := statedKey{d.sources[source], row.Sum.Class, currency}
 	sum := d.stated[key]

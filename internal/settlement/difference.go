@@ -91,7 +91,7 @@ func (d *Difference) Cause() string {
 		return fmt.Sprintf("It was due on %s: the batch was closed late, or the acquirer held the transaction back.", d.DueOn)
 	case MissingRow:
 		if d.SettledOn != "" {
-			return "An earlier delivery of this day's report showed it, this one does not."
+			return "An earlier delivery of this day's report showed it, this one does not: it was made anew without the row, or is not complete."
 		}
 		return fmt.Sprintf("The report of %s should show it: not batched yet, refused by the processor after the capture, or the report is not complete.", d.DueOn)
 	case TotalDiffers:
@@ -117,6 +117,9 @@ func (d *Difference) Advice() string {
 	case Late:
 		return "Nothing to do: it is posted with this day."
 	case MissingRow:
+		if d.SettledOn != "" {
+			return "Fetch the report again. If the row stays away, ask the gateway's support what became of the transaction, then clear the suspense account."
+		}
 		return "Wait for the next report. If it is still missing then, look the transaction up and capture again, or ask the processor why it was not settled."
 	case TotalDiffers:
 		return "Fetch the report again. If it stays, ask the gateway's support for the batch."

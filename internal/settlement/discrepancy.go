@@ -35,11 +35,15 @@ func (s Sinks) Mark(m Mark) error {
 	return s.Marks(m)
 }
 
-// DifferencesCSV writes differences as they are found, however many.
+// MaxDifferences is how many differences a list holds: beyond, a report is not read line by line any more, but made anew.
+const MaxDifferences = 100_000
+
+// DifferencesCSV writes differences as they are found, MaxDifferences at most.
 type DifferencesCSV struct {
 	out      *csv.Writer
 	date     string
 	merchant string
+	written  int
 }
 
 var differenceColumns = []string{
@@ -57,8 +61,12 @@ func NewDifferencesCSV(w io.Writer, date, merchantID string) (*DifferencesCSV, e
 	return c, nil
 }
 
-// Difference writes one row.
+// Difference writes one row; past the end of the list it writes nothing.
 func (c *DifferencesCSV) Difference(d Difference) error {
+	if c.written == MaxDifferences {
+		return nil
+	}
+	c.written++
 	line := ""
 	if d.Line > 0 {
 		line = strconv.Itoa(d.Line)
@@ -123,10 +131,26 @@ func effect(d Difference) string { return canonical.FormatAmount(d.Amount(), d.C
 // Page is what the page of a day shows.
 type Page struct {
 	Result   *Result
-	Journals []canonical.JournalEntry // posted, or to be posted; may be none
-	Status   string                   // of the day, for people: "posted", "waits for approval", ...
+	Journals []PageJournal // may be none
+	Invoices []PageInvoice // of the processor's fees; may be none
+	Status   string        // of the day, for people: "posted", "waits for approval", ...
+	Notes    []string      // what else a reader has to know of the reports: those that were not there, columns that nobody knows
 	Findings []Anomaly
 	CSV      string // where all differences are, as a link; "" for none
+}
+
+// PageJournal is a journal that was posted, or is to be.
+type PageJournal struct {
+	canonical.JournalEntry
+	Number  string // the ERP's; "" while it is not posted
+	Warning string // what the ERP had to say
+}
+
+// PageInvoice is an AP invoice of the processor that was posted, or is to be.
+type PageInvoice struct {
+	Number   string // ours
+	Amount   canonical.Money
+	Document string // the ERP's number; "" while it is not posted
 }
 
 // stateCount is a state with its number of rows.
@@ -146,9 +170,10 @@ func (p Page) Write(w io.Writer) error {
 	slices.SortFunc(states, func(a, b stateCount) int { return strings.Compare(string(a.State), string(b.State)) })
 	err := page.Execute(w, struct {
 		Page
-		States []stateCount
-		More   int
-	}{p, states, p.Result.Differences - len(p.Result.Listed)})
+		States   []stateCount
+		More     int
+		Unlisted int
+	}{p, states, p.Result.Differences - len(p.Result.Listed), p.Result.Differences - MaxDifferences})
 	if err != nil {
 		return fmt.Errorf("write page of settlement day: %w", err)
 	}

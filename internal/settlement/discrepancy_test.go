@@ -10,7 +10,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/tenderline/tenderline/internal/canonical"
 	"github.com/tenderline/tenderline/internal/settlement"
 )
 
@@ -70,7 +69,9 @@ func TestThePageOfATroubledDay(t *testing.T) {
 	day.Sales.Amount = amount("9000")
 	var b bytes.Buffer
 	page := settlement.Page{
-		Result: out.result, Journals: []canonical.JournalEntry{entry}, Status: "posted", CSV: "/v1/settlements/2026-07-28/differences.csv",
+		Result: out.result, Journals: []settlement.PageJournal{{JournalEntry: entry, Number: "000123"}}, Status: "posted", CSV: "/v1/settlements/2026-07-28/differences.csv",
+		Invoices: []settlement.PageInvoice{{Number: "CYBFEE20260728USD", Amount: money("387.18", "USD")}},
+		Notes:    []string{"FundingDetailReport_Daily was not there in time."},
 		Findings: settlement.Anomalies(history(30), day, settlement.AnomalyConfig{}),
 	}
 	require.NoError(t, page.Write(&b))

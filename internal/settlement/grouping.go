@@ -56,7 +56,7 @@ func (g *grouping) of(row *report.Row) (uint32, error) {
 		return at, nil
 	}
 	if len(g.groups) >= maxGroups {
-		return 0, fmt.Errorf("grouping by %s gives more than %d lines", strings.Join(g.fields, ", "), maxGroups)
+		return 0, refused(fmt.Sprintf("grouping by %s gives more than %d lines", strings.Join(g.fields, ", "), maxGroups))
 	}
 	values := make([]string, len(g.fields))
 	for i, field := range g.fields {

@@ -510,7 +510,8 @@ func (m *matcher) unknown(id string, row *kept) error {
 	return m.markRow(id, row)
 }
 
-// missing tells of an operation that no row shows, if it is due. Its money is not there, and nothing is posted for it.
+// missing tells of an operation that no row shows, if it is due. Its money is not there, and nothing is posted for it. One that an
+// earlier delivery of this day showed was posted: it stays so, as no other day would take it, and its money lacks.
 func (m *matcher) missing(body []byte) error {
 	op, err := decodeOperation(body)
 	if err != nil {
@@ -525,11 +526,16 @@ func (m *matcher) missing(body []byte) error {
 	if err != nil {
 		return fmt.Errorf("operation %s: %w", op.Key, err)
 	}
-	_, category, err := wayOf(op.Kind)
+	way, category, err := wayOf(op.Kind)
 	if err != nil {
 		return fmt.Errorf("operation %s: %w", op.Key, err)
 	}
-	m.day.book(currency).expected[categoryIndex(category)].add(units)
+	own := categoryIndex(category)
+	m.day.book(currency).expected[own].add(units)
+	if op.SettledOn != "" {
+		m.day.post(0, own, currency, units)
+		m.day.differ(currency, -int64(way)*units)
+	}
 	m.states[MissingRow]++
 	return m.report(Difference{
 		State: MissingRow, Category: category, Expected: op.Amount, OrderID: op.OrderID, Operation: op.Key, TransactionID: op.TransactionID,
@@ -594,8 +600,20 @@ func (m *matcher) bookPage() error {
 	return nil
 }
 
+// overlapping tells reports that are asked for over some days more than the one that is settled, because their rows come late: what an
+// earlier day took is no row of this one.
+func overlapping(kind report.Kind) bool {
+	return kind == report.ChargebackCases || kind == report.RetrievalCases
+}
+
 func (m *matcher) bookEntry(p *pending, taken string) error {
 	day, row := m.day, &p.row
+	if taken != "" && overlapping(day.sources[row.source]) {
+		for _, a := range row.amounts[:row.n] {
+			day.book(a.currency).reported[a.category].remove(a.units)
+		}
+		return nil
+	}
 	for _, a := range row.amounts[:row.n] {
 		day.book(a.currency).distinct[a.category].add(a.units)
 	}

@@ -48,7 +48,7 @@ func TestStates(t *testing.T) {
 		"missing":            {[]settlement.Operation{op}, nil, []string{"missing_row " + row.id}, false, ""},
 		"overdue":            {[]settlement.Operation{changed(func(o *settlement.Operation) { o.At = during("2026-07-01") })}, nil, []string{"missing_row " + row.id}, false, ""},
 		"not due":            {[]settlement.Operation{changed(func(o *settlement.Operation) { o.At = during("2026-07-29") })}, nil, nil, false, ""},
-		"gone from a report": {[]settlement.Operation{changed(func(o *settlement.Operation) { o.SettledOn = today })}, nil, []string{"missing_row " + row.id}, false, ""},
+		"gone from a report": {[]settlement.Operation{changed(func(o *settlement.Operation) { o.SettledOn = today })}, nil, []string{"missing_row " + row.id}, false, "-10"},
 		"failed at the bank": {[]settlement.Operation{op}, []line{{id: row.id, reference: row.reference, amount: "10.00", currency: "USD", applications: "ics_void"}}, []string{"missing_row " + row.id}, false, "0"},
 	}
 	for name, c := range cases {
@@ -450,4 +450,50 @@ func TestCategories(t *testing.T) {
 		require.Equal(t, c.want, got)
 		require.Equal(t, c.way, settlement.WayOf(got), got)
 	}
+}
+
+// A row that an earlier delivery of the day showed stays posted, as no other day would take it; that its money lacks now is a difference.
+func TestARowThatIsGoneFromANewDeliveryStaysPosted(t *testing.T) {
+	op := capture("7000000000000000000001", "WEB-1", "10.00", "USD")
+	op.SettledOn = today
+	out := work(t, defaults(), &books{operations: []settlement.Operation{op}}, batches())
+	usd := currencyOf(t, out.result, "USD")
+	require.Equal(t, settlement.Suspended, usd.Outcome)
+	require.Equal(t, "0", usd.Net.String(), "nothing is owed for it")
+	require.Equal(t, []settlement.Line{
+		{SettlementLine: canonical.SettlementLine{Category: canonical.SettlementSale, Amount: amount("10.00")}, Count: 1},
+		{SettlementLine: canonical.SettlementLine{Category: settlement.Suspense, Amount: amount("10.00")}, Count: 1},
+	}, usd.Lines)
+}
+
+// Queries of disputes reach back some days, since their rows come late: what an earlier day took is neither taken again nor a difference.
+func TestDisputesThatAnEarlierDayTookAreNoDifference(t *testing.T) {
+	element := func(number string) string {
+		return `{"amount":"20.00","sign":"-","action":"Open","natureOfDispute":"Chargeback","trackingNumber":"` + number + `","currencyCode":"USD","requestId":"7` + number + `","time":"2026-07-26T00:00:00Z"}`
+	}
+	asked := source{report.ChargebackCases, report.JSON, `{"chargebackDetails":[` + element("1") + `,` + element("2") + `]}`}
+	out := work(t, defaults(), &books{booked: map[string]string{"dispute/1/Open/2026-07-26T00:00:00Z": yesterday}}, asked)
+	require.Empty(t, out.differences)
+	require.Len(t, out.marks, 1)
+	chargebacks := total(t, currencyOf(t, out.result, "USD"), canonical.SettlementChargeback)
+	require.Equal(t, 1, chargebacks.Reported.Count)
+	require.Equal(t, chargebacks.Reported, chargebacks.Posted)
+}
+
+// What a day can't take is told by its place, and only the types that are asked for are taken.
+func TestRowsThatADayRefuses(t *testing.T) {
+	add := func(day *settlement.Day, kind report.Kind, format report.Format, body string, types ...report.Type) error {
+		r, err := report.Open(strings.NewReader(body), kind, format)
+		require.NoError(t, err)
+		return day.Add(t.Context(), r, types...)
+	}
+	day, err := settlement.NewDay(defaults())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, day.Close()) }()
+	require.NoError(t, add(day, report.Deposits, report.CSV, "m,D,Deposit,1\nAmount,Currency,Identifier,Time,Status\n5.00,USD,A,2026-07-28T09:00:00Z,S\n"))
+	err = add(day, report.Fundings, report.CSV, "m,F,Funding,1\nFundingAmount,FundingCurrency,FundingDate,Status\n5.00,USD,2026-07-28T09:00:00Z,S\n")
+	var refused *settlement.RowError
+	require.ErrorAs(t, err, &refused)
+	require.Equal(t, settlement.RowError{Kind: report.Fundings, Line: 3, Rule: "rows of type deposit already come from deposit_detail"}, *refused)
+	require.NoError(t, add(day, report.Fundings, report.CSV, "m,F,Funding,1\nFundingAmount,FundingCurrency,FundingDate,Status\n5.00,USD,2026-07-28T09:00:00Z,S\n", report.Transaction))
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -44,9 +45,9 @@ func Reference(date, currency, merchant string, correction int) (string, error) 
 	return reference("CYB", date, currency, merchant, correction)
 }
 
-// FeeReference names the AP invoice of a day's fees.
-func FeeReference(date, currency, merchant string) (string, error) {
-	return reference("CYBFEE", date, currency, merchant, 0)
+// FeeReference names the AP invoice of a day's fees, -1 at its end that of the first correction.
+func FeeReference(date, currency, merchant string, correction int) (string, error) {
+	return reference("CYBFEE", date, currency, merchant, correction)
 }
 
 func reference(prefix, date, currency, merchant string, correction int) (string, error) {
@@ -208,36 +209,41 @@ func (c *CurrencyResult) splitFees() {
 
 // FeeInvoice is what the processor charges for a day: an AP invoice, or a credit where it gave back more than it charged.
 type FeeInvoice struct {
-	Number       string          `json:"number"`
-	Date         string          `json:"date"`
-	Currency     string          `json:"currency"`
-	Credit       bool            `json:"credit"` // transaction code C in place of I
-	Total        decimal.Decimal `json:"total"`
-	Distribution []Line          `json:"distribution"` // amounts add up to the total; those of the other side are negative
+	Number       string                     `json:"number"`
+	Date         string                     `json:"date"`
+	Currency     string                     `json:"currency"`
+	Total        decimal.Decimal            `json:"total"`        // negative for a credit: transaction code C in place of I
+	Distribution []canonical.SettlementLine `json:"distribution"` // adds up to the total; what was given back is negative
 }
 
-// FeeInvoice makes the AP invoice of a currency's fees; false where there are none. merchant is the suffix of several merchants.
-func (r *Result) FeeInvoice(c *CurrencyResult, merchant string) (FeeInvoice, bool, error) {
-	total := decimal.Zero
-	for _, line := range c.Fees {
-		total = total.Add(signed(line))
-	}
-	if total.IsZero() || c.Outcome == Parked {
+// FeeInvoice makes the AP invoice of a currency's fees, or of what was not invoiced of them: invoiced are the distributions of the day's
+// invoices so far. False where there is nothing to invoice. merchant is the suffix of several merchants.
+func (r *Result) FeeInvoice(c *CurrencyResult, merchant string, invoiced ...[]canonical.SettlementLine) (FeeInvoice, bool, error) {
+	if c.Outcome == Parked {
 		return FeeInvoice{}, false, nil
 	}
-	number, err := FeeReference(r.Date, c.Currency, merchant)
-	if err != nil {
-		return FeeInvoice{}, false, err
-	}
-	invoice := FeeInvoice{Number: number, Date: r.Date, Currency: c.Currency, Credit: total.IsNegative(), Total: total.Abs()}
+	due := map[canonical.SettlementCategory]decimal.Decimal{}
 	for _, line := range c.Fees {
-		line.Amount = signed(line)
-		if invoice.Credit {
-			line.Amount = line.Amount.Neg()
-		}
-		invoice.Distribution = append(invoice.Distribution, line)
+		due[line.Category] = due[line.Category].Add(signed(line))
 	}
-	return invoice, true, nil
+	for _, distribution := range invoiced {
+		for _, line := range distribution {
+			due[line.Category] = due[line.Category].Sub(line.Amount)
+		}
+	}
+	invoice := FeeInvoice{Date: r.Date, Currency: c.Currency}
+	for _, category := range slices.Sorted(maps.Keys(due)) {
+		if amount := due[category]; !amount.IsZero() {
+			invoice.Total = invoice.Total.Add(amount)
+			invoice.Distribution = append(invoice.Distribution, canonical.SettlementLine{Category: category, Amount: amount})
+		}
+	}
+	if invoice.Total.IsZero() {
+		return FeeInvoice{}, false, nil
+	}
+	var err error
+	invoice.Number, err = FeeReference(r.Date, c.Currency, merchant, len(invoiced))
+	return invoice, err == nil, err
 }
 
 // signed gives a fee's amount, negative where it was given back.

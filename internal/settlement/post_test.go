@@ -88,7 +88,7 @@ func TestTheReferencesExample(t *testing.T) {
 					parts = append(parts, string(line.Category)+" "+line.Amount.String())
 				}
 				require.Equal(t, c.invoice, invoice.Number+" "+invoice.Total.String()+": "+strings.Join(parts, ", "))
-				require.False(t, invoice.Credit)
+				require.True(t, invoice.Total.IsPositive())
 			}
 		})
 	}
@@ -104,11 +104,44 @@ func TestFeesGivenBackAreACredit(t *testing.T) {
 	invoice, needed, err := out.result.FeeInvoice(&usd, "EU")
 	require.NoError(t, err)
 	require.True(t, needed)
-	require.True(t, invoice.Credit)
 	require.Equal(t, "CYBFEE20260728USD-EU", invoice.Number)
-	require.Equal(t, "2", invoice.Total.String())
-	require.Equal(t, "-1", invoice.Distribution[0].Amount.String())
-	require.Equal(t, "3", invoice.Distribution[1].Amount.String())
+	require.Equal(t, "-2", invoice.Total.String(), "a credit")
+	require.Equal(t, []canonical.SettlementLine{
+		{Category: canonical.SettlementFee, Amount: amount("1.00")}, {Category: settlement.FeeReversal, Amount: amount("-3.00")},
+	}, invoice.Distribution)
+}
+
+// What was invoiced is invoiced once: a further invoice holds what changed since, by category.
+func TestFeesThatChangeAreInvoicedByTheDifference(t *testing.T) {
+	line := func(category canonical.SettlementCategory, value string) canonical.SettlementLine {
+		return canonical.SettlementLine{Category: category, Amount: amount(value)}
+	}
+	day := settlement.CurrencyResult{Currency: "USD", Fees: []settlement.Line{
+		{SettlementLine: line(settlement.FeeInterchange, "5.00")}, {SettlementLine: line(canonical.SettlementChargebackFee, "15.00")},
+		{SettlementLine: line(settlement.FeeReversal, "1.00")},
+	}}
+	result := settlement.Result{Date: today}
+	first, needed, err := result.FeeInvoice(&day, "")
+	require.NoError(t, err)
+	require.True(t, needed)
+	require.Equal(t, "19.00", first.Total.StringFixed(2))
+	_, needed, err = result.FeeInvoice(&day, "", first.Distribution)
+	require.NoError(t, err)
+	require.False(t, needed, "all of it is invoiced")
+
+	day.Fees[0].Amount = amount("2.00")
+	second, needed, err := result.FeeInvoice(&day, "", first.Distribution)
+	require.NoError(t, err)
+	require.True(t, needed)
+	require.Equal(t, "CYBFEE20260728USD-1", second.Number)
+	require.Equal(t, []canonical.SettlementLine{line(settlement.FeeInterchange, "-3.00")}, second.Distribution)
+	_, needed, err = result.FeeInvoice(&day, "", first.Distribution, second.Distribution)
+	require.NoError(t, err)
+	require.False(t, needed)
+	day.Outcome = settlement.Parked
+	_, needed, err = result.FeeInvoice(&day, "")
+	require.NoError(t, err)
+	require.False(t, needed, "a parked day waits for a person")
 }
 
 func TestResultsCrossAsJSON(t *testing.T) {

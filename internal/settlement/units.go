@@ -88,6 +88,12 @@ func (t *tally) add(units int64) {
 	}
 }
 
+// remove takes back what was added.
+func (t *tally) remove(units int64) {
+	t.add(-units)
+	t.count -= 2
+}
+
 // amount gives the sum with the decimals of its currency.
 func (t *tally) amount(scale int32) decimal.Decimal {
 	return t.spill.Add(decimal.NewFromInt(t.units)).Shift(-scale)

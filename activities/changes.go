@@ -76,16 +76,16 @@ func ChangeEvent(erp string, change Change) (journal.InboxItem, error) {
 	}, nil
 }
 
-// refusedMemo says why a credit memo is not refunded. It is an answer, no failure.
-type refusedMemo string
+// memoRefusedError says why a credit memo is not refunded. It is an answer, no failure.
+type memoRefusedError string
 
-func (r refusedMemo) Error() string { return string(r) }
+func (r memoRefusedError) Error() string { return string(r) }
 
 // TakeMemo records the refund that a credit memo asks for, so that it reserves what it will pay back. What can't be paid back is refused with
 // the reason. The same memo again gives what was recorded first.
 func (c *Changes) TakeMemo(ctx context.Context, in TakeMemoInput) (TakenMemo, error) {
 	taken, err := c.takeMemo(ctx, in)
-	if refused := refusedMemo(""); errors.As(err, &refused) {
+	if refused := memoRefusedError(""); errors.As(err, &refused) {
 		return TakenMemo{Refused: refused.Error()}, nil
 	}
 	return taken, toTemporal(err)
@@ -103,7 +103,7 @@ func (c *Changes) takeMemo(ctx context.Context, in TakeMemoInput) (TakenMemo, er
 		return apportionMemo(in.Order, in.Memo, earlier, payment)
 	})
 	if errors.Is(err, journal.ErrRefundDiffers) {
-		return TakenMemo{}, refusedMemo("a refund of this credit memo was taken before, with another amount")
+		return TakenMemo{}, memoRefusedError("a refund of this credit memo was taken before, with another amount")
 	}
 	if err != nil {
 		return TakenMemo{}, absent(err)
@@ -118,11 +118,11 @@ func acceptable(order canonical.Order, memo MemoChange) error {
 	case memo.Own:
 		return bug("credit memo %s is our own: it is never refunded", memo.Number)
 	case memo.Currency != order.Currency:
-		return refusedMemo(fmt.Sprintf("the credit memo is in %s, the order was paid in %s", memo.Currency, order.Currency))
+		return memoRefusedError(fmt.Sprintf("the credit memo is in %s, the order was paid in %s", memo.Currency, order.Currency))
 	case !memo.Amount.IsPositive():
-		return refusedMemo("the credit memo has no amount to pay back")
+		return memoRefusedError("the credit memo has no amount to pay back")
 	case memo.Tax.IsNegative() || memo.Tax.GreaterThan(memo.Amount):
-		return refusedMemo("the tax of the credit memo does not lie within its amount")
+		return memoRefusedError("the tax of the credit memo does not lie within its amount")
 	default:
 		return nil
 	}
@@ -136,7 +136,7 @@ func apportionMemo(order canonical.Order, memo MemoChange, earlier []canonical.R
 	}
 	breakdown, problems := canonical.ApportionRefund(order, earlier, canonical.RefundWish{Amount: &memo.Amount})
 	if len(problems) > 0 {
-		return canonical.RefundBreakdown{}, refusedMemo("the amount of the credit memo " + problems[0].Message)
+		return canonical.RefundBreakdown{}, memoRefusedError("the amount of the credit memo " + problems[0].Message)
 	}
 	withoutTax := memo.Amount.Sub(memo.Tax)
 	breakdown.Tax = memo.Tax
@@ -153,12 +153,12 @@ func payable(order canonical.Order, memo MemoChange, earlier []canonical.RefundB
 		if memo.Amount.Equal(order.Total) && len(earlier) == 0 {
 			return nil
 		}
-		return refusedMemo(fmt.Sprintf("%s asked, but the payment is authorized and not captured yet: only all of it can be given back", asked))
+		return memoRefusedError(fmt.Sprintf("%s asked, but the payment is authorized and not captured yet: only all of it can be given back", asked))
 	case !payment.Captured.IsPositive():
-		return refusedMemo(fmt.Sprintf("%s asked, but nothing of the order is captured: the payment is %s", asked, cmp.Or(payment.Status, canonical.PaymentNone)))
+		return memoRefusedError(fmt.Sprintf("%s asked, but nothing of the order is captured: the payment is %s", asked, cmp.Or(payment.Status, canonical.PaymentNone)))
 	}
 	if left := leftOf(earlier, payment); memo.Amount.GreaterThan(left) {
-		return refusedMemo(fmt.Sprintf("%s asked, but of the captured %s only %s can be paid back: %s is charged back, the rest refunded or about to be",
+		return memoRefusedError(fmt.Sprintf("%s asked, but of the captured %s only %s can be paid back: %s is charged back, the rest refunded or about to be",
 			asked, order.Money(payment.Captured), order.Money(left), order.Money(payment.ChargedBack)))
 	}
 	return nil

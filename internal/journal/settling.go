@@ -115,7 +115,7 @@ const streamPage = 2000
 // operationPages reads operations page by page, each beginning after the last row of the one before: no connection is held, and no
 // snapshot kept, while the reader works on a page.
 type operationPages struct {
-	ctx       context.Context //nolint:containedctx // of one matching, which settlement.Operations.Next has no parameter for
+	ctx       context.Context // of one matching: settlement.Operations.Next has no parameter for it
 	of        Settling
 	condition string
 	args      []any

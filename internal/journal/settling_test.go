@@ -23,6 +23,7 @@ const (
 // paid takes an order and its money: authorized, then captured by the transaction.
 func paid(t *testing.T, f *fixture, orderID, amount, transaction string) journal.Operation {
 	t.Helper()
+	t.Helper()
 	take(t, f, orderID)
 	authorize(t, f, orderID, "auth", amount, "a-"+transaction)
 	op := paymentOp(orderID, "capture", amount)
@@ -32,6 +33,7 @@ func paid(t *testing.T, f *fixture, orderID, amount, transaction string) journal
 
 // settling reads a stream to its end.
 func settling(t *testing.T, f *fixture, merchant, date string, since time.Time) []settlement.Operation {
+	t.Helper()
 	t.Helper()
 	stream, err := f.Settling("cybersource", since).Operations(t.Context(), merchant, date)
 	require.NoError(t, err)
@@ -61,6 +63,7 @@ func markOf(op journal.Operation, batch string) settlement.Mark {
 }
 
 func settle(t *testing.T, f *fixture, date string, marks ...settlement.Mark) {
+	t.Helper()
 	t.Helper()
 	require.NoError(t, f.MarkSettled(t.Context(), "demo", date, marks))
 }

@@ -35,11 +35,12 @@ type Settlement struct {
 	Patience     time.Duration `envconfig:"PATIENCE" default:"36h" desc:"how long a day waits for its reports before a person is asked"`
 	StepTimeout  time.Duration `envconfig:"STEP_TIMEOUT" default:"2h" desc:"one try to download, parse and match a day"`
 	ParkDeadline time.Duration `envconfig:"PARK_DEADLINE" default:"24h" desc:"after which a step of a day that failed is tried again by itself"`
-	Reports      Reports       `envconfig:"REPORTS" default:"PaymentBatchDetailReport_Daily=payment_batch_detail:csv:needed, FeeDetailReport_Daily=fee_detail:csv, ChargebackAndRetrievalDetailReport_Daily=chargeback_detail:csv, DepositDetailReport_Daily=deposit_detail:csv, FundingDetailReport_Daily=funding_detail:csv" desc:"report subscriptions of the account: name=kind:format, ...; kinds payment_batch_detail, fee_detail, chargeback_detail, deposit_detail, funding_detail; formats csv, xml; then :needed where a day must not go on without it, :signed where its amounts have signs. Of a kind the first one that is there is read"`
+	Reports      Reports       `envconfig:"REPORTS" default:"PaymentBatchDetailReport_Daily=payment_batch_detail:csv:needed, FeeDetailReport_Daily=fee_detail:csv, ChargebackAndRetrievalDetailReport_Daily=chargeback_detail:csv, DepositDetailReport_Daily=deposit_detail:csv, FundingDetailReport_Daily=funding_detail:csv" desc:"report subscriptions of the account: name=kind:format, ...; kinds payment_batch_detail, fee_detail, chargeback_detail, deposit_detail, funding_detail; formats csv, xml; then :needed where a day must not go on without it, :signed where its amounts have signs. Of one kind the first that is there is read; deposits and fundings tell of the same money and count as one"`
+	Query        bool          `envconfig:"QUERY" default:"false" desc:"transactions are asked for as a query (purchase-refund-details) where their file failed, or is not there after half of the patience"`
 	Organization string        `envconfig:"ORGANIZATION" desc:"organization whose reports are read, where the key owns several; empty: the key's own"`
 	ReportPause  time.Duration `envconfig:"REPORT_PAUSE" default:"10m" desc:"pause before a report is asked for again that was not there yet"`
 	Window       time.Duration `envconfig:"WINDOW" default:"2160h" desc:"operations older than this that never settled are not reported as missing any more; 0: always"`
-	Suffix       string        `envconfig:"SUFFIX" desc:"end of the journals' references, where several merchants post in one ledger: up to 6 of A-Z 0-9"`
+	Suffix       string        `envconfig:"SUFFIX" desc:"end of the journals' references, where several merchants post in one ledger: a capital letter, then up to 5 of A-Z 0-9"`
 	Dir          string        `envconfig:"DIR" desc:"directory in which reports are spooled while they are read; empty: the system's for temporary files"`
 }
 
@@ -227,7 +228,7 @@ func ClockTime(text string) (hour, minute int, err error) {
 
 var groupField = regexp.MustCompile(`^(cardType|merchantId|paymentType|batchId|merchantDefinedData\.[0-9]{1,3})$`)
 
-var referenceSuffix = regexp.MustCompile(`^[A-Z0-9]{0,6}$`)
+var referenceSuffix = regexp.MustCompile(`^([A-Z][A-Z0-9]{0,5})?$`)
 
 // settlement checks how days are settled.
 func (c *checks) settlement(s Settlement) {
@@ -259,7 +260,7 @@ func (c *checks) settlement(s Settlement) {
 		c.fail("SETTLEMENT_REPORTS", "must have one of kind payment_batch_detail")
 	}
 	if !referenceSuffix.MatchString(s.Suffix) {
-		c.fail("SETTLEMENT_SUFFIX", "must be up to 6 of A-Z and 0-9")
+		c.fail("SETTLEMENT_SUFFIX", "must be a capital letter and up to 5 of A-Z and 0-9")
 	}
 	if s.Window < 0 {
 		c.fail("SETTLEMENT_WINDOW", "must not be negative")

@@ -102,7 +102,7 @@ func (a *App) settlements(made *activities.Settlements, store *journal.Store, se
 	}
 	s := a.Config.Settlement
 	return &activities.Settlements{
-		Journal: store, Mappings: set, Wanted: wantedReports(s.Reports), Suffix: s.Suffix, Dir: s.Dir, Window: s.Window, Clock: time.Now,
+		Journal: store, Mappings: set, Wanted: wantedReports(s.Reports), Query: s.Query, Suffix: s.Suffix, Dir: s.Dir, Window: s.Window, Clock: time.Now,
 	}
 }
 

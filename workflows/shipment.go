@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/shopspring/decimal"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/workflow"
 
@@ -29,6 +30,8 @@ func ShipmentWorkflowID(orderID, number string) string { return "shipment/" + or
 const (
 	stepRecordShipment = "record-shipment"
 	stepCaptureShare   = "capture-shipment"
+	stepReadPayment    = "read-payment"
+	stepAwaitOthers    = "other-captures"
 	stepReleaseRest    = "release-rest"
 	stepDeposit        = "book-shipment"
 	stepApply          = "apply-deposit"
@@ -43,6 +46,7 @@ type shipment struct {
 	shipped activities.ShippedLines
 	payment canonical.Payment
 
+	last       bool   // no other shipment is left to be captured
 	uncaptured string // why a person has given the capture up; the goods have left all the same
 }
 
@@ -64,6 +68,7 @@ func (s *shipment) story(ctx workflow.Context) string {
 	s.record(ctx)
 	onShipment := s.in.Order.Payment.Capture == canonical.CaptureOnShipment
 	if onShipment && s.shipped.Share.Amount.IsPositive() {
+		s.last = s.shipped.Final && !s.outstanding(ctx).IsPositive()
 		s.capture(ctx)
 	}
 	if s.in.Shipment.Invoice != "" && s.uncaptured == "" {
@@ -95,6 +100,22 @@ func (s *shipment) record(ctx workflow.Context) {
 	})
 }
 
+// outstanding is what other shipments of an order that has left in full have yet to capture: one of them may be parked, and the last capture
+// lets go of what the bank still holds for it.
+func (s *shipment) outstanding(ctx workflow.Context) decimal.Decimal {
+	var state activities.OrderState
+	_ = s.desk.try(ctx, retried(stepReadPayment), func(ctx workflow.Context, _ int) error {
+		var err error
+		state, err = read(ledger(ctx, "Read what is captured"), ledgerWork.ReadOrder, s.in.Order.OrderID)
+		return err
+	})
+	left := s.in.Order.Total.Sub(state.Payment.Captured)
+	if s.payment.CaptureID == "" { // its own share is not among that
+		left = left.Sub(s.shipped.Share.Amount)
+	}
+	return left
+}
+
 // capture takes what the shipped lines are worth. A person decides where the bank has let the authorization go; it is never taken blindly.
 func (s *shipment) capture(ctx workflow.Context) {
 	step := step{
@@ -103,7 +124,7 @@ func (s *shipment) capture(ctx workflow.Context) {
 	}
 	err := s.desk.try(ctx, step, func(ctx workflow.Context, attempt int) error {
 		captured, err := run(gateway(ctx, s.in.Policy, fmt.Sprintf("Capture %s for the shipment", s.shipped.Share)), payments.CaptureShipment, activities.CaptureShipmentInput{
-			OrderID: s.in.Order.OrderID, Shipment: s.in.Shipment.Number, Sequence: s.shipped.Sequence, Final: s.shipped.Final,
+			OrderID: s.in.Order.OrderID, Shipment: s.in.Shipment.Number, Sequence: s.shipped.Sequence, Final: s.last,
 			Amount: s.shipped.Share, Attempt: attempt,
 		})
 		s.payment = captured.Payment
@@ -116,9 +137,23 @@ func (s *shipment) capture(ctx workflow.Context) {
 	s.inErp(ctx, stepDeposit, "Book what was captured", erpWork.BookShipment)
 }
 
-// release lets go of what the bank still holds of an order that has left in full. Nothing waits for it, and one that can't be released runs
-// out by itself.
+// release lets go of what the bank still holds of an order that has left in full. What another shipment may yet capture is let go only by a
+// person's word. Nothing waits for it, and what can't be released runs out by itself.
 func (s *shipment) release(ctx workflow.Context) {
+	actions := []ResolutionKind{ResolveRetry, ResolveCompensate, ResolveSkip}
+	wait := step{name: stepAwaitOthers, actions: actions, deadline: s.in.Policy.ParkDeadline, overdue: ResolveRetry, deaf: true}
+	keep := false
+	err := s.desk.try(ctx, wait, func(ctx workflow.Context, _ int) error {
+		left := s.outstanding(ctx)
+		if keep = left.IsPositive(); keep {
+			return declinedByPolicy(fmt.Sprintf("the order has left in full, but %s of it is not captured: a shipment before this one may wait for that. "+
+				"Look again (retry), let the bank's hold go (compensate), or leave it to run out (skip)", s.in.Order.Money(left)))
+		}
+		return nil
+	})
+	if keep && err == nil {
+		return // skipped: it is left to run out
+	}
 	step := step{name: stepReleaseRest, actions: []ResolutionKind{ResolveRetry, ResolveSkip}, deadline: s.in.Policy.ParkDeadline, overdue: ResolveRetry, deaf: true}
 	_ = s.desk.try(ctx, step, func(ctx workflow.Context, attempt int) error {
 		_, err := run(gateway(ctx, s.in.Policy, "Release what of the authorization is left"), payments.ReverseAuthorization, activities.UndoPaymentInput{

@@ -37,16 +37,17 @@ type books struct {
 	asks     []activities.PollChangesInput
 	received []activities.ReceiveChangesInput
 
-	own     []activities.OwnMemo // what is known of an own memo, in order; the last holds
-	noMemo  string               // why no refund is taken
-	takes   []activities.TakeMemoInput
-	acks    []activities.AcknowledgeMemoInput
-	worth   map[string]decimal.Decimal // what shipments are worth, by number
-	shipped []string                   // recorded shipments, in order
-	deposit map[string]decimal.Decimal // booked in the ERP, by shipment
-	applied []string                   // invoices that deposits were applied to
-	tracked map[string]string
-	ships   []activities.ShipInput
+	own      []activities.OwnMemo // what is known of an own memo, in order; the last holds
+	noMemo   string               // why no refund is taken
+	takes    []activities.TakeMemoInput
+	acks     []activities.AcknowledgeMemoInput
+	worth    map[string]decimal.Decimal // what shipments are worth, by number
+	shipped  []string                   // recorded shipments, in order
+	deposit  map[string]decimal.Decimal // booked in the ERP, by shipment
+	applied  []string                   // invoices that deposits were applied to
+	tracked  map[string]string
+	ships    []activities.ShipInput
+	captures []activities.CaptureShipmentInput // asked for
 
 	disputes []activities.RecordChargebackInput
 	shown    []string // payment statuses of disputes that the ERP shows, in order
@@ -394,6 +395,7 @@ func (f *fakeChanges) RecordShipment(ctx context.Context, in activities.RecordSh
 // CaptureShipment takes a share of what the bank holds.
 func (f *fakePayments) CaptureShipment(ctx context.Context, in activities.CaptureShipmentInput) (activities.Capture, error) {
 	w := f.w
+	w.captures = append(w.captures, in)
 	return operate(ctx, w, "shipment:"+in.OrderID+"/"+in.Shipment+":capture", in.Attempt, func() (activities.Capture, error) {
 		switch {
 		case in.Amount.Amount.GreaterThan(w.hold) || !in.Amount.Amount.IsPositive():

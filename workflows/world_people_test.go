@@ -82,7 +82,7 @@ func (f *fakeLedger) AddFixes(ctx context.Context, in activities.AddFixesInput) 
 	return nil
 }
 
-// CorrectOrder applies corrections of stock codes, and refuses what is no stock code with the place of the problem.
+// CorrectOrder applies corrections of the customer and of stock codes, and refuses what is no stock code with the place of the problem.
 func (f *fakeOrders) CorrectOrder(ctx context.Context, in activities.CorrectOrderInput) (activities.CorrectedOrder, error) {
 	f.w.wishes = append(f.w.wishes, in)
 	if err := f.w.enter(ctx); err != nil {
@@ -91,6 +91,10 @@ func (f *fakeOrders) CorrectOrder(ctx context.Context, in activities.CorrectOrde
 	out := activities.CorrectedOrder{Order: in.Order, Documents: in.Documents}
 	out.Order.Lines = slices.Clone(in.Order.Lines)
 	for place, value := range in.Correction.Order {
+		if place == "/customer/erpCode" {
+			out.Order.Customer.ErpCode, _ = value.(string)
+			continue
+		}
 		line, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(place, "/lines/"), "/sku"))
 		code, isText := value.(string)
 		if err != nil || line >= len(out.Order.Lines) || !isText || code == "" {

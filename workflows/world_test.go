@@ -1,6 +1,7 @@
 package workflows_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -303,6 +304,14 @@ func (f *fakeBooking) CheckCustomerAndStock(ctx context.Context, in activities.C
 	if err := f.w.enter(ctx); err != nil {
 		return activities.Bookable{}, err
 	}
+	for _, earlier := range f.w.checked {
+		if earlier.Attempt == in.Attempt && earlier.CustomerCode != in.CustomerCode {
+			return activities.Bookable{}, f.w.impossible("check %d is about %q and %q", in.Attempt, earlier.CustomerCode, in.CustomerCode)
+		}
+	}
+	if err := f.w.stocked(in.CustomerCode); err != nil {
+		return activities.Bookable{}, err
+	}
 	for _, line := range in.Lines {
 		if err := f.w.stocked(line.StockCode); err != nil {
 			return activities.Bookable{}, err
@@ -313,12 +322,15 @@ func (f *fakeBooking) CheckCustomerAndStock(ctx context.Context, in activities.C
 		answer, f.w.check = f.w.check[0], f.w.check[1:]
 		return answer, nil
 	}
-	return activities.Bookable{Customer: erp.Customer{Code: "WEB", Currency: "USD"}}, nil
+	return activities.Bookable{Customer: erp.Customer{Code: cmp.Or(in.CustomerCode, "WEB"), Currency: "USD"}}, nil
 }
 
 func (f *fakeBooking) CreateSalesOrder(ctx context.Context, in activities.BookingInput) (canonical.SalesOrder, error) {
 	f.w.booked = append(f.w.booked, in)
 	if err := f.w.enter(ctx); err != nil {
+		return canonical.SalesOrder{}, err
+	}
+	if err := f.w.stocked(in.CustomerCode); err != nil {
 		return canonical.SalesOrder{}, err
 	}
 	for _, line := range in.Order.Lines {

@@ -23,8 +23,9 @@ type history struct {
 	order    canonical.Order
 	attempts map[string]int
 	last     activities.AuthorizePaymentInput
-	captured string // the authorization that the last capture was for: another one is another attempt
-	refunded string // likewise, what the last refund was of
+	captured string                          // the authorization that the last capture was for: another one is another attempt
+	refunded string                          // likewise, what the last refund was of
+	parcel   activities.CaptureShipmentInput // the last shipment: carried on until it is captured or refused
 }
 
 // attempt is a step's business attempt, from 1.
@@ -85,6 +86,24 @@ func (h *history) capture(t tb, toTheEnd bool) {
 	h.answered(t, "capture", err)
 }
 
+// ship captures the next shipment, or carries the last one on. A final one may be followed by others all the same: nobody may rely on that it
+// is not.
+func (h *history) ship(t tb, cents int64, final, toTheEnd bool) {
+	payment, err := h.store.Payment(context.Background(), h.order.OrderID)
+	if err != nil || !payment.Authorized.Equal(dec(total)) {
+		return
+	}
+	if h.parcel.OrderID == "" {
+		h.attempts["shipments"]++
+		h.parcel = shipping(h.attempts["shipments"], decimal.New(cents, -2).StringFixed(2), final)
+	}
+	_, err = play(h, toTheEnd, h.payments.CaptureShipment, h.parcel)
+	h.answered(t, "ship", err)
+	if failure := application(err); failure == nil || !fault.Kind(failure.Type()).Retryable() {
+		h.parcel = activities.CaptureShipmentInput{}
+	}
+}
+
 func (h *history) undo(t tb, step string, toTheEnd bool) activities.Undone {
 	steps := map[string]func(context.Context, activities.UndoPaymentInput) (activities.Undone, error){
 		"void": h.payments.VoidCapture, "reverse": h.payments.ReverseAuthorization, "refund": h.payments.RefundCapture,
@@ -124,6 +143,7 @@ func (h *history) takeEverythingBack(t tb) {
 		if err != nil || !payment.Open && payment.Refundable.IsZero() && payment.Capturable.IsZero() {
 			return
 		}
+		h.parcel = activities.CaptureShipmentInput{}
 	}
 	operations, err := h.store.Operations().ByOrder(context.Background(), h.order.OrderID)
 	require.NoError(t, err)
@@ -144,7 +164,9 @@ var (
 func TestMoneyMovesOnceWhateverHappens(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		h := &history{attempts: map[string]int{}}
-		h.bank = newBank(t, withLag(rapid.SampledFrom(lags).Draw(rt, "search lag"), rapid.SampledFrom(lags[:4]).Draw(rt, "details lag")))
+		parts := rapid.Bool().Draw(rt, "captured in parts")
+		h.bank = newBank(t, withLag(rapid.SampledFrom(lags).Draw(rt, "search lag"), rapid.SampledFrom(lags[:4]).Draw(rt, "details lag")),
+			func(_ *bank, c *sandbox.Config) { c.MultiCapture, c.PartialReversals = parts, parts })
 		h.payments.Timing.Lag = 30 * time.Second // fewer look-ups
 		h.payments.GuardVerified = rapid.Bool().Draw(rt, "guard verified")
 		h.order = h.bank.order(t, "WEB-1")
@@ -160,6 +182,9 @@ func TestMoneyMovesOnceWhateverHappens(t *testing.T) {
 				h.authorize(rt, rapid.SampledFrom(cards).Draw(rt, "card"), rapid.Bool().Draw(rt, "capture"), end())
 			},
 			"capture": func(rt *rapid.T) { h.capture(rt, end()) },
+			"ship": func(rt *rapid.T) {
+				h.ship(rt, rapid.Int64Range(1, 3000).Draw(rt, "cents"), rapid.IntRange(0, 3).Draw(rt, "final") == 0, end())
+			},
 			"void":    func(rt *rapid.T) { h.undo(rt, "void", end()) },
 			"reverse": func(rt *rapid.T) { h.undo(rt, "reverse", end()) },
 			"refund":  func(rt *rapid.T) { h.undo(rt, "refund", end()) },
@@ -311,7 +336,10 @@ func (r *refunds) end(t tb) {
 		payment, err := r.store.Payment(context.Background(), r.order.OrderID)
 		left := payment.Refundable
 		if err == nil && !left.IsPositive() {
-			left = payment.Capturable
+			if left = payment.Capturable; left.IsPositive() && payment.Captured.IsPositive() {
+				r.undo(t, "reverse", true) // beside what was captured, a hold is no refund's
+				continue
+			}
 		}
 		if err != nil || !left.IsPositive() {
 			return
@@ -327,10 +355,12 @@ func (r *refunds) end(t tb) {
 func TestTheJournalIsTheGatewaysWhateverTheConsoleDoes(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		r := &refunds{history: &history{attempts: map[string]int{}}, byID: map[string]*refunding{}}
-		released := rapid.Bool().Draw(rt, "holds released after voids")
+		released, parts := rapid.Bool().Draw(rt, "holds released after voids"), rapid.Bool().Draw(rt, "captured in parts")
 		r.records = rapid.SampledFrom(lags[:4]).Draw(rt, "details lag")
 		r.bank = newBank(t, withLag(rapid.SampledFrom(lags).Draw(rt, "search lag"), r.records),
-			func(_ *bank, c *sandbox.Config) { c.AutoVoidReversal = released })
+			func(_ *bank, c *sandbox.Config) {
+				c.AutoVoidReversal, c.MultiCapture, c.PartialReversals = released, parts, parts
+			})
 		r.payments.Timing.Lag = 30 * time.Second
 		r.payments.GuardVerified = rapid.Bool().Draw(rt, "guard verified")
 		r.order = r.bank.order(t, "WEB-1")
@@ -346,6 +376,9 @@ func TestTheJournalIsTheGatewaysWhateverTheConsoleDoes(t *testing.T) {
 				r.authorize(rt, rapid.SampledFrom(cards).Draw(rt, "card"), rapid.Bool().Draw(rt, "capture"), end())
 			},
 			"capture": func(rt *rapid.T) { r.capture(rt, end()) },
+			"ship": func(rt *rapid.T) {
+				r.ship(rt, rapid.Int64Range(1, 3000).Draw(rt, "cents"), rapid.IntRange(0, 3).Draw(rt, "final") == 0, end())
+			},
 			"refund": func(rt *rapid.T) {
 				id := rapid.SampledFrom([]string{"R-1", "R-2", "R-3", "R-4"}).Draw(rt, "refund")
 				if r.byID[id] == nil {

@@ -285,27 +285,36 @@ func (p *Payments) refundCapture(ctx context.Context, in UndoPaymentInput) (Undo
 	if in.RefundID != "" {
 		return p.refundForRefund(ctx, in)
 	}
-	ops, nothing, err := p.takingBack(ctx, in)
-	if err != nil || len(ops) == 0 {
-		return nothing, err
-	}
 	first := ""
-	var failure error
-	for _, op := range ops {
-		outcome, err := p.follow(ctx, op, cybersource.Refunded)
-		if alreadyVoided(err) {
-			err = p.noteVoided(ctx, in, journal.Captured{ID: op.of})
+	for {
+		ops, nothing, err := p.takingBack(ctx, in)
+		if err != nil || len(ops) == 0 {
+			return nothing, err
 		}
-		failure = worse(failure, err)
-		if first == "" {
-			first = outcome.ID
+		var failure error
+		for _, op := range ops {
+			outcome, err := p.follow(ctx, op, cybersource.Refunded)
+			if alreadyVoided(err) {
+				err = p.noteVoided(ctx, in, op.of)
+			}
+			failure = worse(failure, err)
+			if first == "" {
+				first = outcome.ID
+			}
+		}
+		undone, err := p.undone(ctx, in.OrderID, first, failure)
+		if err != nil {
+			return undone, err
+		}
+		left, err := p.Journal.Payment(ctx, in.OrderID)
+		if err != nil || !left.Refundable.IsPositive() {
+			return undone, err
 		}
 	}
-	return p.undone(ctx, in.OrderID, first, failure)
 }
 
-// takingBack are the refunds of everything that is left to pay back: those that this attempt has begun, or new ones. Where an attempt has
-// done its work and more was captured since, the next one begins by itself.
+// takingBack are the refunds of everything that is left to pay back: those that have not ended, then those of this attempt, or new ones.
+// Where an attempt has done its work and more was captured since, the next one begins by itself.
 func (p *Payments) takingBack(ctx context.Context, in UndoPaymentInput) (ops []money, nothing Undone, err error) {
 	begun, err := p.partsOf(ctx, in)
 	if err != nil {
@@ -316,17 +325,19 @@ func (p *Payments) takingBack(ctx context.Context, in UndoPaymentInput) (ops []m
 		return nil, Undone{}, err
 	}
 	mine, attempt := begun.of(in.Attempt), in.Attempt
-	if len(mine) > 0 && (mine.open() != nil || !mine.paid().IsPositive() || !payment.Refundable.IsPositive()) {
+	switch open := begun.open(); {
+	case open != nil:
+		ops, err = p.carriedOn(in, payment, open)
+	case len(mine) > 0 && (!mine.paid().IsPositive() || !payment.Refundable.IsPositive()):
 		ops, err = p.carriedOn(in, payment, mine)
-		return ops, Undone{}, err
-	}
-	if !payment.Refundable.IsPositive() {
+	case !payment.Refundable.IsPositive():
 		return nil, Undone{Result: UndoNothing, Payment: payment.Payment}, reservedRefund(payment)
+	default:
+		if len(mine) > 0 {
+			attempt = begun[len(begun)-1].attempt + 1
+		}
+		ops, err = p.reserveParts(ctx, in, attempt, canonical.NewMoney(payment.Refundable, payment.Currency))
 	}
-	if len(mine) > 0 {
-		attempt = begun[len(begun)-1].attempt + 1
-	}
-	ops, err = p.reserveParts(ctx, in, attempt, canonical.NewMoney(payment.Refundable, payment.Currency))
 	return ops, Undone{}, err
 }
 
@@ -337,12 +348,12 @@ func alreadyVoided(err error) bool {
 
 // noteVoided takes over that a capture is voided where only the gateway's refusal of a refund says so: by somebody else, or by a void of
 // ours that a late index never showed.
-func (p *Payments) noteVoided(ctx context.Context, in UndoPaymentInput, capture journal.Captured) error {
+func (p *Payments) noteVoided(ctx context.Context, in UndoPaymentInput, id string) error {
 	captures, err := p.Journal.Captures(ctx, in.OrderID)
 	if err != nil {
 		return err
 	}
-	at := slices.IndexFunc(captures, func(c journal.Captured) bool { return c.ID == capture.ID })
+	at := slices.IndexFunc(captures, func(c journal.Captured) bool { return c.ID == id })
 	if at < 0 {
 		return nil // known already
 	}
@@ -351,12 +362,12 @@ func (p *Payments) noteVoided(ctx context.Context, in UndoPaymentInput, capture 
 		return err
 	}
 	op := money{
-		key: undoingKey(in, "voided", capture.ID), kind: cybersource.KindVoid, orderID: in.OrderID, code: in.OrderID,
+		key: undoingKey(in, "voided", id), kind: cybersource.KindVoid, orderID: in.OrderID, code: in.OrderID,
 		effect: journal.EffectVoidCapture, amount: canonical.NewMoney(captures[at].Amount, payment.Currency), mark: in.Mark,
 	}
 	stored, _, err := p.Journal.BeginPayment(ctx, journal.Operation{
 		Key: op.key, System: system, Kind: string(op.kind), OrderID: op.orderID, Reference: op.code, Amount: op.amount,
-		InputHash: inputHash(capture.ID), Request: []byte("{}"), Merchant: p.Merchant, Related: capture.ID,
+		InputHash: inputHash(id), Request: []byte("{}"), Merchant: p.Merchant, Related: id,
 	}, op.effect)
 	if err != nil || stored.State.Final() {
 		return journalFault(err)

@@ -414,7 +414,7 @@ func (p *Payments) refundOfVoided(ctx context.Context, in UndoPaymentInput, void
 	}
 	for _, capture := range captures {
 		if slices.ContainsFunc(voided, func(op money) bool { return op.of == capture.ID }) { // its record is behind the refusal
-			if err := p.noteVoided(ctx, in, capture); err != nil {
+			if err := p.noteVoided(ctx, in, capture.ID); err != nil {
 				return Undone{}, err
 			}
 		}

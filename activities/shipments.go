@@ -61,7 +61,8 @@ func shipmentKey(in CaptureShipmentInput, attempt int) string {
 	return OperationKey("shipment", in.OrderID+"/"+in.Shipment, stepCapture, attempt)
 }
 
-// formerCapture is the capture of the same shipment that has succeeded, or is not known to have ended.
+// formerCapture is the capture of the same shipment that has succeeded, else one that is not known to have ended, else that of this attempt,
+// however it ended.
 func (p *Payments) formerCapture(ctx context.Context, in CaptureShipmentInput) (former journal.Operation, found bool, err error) {
 	operations, err := p.Journal.Operations().ByOrder(ctx, in.OrderID)
 	prefix := strings.TrimSuffix(shipmentKey(in, 0), "0")
@@ -73,7 +74,7 @@ func (p *Payments) formerCapture(ctx context.Context, in CaptureShipmentInput) (
 		if stored.State == journal.OperationSucceeded {
 			return stored, true, err
 		}
-		if !stored.State.Final() {
+		if !stored.State.Final() || !found && stored.Key == shipmentKey(in, in.Attempt) {
 			former, found = stored, true
 		}
 	}

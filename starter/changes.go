@@ -73,6 +73,7 @@ const memoPending = "Pending"
 // deliverMemo starts the process of a credit memo that waits for its refund.
 func (s *Starter) deliverMemo(ctx context.Context, item journal.InboxItem, erp string, change activities.Change) error {
 	memo := *change.Memo
+	memo.Own = memo.Own || ourReference(memo.Reference, change.OrderID)
 	switch {
 	case !strings.EqualFold(memo.RefundStatus, memoPending):
 		return s.store.Ignored(ctx, item.ID, "the credit memo waits for no refund: "+memo.RefundStatus)
@@ -100,6 +101,18 @@ func (s *Starter) deliverMemo(ctx context.Context, item journal.InboxItem, erp s
 			Policy: policy(of.channel.Policy),
 		},
 	})
+}
+
+// ourReference tells that a credit memo's reference is one of our operations', whatever else is told of the memo: what we have made ourselves
+// must never be refunded once more. An ERP keeps so much of a long reference at least.
+func ourReference(reference, orderID string) bool {
+	const keeps = 21 // see erp.Reference
+	for _, ours := range []string{"refund:" + orderID + "/", "order:" + orderID + ":"} {
+		if strings.HasPrefix(reference, ours[:min(len(ours), keeps)]) {
+			return orderID != ""
+		}
+	}
+	return false
 }
 
 // reasonOf is a refusal's sentence without its kind.

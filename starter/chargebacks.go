@@ -118,11 +118,16 @@ type OpenedCase struct {
 }
 
 // OpenChargeback opens a dispute that a letter or a portal of the acquirer told of. The same case again changes nothing; one of that ID with
-// another order or amount is a Conflict.
+// another order or amount is a Conflict. Amounts without a currency are in the order's.
 func (s *Starter) OpenChargeback(ctx context.Context, opened OpenedCase) error {
 	record, order, err := s.orderOf(ctx, opened.OrderID)
 	if err != nil {
 		return err
+	}
+	for _, money := range []*canonical.Money{&opened.Case.Amount, &opened.Case.Fee} {
+		if money.Currency == "" {
+			money.Currency = order.Currency
+		}
 	}
 	if problems := wrongCase(opened.Case, order); len(problems) > 0 {
 		return &Error{Kind: Invalid, Message: "the dispute can't be opened", Problems: problems}

@@ -8,12 +8,14 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/tenderline/tenderline/activities"
 	"github.com/tenderline/tenderline/internal/canonical"
+	"github.com/tenderline/tenderline/internal/config"
 	"github.com/tenderline/tenderline/internal/fault"
 	"github.com/tenderline/tenderline/internal/journal"
 	"github.com/tenderline/tenderline/starter"
@@ -123,6 +125,9 @@ func (s *Server) showAttention(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	if !concerns(callerOf(c), item.WorkflowID) {
+		return noItem()
+	}
 	entryOf(c).order = item.OrderID
 	answer := viewAttention(item)
 	answer.Sent, answer.Answer = document(item.Sent), document(item.Answer)
@@ -139,10 +144,34 @@ func noItem() *problem {
 }
 
 var resolutions = []workflows.ResolutionKind{
-	workflows.ResolveRetry, workflows.ResolveRetryWith, workflows.ResolveSkip, workflows.ResolveCompensate,
+	workflows.ResolveRetry, workflows.ResolveRetryWith, workflows.ResolveSkip, workflows.ResolveApprove, workflows.ResolveCompensate,
 }
 
-// resolve takes an operator's answer to a parked item.
+// financeProcesses are the beginnings of the workflow IDs whose parked items finance sees and resolves too.
+var financeProcesses = []string{"settlement/", "chargeback/", "credit-memo/"}
+
+// concerns tells whether the parked items of a process are a caller's affair: an operator's all, finance's those of the books.
+func concerns(key config.Key, workflowID string) bool {
+	return key.Has(config.RoleOperator) || slices.ContainsFunc(financeProcesses, func(prefix string) bool { return strings.HasPrefix(workflowID, prefix) })
+}
+
+// allowed tells whether a caller may give this answer to an item. Only finance approves what is posted.
+func (s *Server) allowed(c echo.Context, id string, kind workflows.ResolutionKind) error {
+	key := callerOf(c)
+	if kind == workflows.ResolveApprove && !key.Has(config.RoleFinance) {
+		return newProblem(http.StatusForbidden, typeForbidden, "an approval needs the role finance")
+	}
+	if key.Has(config.RoleOperator) {
+		return nil
+	}
+	item, err := s.deps.Store.Attention(c.Request().Context(), id)
+	if errors.Is(err, journal.ErrNotFound) || (err == nil && !concerns(key, item.WorkflowID)) {
+		return noItem()
+	}
+	return err
+}
+
+// resolve takes a person's answer to a parked item.
 func (s *Server) resolve(c echo.Context) error {
 	id := c.Param("id")
 	if !attentionIDShape.MatchString(id) {
@@ -162,11 +191,14 @@ func (s *Server) resolve(c echo.Context) error {
 	}
 	problems := checkRemark("/reason", in.Reason)
 	if !slices.Contains(resolutions, in.Resolution) {
-		problems = append(problems, canonical.Problem{Pointer: "/resolution", Rule: canonical.RuleEnum, Message: "must be retry, retry_with, skip or compensate"})
+		problems = append(problems, canonical.Problem{Pointer: "/resolution", Rule: canonical.RuleEnum, Message: "must be retry, retry_with, skip, approve or compensate"})
 	}
 	problems = append(problems, checkCorrection(in.Resolution, in.Correction)...)
 	if len(problems) > 0 {
 		return invalid(problems)
+	}
+	if err := s.allowed(c, id, in.Resolution); err != nil {
+		return err
 	}
 	answer, err := s.deps.Starter.Resolve(c.Request().Context(), workflows.Resolution{
 		ID: id, Kind: in.Resolution, Actor: callerOf(c).Name, Reason: in.Reason, Correction: in.Correction,

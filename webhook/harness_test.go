@@ -44,6 +44,8 @@ const (
 	nobody   = ""
 )
 
+const merchant = "acme_us"
+
 const webhookKey = "d2ViaG9vayBleGFtcGxlIGtleSAwMDAwMDAwMDAwMQ=="
 
 // api is the real router over a journal in a file and a Temporal that the test plays.
@@ -75,11 +77,14 @@ func newAPI(t testing.TB, settings ...setting) *api {
 	t.Cleanup(func() { require.NoError(t, a.store.Close()) })
 
 	settingsOf, err := config.Load(config.Map(map[string]string{
-		"TENDERLINE_HTTP_ADDRESS":             "127.0.0.1:0",
-		"TENDERLINE_HTTP_RATE":                "0",
-		"TENDERLINE_METRICS_ADDRESS":          "127.0.0.1:0",
-		"TENDERLINE_CHANNELS":                 `{"web-us":{},"web-eu":{}}`,
-		"TENDERLINE_CYBERSOURCE_WEBHOOK_KEYS": "key-0:b2xkIGtleQ==,key-1:" + webhookKey,
+		"TENDERLINE_HTTP_ADDRESS":                "127.0.0.1:0",
+		"TENDERLINE_HTTP_RATE":                   "0",
+		"TENDERLINE_METRICS_ADDRESS":             "127.0.0.1:0",
+		"TENDERLINE_CHANNELS":                    `{"web-us":{},"web-eu":{}}`,
+		"TENDERLINE_CYBERSOURCE_WEBHOOK_KEYS":    "key-0:b2xkIGtleQ==,key-1:" + webhookKey,
+		"TENDERLINE_CYBERSOURCE_MERCHANT_ID":     merchant,
+		"TENDERLINE_SETTLEMENT_TIME_ZONE":        "America/Los_Angeles",
+		"TENDERLINE_SYSPRO_CHANGES_WEBHOOK_KEYS": "old:b2xkIGtleQ==,new:" + webhookKey,
 		"TENDERLINE_API_KEYS": strings.Join([]string{
 			shopUS + "|shop|web-us|" + config.HashKey(shopUS), shopEU + "|shop|web-eu|" + config.HashKey(shopEU),
 			analyst + "|analyst||" + config.HashKey(analyst), operator + "|operator||" + config.HashKey(operator),
@@ -106,6 +111,7 @@ func newAPI(t testing.TB, settings ...setting) *api {
 // specification is openapi.yaml as the server gives it away, checked.
 var specification = func() func(t testing.TB) routers.Router {
 	load := sync.OnceValues(func() (routers.Router, error) {
+		openapi3filter.RegisterBodyDecoder("text/html", openapi3filter.PlainBodyDecoder)
 		document, err := openapi3.NewLoader().LoadFromFile("openapi.yaml")
 		if err != nil {
 			return nil, err

@@ -10,6 +10,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -20,6 +21,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.temporal.io/sdk/converter"
 
+	"github.com/tenderline/tenderline/activities"
 	"github.com/tenderline/tenderline/internal/canonical"
 	"github.com/tenderline/tenderline/internal/config"
 	"github.com/tenderline/tenderline/internal/cybersource"
@@ -44,6 +46,11 @@ type Starter interface {
 	RetryAll(ctx context.Context, bulk starter.BulkRetry) (done []starter.Retried, more bool, err error)
 	ResolveEvent(ctx context.Context, eventID string, answer workflows.Resolution) (workflows.ResolutionAnswer, error)
 	Deliver(ctx context.Context, item journal.InboxItem) error
+	RunSettlement(ctx context.Context, run starter.SettlementRun) (starter.StartedDay, error)
+	Backfill(ctx context.Context, from, to string, run starter.SettlementRun) ([]starter.StartedDay, error)
+	ApproveSettlement(ctx context.Context, merchant, date, actor, reason string) (workflows.ResolutionAnswer, error)
+	OpenChargeback(ctx context.Context, opened starter.OpenedCase) error
+	EndChargeback(ctx context.Context, caseID string, outcome activities.ChargebackOutcome, actor, reason string) (journal.ChargebackRecord, error)
 	Run(ctx context.Context, interval time.Duration)
 }
 
@@ -63,6 +70,15 @@ type Store interface {
 	Attentions(ctx context.Context, filter journal.AttentionFilter) (page []journal.Attention, next string, err error)
 	Inbox(ctx context.Context, filter journal.InboxFilter) (page []journal.InboxItem, next string, err error)
 	Receive(ctx context.Context, item journal.InboxItem) (created bool, err error)
+	SettlementDay(ctx context.Context, merchant, date string) (journal.SettlementRecord, error)
+	SettlementDays(ctx context.Context, filter journal.SettlementFilter) (page []journal.SettlementRecord, next string, err error)
+	SettlementFile(ctx context.Context, merchant, date, kind string) (io.ReadCloser, error)
+	Postings(ctx context.Context, merchant, date string) ([]journal.Posting, error)
+	Payments(ctx context.Context, filter journal.PaymentFilter) (page []journal.Payment, next string, err error)
+	CashPosition(ctx context.Context, from, to string, zone *time.Location) ([]journal.CashDay, error)
+	Chargeback(ctx context.Context, caseID string) (journal.ChargebackRecord, error)
+	Chargebacks(ctx context.Context, filter journal.ChargebackFilter) (page []journal.ChargebackRecord, next string, err error)
+	Stock(ctx context.Context, codes ...string) ([]journal.StockLevel, error)
 }
 
 // Check is a part of readiness.
@@ -82,6 +98,8 @@ type Deps struct {
 	Codec    converter.PayloadCodec // opens Temporal payloads
 	Verifier cybersource.Verifier   // of gateway webhooks
 	MLEKeys  []*rsa.PrivateKey      // open encrypted webhooks
+	Erps     map[string]ErpVerifier // of changes that ERPs push, by the ERP's name
+	Zone     *time.Location         // of the merchant, whose days lists and the cash position count; nil: UTC
 	Checks   []Check
 	Metrics  *telemetry.Metrics
 	Traces   *telemetry.Traces
@@ -100,7 +118,21 @@ func Configured(c config.Config) (Deps, error) {
 	if err != nil {
 		return Deps{}, err
 	}
+	zone, err := time.LoadLocation(c.Settlement.TimeZone)
+	if err != nil {
+		return Deps{}, fmt.Errorf("%s_SETTLEMENT_TIME_ZONE: %w", config.Prefix, err)
+	}
+	erps := map[string]ErpVerifier{}
+	for _, erp := range c.ERPs() {
+		changes, _ := c.Changes(erp)
+		pushKeys, err := changes.WebhookKeySet()
+		if err != nil {
+			return Deps{}, fmt.Errorf("webhook keys of %s: %w", erp, err)
+		}
+		erps[erp] = ErpVerifier{Keys: pushKeys, MaxAge: changes.WebhookMaxAge}
+	}
 	return Deps{
+		Erps: erps, Zone: zone,
 		Keys: c.API.Keys, HTTP: c.HTTP, Listen: c.Metrics, CodecUse: c.Codec, MLEKeys: mle,
 		Verifier: cybersource.Verifier{Keys: keys, MaxAge: c.Cybersource.WebhookMaxAge},
 	}, nil
@@ -182,6 +214,8 @@ func (s *Server) routes() (*echo.Echo, error) {
 
 	v1 := e.Group("/v1")
 	everybody := []config.Role{config.RoleShop, config.RoleAnalyst, config.RoleOperator, config.RoleFinance}
+	people := []config.Role{config.RoleAnalyst, config.RoleOperator, config.RoleFinance}
+	books := []config.Role{config.RoleOperator, config.RoleFinance}
 	v1.POST("/orders", s.submitOrder, s.only(config.RoleShop))
 	v1.GET("/orders", s.listOrders, s.only(everybody...))
 	v1.GET("/orders/:orderId", s.showOrder, s.only(everybody...))
@@ -194,13 +228,28 @@ func (s *Server) routes() (*echo.Echo, error) {
 	v1.GET("/fraud-reviews", s.listReviews, s.only(config.RoleAnalyst, config.RoleOperator))
 	v1.GET("/fraud-reviews/:orderId", s.showReview, s.only(config.RoleAnalyst, config.RoleOperator)) // shows personal data
 	v1.POST("/fraud-reviews/:orderId/decision", s.decide, s.only(config.RoleAnalyst))
-	v1.GET("/attention", s.listAttention, s.only(config.RoleOperator))
+	v1.GET("/attention", s.listAttention, s.only(books...))
 	v1.POST("/attention/retry", s.retryAttention, s.only(config.RoleOperator))
-	v1.GET("/attention/:id", s.showAttention, s.only(config.RoleOperator))
-	v1.POST("/attention/:id/resolve", s.resolve, s.only(config.RoleOperator))
+	v1.GET("/attention/:id", s.showAttention, s.only(books...))
+	v1.POST("/attention/:id/resolve", s.resolve, s.only(books...))
 	v1.GET("/inbox", s.listInbox, s.only(config.RoleOperator))
 	v1.POST("/inbox/:id/:verb", s.resolveEvent, s.only(config.RoleOperator))
 
+	v1.GET("/settlements", s.listSettlements, s.only(books...))
+	v1.POST("/settlements/backfill", s.backfillSettlements, s.only(books...))
+	v1.GET("/settlements/:date", s.showSettlement, s.only(books...))
+	v1.POST("/settlements/:date/run", s.runSettlement, s.only(books...))
+	v1.GET("/settlements/:date/discrepancies", s.showDiscrepancies, s.only(books...))
+	v1.POST("/settlements/:date/approve", s.approveSettlement, s.only(config.RoleFinance))
+	v1.GET("/payments", s.listPayments, s.only(books...))
+	v1.GET("/cash", s.showCash, s.only(books...))
+	v1.GET("/chargebacks", s.listChargebacks, s.only(people...))
+	v1.POST("/chargebacks", s.openChargeback, s.only(config.RoleFinance))
+	v1.GET("/chargebacks/:caseId", s.showChargeback, s.only(people...))
+	v1.POST("/chargebacks/:caseId/outcome", s.endChargeback, s.only(config.RoleFinance))
+	v1.GET("/stock", s.listStock, s.only(everybody...))
+
+	e.POST("/webhooks/erp/:erp", s.receiveErp, s.limitStrangers)
 	e.GET("/webhooks/cybersource", s.probe, s.limitStrangers)
 	e.POST("/webhooks/cybersource", s.receiveGateway, s.limitStrangers)
 

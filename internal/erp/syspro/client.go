@@ -49,7 +49,7 @@ func (c Config) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("name", c.Name), slog.String("baseUrl", c.BaseURL), slog.String("company", c.CompanyID))
 }
 
-// Client implements erp.Port, erp.JournalPort and erp.Catalog. It is safe for concurrent use.
+// Client implements erp.Port, erp.ChangePort, erp.JournalPort and erp.Catalog. It is safe for concurrent use.
 type Client struct {
 	config Config
 	base   *url.URL
@@ -59,6 +59,7 @@ type Client struct {
 
 var (
 	_ erp.Port        = (*Client)(nil)
+	_ erp.ChangePort  = (*Client)(nil)
 	_ erp.JournalPort = (*Client)(nil)
 	_ erp.Catalog     = (*Client)(nil)
 )

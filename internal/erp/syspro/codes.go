@@ -24,6 +24,9 @@ const (
 	pathPaymentStatus     = "/ARPaymentService/UpdatePaymentStatus"
 	pathListCreditMemos   = "/CreditMemoService/ListCreditMemos"
 	pathAddCreditMemo     = "/CreditMemoService/AddCreditMemo"
+	pathAcknowledge       = "/CreditMemoService/AcknowledgeCreditMemo"
+	pathListShipments     = "/ShipmentService/GetShipments"
+	pathListSalesOrders   = "/SalesOrderService/ListSalesOrders"
 	pathGetJournal        = "/GLJournalService/GetJournalEntry"
 	pathAddJournal        = "/GLJournalService/AddJournalEntry"
 	pathGetAPInvoice      = "/APInvoiceService/GetAPInvoice"
@@ -31,9 +34,11 @@ const (
 	maxStockCodes         = 50 // per GetStockBalance
 	paymentTypeReversal   = "Reversal"
 	paymentTypeRefund     = "Refund"
+	paymentTypeApply      = "Apply"
 	actionSetStatus       = "SetStatus"
 	actionRelease         = "Release"
 	actionCancel          = "Cancel"
+	actionSetTracking     = "SetTracking"
 	currentPostingPeriod  = "C"
 	creditStatusHeld      = "9" // a customer put on hold by hand
 	creditCheckTerms      = "T" // CreditCheckFlag: terms only, no limit
@@ -63,6 +68,22 @@ const (
 // Cancelled tells whether nothing will come of the order any more.
 func (s OrderStatus) Cancelled() bool {
 	return s == StatusCancelledAtEntry || s == StatusCancelledAfterward
+}
+
+// means tells what a status says to a process. Codes that are not known stand for an order on its way, as 6 and 7 do.
+func (s OrderStatus) means(onHold bool) erp.OrderState {
+	switch {
+	case s.Cancelled():
+		return erp.OrderCancelled
+	case s == StatusComplete:
+		return erp.OrderComplete
+	case s == StatusSuspense || onHold:
+		return erp.OrderHeld
+	case s == StatusReadyToInvoice:
+		return erp.OrderReady
+	default:
+		return erp.OrderOpen
+	}
 }
 
 // holds tells whether an order of this status is already what the process asks for. Back orders are open: stock decides about them,

@@ -99,7 +99,7 @@ type payment struct {
 	CustomerCode     string
 	Currency         string
 	Amount           number
-	creditMemo       string // of a refund: what it is allocated to
+	document         string // of a refund or an application: the credit memo or invoice that it is allocated to
 }
 
 type reversal struct {
@@ -134,13 +134,13 @@ type refund struct {
 	Amount           json.Number
 	Currency         string
 	BankCode         string `json:",omitempty"`
-	Allocations      []refundAllocation
+	Allocations      []allocation
 	Narration        string `json:",omitempty"`
 	TransactionID    string `json:"TransactionId"`
 }
 
-type refundAllocation struct {
-	InvoiceNumber string // the credit memo
+type allocation struct {
+	InvoiceNumber string // the credit memo or invoice
 	Amount        json.Number
 }
 
@@ -149,13 +149,13 @@ type refundAllocation struct {
 func (c *Client) PostRefund(ctx context.Context, key string, r erp.RefundPosting) (canonical.Receipt, error) {
 	amount := money(r.Amount, r.Currency)
 	body, err := c.write(refund{PaymentReference: r.Reference, PaymentType: paymentTypeRefund, CustomerCode: r.CustomerCode, PaymentDate: r.Date,
-		Amount: amount, Currency: r.Currency, BankCode: r.BankCode, Allocations: []refundAllocation{{InvoiceNumber: r.CreditMemo, Amount: amount}},
+		Amount: amount, Currency: r.Currency, BankCode: r.BankCode, Allocations: []allocation{{InvoiceNumber: r.CreditMemo, Amount: amount}},
 		Narration: r.Narration, TransactionID: r.TransactionID})
 	if err != nil {
 		return canonical.Receipt{}, err
 	}
 	return c.postPayment(ctx, key, payment{PaymentReference: r.Reference, PaymentType: paymentTypeRefund, CustomerCode: r.CustomerCode,
-		Currency: r.Currency, Amount: number{r.Amount, true}, creditMemo: r.CreditMemo}, body)
+		Currency: r.Currency, Amount: number{r.Amount, true}, document: r.CreditMemo}, body)
 }
 
 func (c *Client) postPayment(ctx context.Context, key string, wanted payment, body []byte) (canonical.Receipt, error) {
@@ -177,7 +177,7 @@ func (c *Client) postPayment(ctx context.Context, key string, wanted payment, bo
 		return canonical.Receipt{}, c.unseen(err)
 	}
 	if !sameReference(held.PaymentReference, wanted.PaymentReference) || !held.is(wanted) {
-		return canonical.Receipt{}, c.different("a payment of this reference exists with another amount, currency, kind, customer or credit memo")
+		return canonical.Receipt{}, c.different("a payment of this reference exists with another amount, currency, kind, customer or document")
 	}
 	return held.canonical(), nil
 }
@@ -189,7 +189,7 @@ func (w *wirePayment) is(wanted payment) bool {
 		(w.PaymentType == "" || wanted.PaymentType == "" || w.PaymentType == wanted.PaymentType) &&
 		(w.SourceReference == "" || sameReference(w.SourceReference, wanted.SourceReference)) &&
 		(w.CustomerCode == "" || wanted.CustomerCode == "" || sameKey(w.CustomerCode, wanted.CustomerCode)) &&
-		(len(w.Allocations) == 0 || wanted.creditMemo == "" || sameKey(w.Allocations[0].InvoiceNumber, wanted.creditMemo))
+		(len(w.Allocations) == 0 || wanted.document == "" || sameKey(w.Allocations[0].InvoiceNumber, wanted.document))
 }
 
 const (

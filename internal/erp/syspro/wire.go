@@ -8,6 +8,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/shopspring/decimal"
 
@@ -161,6 +162,9 @@ type wireOrder struct {
 	LastInvoice  string
 	LineItems    []wireOrderLine
 	CustomFields map[string]any
+
+	HoldReason, CancelReasonCode string
+	LastModified                 time.Time
 }
 
 type wireOrderLine struct {
@@ -253,6 +257,7 @@ type wirePayment struct {
 	JournalNumber    string
 	Amount           number
 	Currency         string
+	Reversed         bool
 	Allocations      []struct {
 		InvoiceNumber string
 		Applied       number
@@ -285,6 +290,11 @@ type wireCreditMemo struct {
 	Amount           number
 	Currency         string
 	Reference        string
+
+	SalesOrder, OrderNumber, Reason     string
+	OriginalTransactionID, RefundStatus string
+	TaxAmount                           number
+	LastModified                        time.Time
 }
 
 func (w *wireCreditMemo) decode(body []byte) error {

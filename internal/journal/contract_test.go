@@ -32,7 +32,8 @@ func contract() []func(*testing.T, *fixture) {
 		paymentGoesFromAuthorizationToRefund, saleIsCapturedAtOnce, saleWithoutCaptureHoldsOnly, limitsRefuse, secondAuthorizationIsRefused,
 		openOperationsKeepTheirReservation, refusalReleases, heldPaymentWaits, partialAuthorizationCountsWhatWasApproved,
 		timeoutFormsNeedSomethingUnknown, paymentConclusionIsAtomic, paymentConclusionRepeats, operationsCannotConcludePayments,
-		expiredHoldAndChargeback, tenRefundsRace, tenCapturesRace, anyInterleavingKeepsTheLimits,
+		expiredHoldAndChargeback, severalCapturesCountApart, severalCapturesKeepTheStatus, partsAreReservedTogether, racingPartsKeepEachCapture,
+		tenRefundsRace, tenCapturesRace, anyInterleavingKeepsTheLimits,
 
 		ordersAreTakenOnce, unstartedOrdersAreFound, ordersAreListed, progressMovesForwardOnly, timelineKeepsEachEventOnce,
 		timelineHoldsAllowedDetailOnly,

@@ -1,8 +1,10 @@
 package journal_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -369,6 +371,135 @@ func expiredHoldAndChargeback(t *testing.T, f *fixture) {
 	requireRefused(t, f, journal.EffectRefund, paymentOp("WEB-1", "refund", "70.01"), journal.CodeExceedsCaptured)
 	perform(t, f, journal.EffectRefund, paymentOp("WEB-1", "refund", "70"), "tx-refund", journal.PaymentChange{})
 	require.Equal(t, canonical.PaymentRefunded, payment(t, f, "WEB-1").Status)
+}
+
+// inThree is a payment of 100 captured in 50, 30 and 20.
+func inThree(t *testing.T, f *fixture, orderID string) {
+	t.Helper()
+	authorize(t, f, orderID, "auth", "100", orderID+"-auth")
+	for i, amount := range []string{"50", "30", "20"} {
+		perform(t, f, journal.EffectCapture, paymentOp(orderID, fmt.Sprint("capture-", i+1), amount), fmt.Sprint(orderID, "-capture-", i+1), journal.PaymentChange{})
+	}
+}
+
+// against is an operation of one of the captures of inThree; "" of none.
+func against(orderID, step, amount, capture string) journal.Operation {
+	op := paymentOp(orderID, step, amount)
+	if capture != "" {
+		op.Related = orderID + "-capture-" + capture
+	}
+	return op
+}
+
+// requireCaptures holds captures against "id amount/back/reserved".
+func requireCaptures(t require.TestingT, f *fixture, orderID string, want ...string) {
+	captures, err := f.Captures(context.Background(), orderID)
+	require.NoError(t, err)
+	var got []string
+	for _, c := range captures {
+		got = append(got, fmt.Sprintf("%s %s/%s/%s", strings.TrimPrefix(c.ID, orderID+"-capture-"), c.Amount, c.Back, c.Reserved))
+	}
+	require.Equal(t, want, got)
+}
+
+func severalCapturesCountApart(t *testing.T, f *fixture) {
+	inThree(t, f, "WEB-1")
+	requireCaptures(t, f, "WEB-1", "1 50/0/0", "2 30/0/0", "3 20/0/0")
+	require.Equal(t, "WEB-1-capture-3", payment(t, f, "WEB-1").CaptureID, "the last one")
+
+	requireRefused(t, f, journal.EffectRefund, against("WEB-1", "r", "30.01", "2"), journal.CodeExceedsCaptured)
+	perform(t, f, journal.EffectRefund, against("WEB-1", "r1", "10", "2"), "tx-r1", journal.PaymentChange{})
+	_, _, err := f.BeginPayment(t.Context(), against("WEB-1", "r2", "15", "2"), journal.EffectRefund)
+	require.NoError(t, err)
+	requireCaptures(t, f, "WEB-1", "1 50/0/0", "2 30/10/15", "3 20/0/0")
+	requireRefused(t, f, journal.EffectRefund, against("WEB-1", "r", "5.01", "2"), journal.CodeExceedsCaptured)
+	requireRefused(t, f, journal.EffectVoidCapture, against("WEB-1", "v", "30", "2"), journal.CodeExceedsCaptured)
+	require.NoError(t, f.RefusePayment(t.Context(), against("WEB-1", "r2", "15", "2").Key, nil, journal.PaymentChange{}, nil))
+
+	perform(t, f, journal.EffectRefund, against("WEB-1", "r3", "60", ""), "tx-r3", journal.PaymentChange{})
+	requireCaptures(t, f, "WEB-1", "1 50/50/0", "2 30/20/0", "3 20/0/0")
+	perform(t, f, journal.EffectVoidCapture, against("WEB-1", "v3", "20", "3"), "tx-v3", journal.PaymentChange{})
+	requireCaptures(t, f, "WEB-1", "1 50/50/0", "2 30/20/0")
+	requireRefused(t, f, journal.EffectRefund, against("WEB-1", "r", "10.01", ""), journal.CodeExceedsCaptured)
+	requireAmount(t, "10", payment(t, f, "WEB-1").Refundable)
+
+	none, err := f.Captures(t.Context(), "NONE")
+	require.NoError(t, err)
+	require.Empty(t, none)
+}
+
+func severalCapturesKeepTheStatus(t *testing.T, f *fixture) {
+	inThree(t, f, "WEB-1")
+	status := func() canonical.PaymentStatus { return payment(t, f, "WEB-1").Status }
+	require.NoError(t, f.ChangePayment(t.Context(), "WEB-1", journal.PaymentChange{HoldLapsed: true}, nil))
+	require.Equal(t, canonical.PaymentCaptured, status(), "a hold that ran out beside it changes nothing")
+	perform(t, f, journal.EffectVoidCapture, against("WEB-1", "v3", "20", "3"), "tx-v3", journal.PaymentChange{})
+	require.Equal(t, canonical.PaymentCaptured, status(), "while something is captured")
+	requireRefused(t, f, journal.EffectReverse, paymentOp("WEB-1", "reverse", "20.01"), journal.CodeExceedsHold)
+	perform(t, f, journal.EffectReverse, paymentOp("WEB-1", "reverse", "5"), "tx-reverse", journal.PaymentChange{})
+	require.Equal(t, canonical.PaymentCaptured, status())
+
+	perform(t, f, journal.EffectRefund, against("WEB-1", "r1", "50", "1"), "tx-r1", journal.PaymentChange{})
+	require.Equal(t, canonical.PaymentPartiallyRefunded, status())
+	perform(t, f, journal.EffectCapture, paymentOp("WEB-1", "capture-4", "10"), "WEB-1-capture-4", journal.PaymentChange{})
+	require.Equal(t, canonical.PaymentPartiallyRefunded, status(), "what is captured besides does not undo a refund")
+	_, _, err := f.BeginPayment(t.Context(), paymentOp("WEB-1", "capture-5", "5"), journal.EffectCapture)
+	require.NoError(t, err)
+	require.NoError(t, f.RefusePayment(t.Context(), paymentOp("WEB-1", "capture-5", "5").Key, nil, journal.PaymentChange{Status: canonical.PaymentVoided}, nil))
+	require.Equal(t, canonical.PaymentPartiallyRefunded, status(), "found voided, it was one of several")
+	for id, amount := range map[string]string{"2": "30", "4": "10"} {
+		perform(t, f, journal.EffectVoidCapture, against("WEB-1", "v"+id, amount, id), "tx-v"+id, journal.PaymentChange{})
+	}
+	require.Equal(t, canonical.PaymentRefunded, status(), "all that is captured went back")
+	p := payment(t, f, "WEB-1")
+	requireAmount(t, "50", p.Captured)
+	requireAmount(t, "45", p.Capturable)
+}
+
+func partsAreReservedTogether(t *testing.T, f *fixture) {
+	inThree(t, f, "WEB-1")
+	parts := func(last string) []journal.Operation {
+		return []journal.Operation{against("WEB-1", "r", "50", "1"), against("WEB-1", "r-2", "30", "2"), against("WEB-1", "r-3", last, "3")}
+	}
+	refusal := fault.As(f.ReservePayments(t.Context(), parts("20.01"), journal.EffectRefund))
+	require.NotNil(t, refusal)
+	require.Equal(t, journal.CodeExceedsCaptured, refusal.Code)
+	requireCaptures(t, f, "WEB-1", "1 50/0/0", "2 30/0/0", "3 20/0/0")
+
+	for range 2 { // again, nothing changes
+		require.NoError(t, f.ReservePayments(t.Context(), parts("20"), journal.EffectRefund))
+		requireCaptures(t, f, "WEB-1", "1 50/0/50", "2 30/0/30", "3 20/0/20")
+		for _, part := range parts("20") {
+			stored := get(t, f, part.Key)
+			require.Equal(t, journal.OperationIntent, stored.State)
+			require.Zero(t, stored.Sends, "none has left")
+			require.Equal(t, part.Related, stored.Related)
+		}
+	}
+	requireAmount(t, "0", payment(t, f, "WEB-1").Refundable)
+	require.NoError(t, f.Operations().Resend(t.Context(), parts("20")[0].Key))
+	require.NoError(t, f.ReservePayments(t.Context(), parts("20"), journal.EffectRefund))
+	require.Equal(t, 1, get(t, f, parts("20")[0].Key).Sends, "what has left stays sent")
+	other := parts("20")
+	other[1].InputHash = "other"
+	require.ErrorIs(t, f.ReservePayments(t.Context(), other, journal.EffectRefund), journal.ErrInputDiffers)
+}
+
+// racingPartsKeepEachCapture: ten refunds of two parts each, of which three fit into the second capture.
+func racingPartsKeepEachCapture(t *testing.T, f *fixture) {
+	inThree(t, f, "WEB-1")
+	var admitted atomic.Int64
+	race(t, 10, func(i int) error {
+		parts := []journal.Operation{against("WEB-1", fmt.Sprint("r", i), "1", "1"), against("WEB-1", fmt.Sprint("r", i, "-2"), "9", "2")}
+		err := f.ReservePayments(t.Context(), parts, journal.EffectRefund)
+		if fault.Is(err, fault.Conflict) {
+			return nil
+		}
+		admitted.Add(1)
+		return err
+	})
+	require.EqualValues(t, 3, admitted.Load())
+	requireCaptures(t, f, "WEB-1", "1 50/0/3", "2 30/0/27", "3 20/0/0")
 }
 
 func tenRefundsRace(t *testing.T, f *fixture) {

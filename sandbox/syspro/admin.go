@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/tenderline/tenderline/sandbox/control"
 )
@@ -13,6 +14,8 @@ func (s *Server) mountControl(mux *http.ServeMux) {
 	s.control.Mount(mux, control.Hooks{Reset: s.reset, Ledger: s.ledger})
 	admin(s, mux, "credit-memos", s.clerkCreditMemo)
 	admin(s, mux, "shipments", s.clerkShipment)
+	admin(s, mux, "orders", s.clerkOrder)
+	admin(s, mux, "late", s.commitLate)
 	admin(s, mux, "stock", s.setStock)
 	admin(s, mux, "periods", s.setPeriods)
 	admin(s, mux, "customers", s.setCustomer)
@@ -61,7 +64,7 @@ func (s *Server) reset() error {
 	if err := s.log.Truncate(); err != nil {
 		return err
 	}
-	s.state = newState()
+	s.state = newState(s.config.Resolution)
 	return nil
 }
 
@@ -152,6 +155,56 @@ func (s *Server) clerkShipment(c *change, in *clerkShipmentInput) (int, any, *pr
 		}
 	}
 	return status, shipmentAnswer{c.success(), shipped}, nil
+}
+
+type clerkOrderInput struct {
+	SalesOrder, OrderNumber, CustomerCode string
+	Action                                string // Hold, Release, Cancel
+	Reason                                string // of a hold in words, of a cancellation a code
+}
+
+// clerkOrder is a person who holds, releases or cancels an order at the ERP's own screens, under the rules of the facade.
+func (s *Server) clerkOrder(c *change, in *clerkOrderInput) (int, any, *problem) {
+	update := &updateInput{SalesOrder: in.SalesOrder, OrderNumber: in.OrderNumber, CustomerCode: in.CustomerCode}
+	switch in.Action {
+	case "Hold":
+		update.Action, update.OrderStatus = "SetStatus", statusSuspense
+	case "Release":
+		update.Action, update.CreditAuthority = "Release", "CLERK"
+	case "Cancel":
+		update.Action, update.CancelReasonCode = "Cancel", in.Reason
+		if in.Reason == "" {
+			update.CancelReasonCode = "CLERK"
+		}
+	default:
+		return 0, nil, refuse(http.StatusBadRequest, codeInvalid, "Action takes Hold, Release, Cancel").at("Action", in.Action)
+	}
+	var check checks
+	check.text("Reason", in.Reason, 50)
+	if p := check.problem(); p != nil {
+		return 0, nil, p
+	}
+	status, answer, p := s.updateSalesOrder(c, update)
+	if p != nil || in.Action != "Hold" || in.Reason == "" {
+		return status, answer, p
+	}
+	held := s.state.orders.get(answer.(updateAnswer).SalesOrder) //nolint:errcheck // what updateSalesOrder answers
+	held.HoldReason = in.Reason
+	c.put(kindOrder, held.SalesOrder, held)
+	return status, answer, nil
+}
+
+type lateInput struct {
+	LagMs int // how much earlier than its commit the next change says it was made
+}
+
+// commitLate makes the next change one that was begun a while ago: it turns up in the lists behind rows that were read already.
+func (s *Server) commitLate(_ *change, in *lateInput) (int, any, *problem) {
+	if in.LagMs < 1 || in.LagMs > int(time.Hour/time.Millisecond) {
+		return 0, nil, refuse(http.StatusBadRequest, codeInvalid, "LagMs takes 1 to 3600000").at("LagMs", "")
+	}
+	s.state.lag = time.Duration(in.LagMs) * time.Millisecond
+	return http.StatusOK, lookedUp(), nil
 }
 
 type periodInput struct {

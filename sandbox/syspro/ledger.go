@@ -67,6 +67,8 @@ func chart(code string) (account, bool) {
 		return account{name: "Chargeback and dispute fees"}, true
 	case "6999":
 		return account{name: "Held for tests", held: true}, true
+	case "1999":
+		return account{name: "Settlement suspense"}, true
 	case "7010":
 		return account{name: "FX gain or loss"}, true
 	case "7090":

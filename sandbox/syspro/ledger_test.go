@@ -3,6 +3,7 @@ package syspro
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -381,6 +382,67 @@ func TestShipments(t *testing.T) {
 	memo := c.admin("credit-memos", `{"OrderNumber":"SH1","Restock":true}`)
 	require.Equal(t, "115.39 7.99 RETURN", memo.text("Amount")+" "+memo.text("TaxAmount")+" "+memo.text("Reason"))
 	require.NotContains(t, c.accounts("USD"), "1300")
+	c.balanced()
+}
+
+func TestTheClerkHoldsReleasesAndCancels(t *testing.T) {
+	c := newCompany(t)
+	c.ok(addOrder, orderOf("CL1", "A100", ""))
+	status := func() string {
+		o := c.get("/SalesOrderService/GetSalesOrder?OrderNumber=CL1")
+		return o.text("OrderStatus") + " " + o.text("OnHold") + " " + o.text("HoldReason") + " " + o.text("CancelReasonCode")
+	}
+	require.Equal(t, codeInvalid, c.admin("orders", `{"OrderNumber":"CL1","Action":"Burn"}`).code())
+	require.Equal(t, codeOrderNotFound, c.admin("orders", `{"OrderNumber":"CL2","Action":"Hold"}`).code())
+	require.Equal(t, "false", c.admin("orders", `{"OrderNumber":"CL1","Action":"Release"}`).text("Changed"))
+	require.Equal(t, 200, c.admin("orders", `{"OrderNumber":"CL1","Action":"Hold","Reason":"address looks odd"}`).status)
+	require.Equal(t, "S true address looks odd <absent>", status())
+	require.Equal(t, 200, c.admin("orders", `{"OrderNumber":"CL1","Action":"Release"}`).status)
+	require.Equal(t, "1 false  <absent>", status())
+	require.Equal(t, 200, c.admin("orders", `{"OrderNumber":"CL1","Action":"Hold"}`).status)
+	require.Equal(t, "S true SUSPENSE <absent>", status())
+	require.Equal(t, 200, c.admin("orders", `{"OrderNumber":"CL1","Action":"Cancel","Reason":"BUYER"}`).status)
+	require.Equal(t, `\ false  BUYER`, status())
+	require.Equal(t, codeBusinessRule, c.admin("orders", `{"OrderNumber":"CL1","Action":"Hold"}`).code())
+	c.balanced()
+}
+
+// TestACoarseClockAndLateRows: rows of one second are ordered by their numbers, and each has one place; a row that is committed late turns up
+// behind what was read.
+func TestACoarseClockAndLateRows(t *testing.T) {
+	clock := newClock()
+	server, err := New(Config{Clock: clock.Now, APIKeys: []string{testKey}, HoldBack: -1, Resolution: time.Second})
+	require.NoError(t, err)
+	c := &company{t: t, server: server, http: httptest.NewServer(server.Handler()), clock: clock}
+	t.Cleanup(c.close)
+	clock.advance(400 * time.Millisecond)
+	for i := range 3 {
+		c.ok(addOrder, orderOf(fmt.Sprintf("S%d", i), "A100", ""))
+	}
+	c.ok(updateOrder, `{"OrderNumber":"S0","Action":"SetPayment","Payment":{"PaymentStatus":"Paid"}}`)
+	numbers := func(query string) string {
+		a := c.get("/SalesOrderService/ListSalesOrders?" + query)
+		var all []string
+		for i := range 5 {
+			if number := a.text(fmt.Sprintf("Orders.%d.OrderNumber", i)); number != "<absent>" {
+				all = append(all, number)
+			}
+		}
+		return strings.Join(all, " ")
+	}
+	require.Equal(t, "S0 S1 S2", numbers("Limit=5"))
+	first := c.get("/SalesOrderService/ListSalesOrders?Limit=2")
+	require.Equal(t, "2026-07-28T09:14:00Z", first.text("Orders.1.LastModified"))
+	require.Equal(t, "S2", numbers("Limit=2&Cursor="+first.text("NextCursor")))
+	require.Equal(t, "S0 S1 S2", numbers("ChangedSince=2026-07-28T09:14:00Z"), "the bound is part of it")
+
+	clock.advance(time.Minute)
+	require.Equal(t, codeInvalid, c.admin("late", `{"LagMs":0}`).code())
+	require.Equal(t, 200, c.admin("late", `{"LagMs":30000}`).status)
+	c.ok(addOrder, orderOf("LATE", "A100", ""))
+	c.ok(addOrder, orderOf("NOW", "A100", ""))
+	require.Equal(t, "S0 S1 S2 LATE NOW", numbers("Limit=5"))
+	require.Equal(t, "NOW", numbers("ChangedSince=2026-07-28T09:14:31Z"))
 	c.balanced()
 }
 

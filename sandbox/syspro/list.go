@@ -83,11 +83,7 @@ type listed[T any] struct {
 func list[T any](f *feed, p page, until time.Time, row func(id string) *T, modified func(*T) time.Time, wanted func(*T) bool) listed[T] {
 	out := listed[T]{rows: []*T{}}
 	start := sort.Search(len(f.marks), func(i int) bool {
-		m := f.marks[i]
-		if m.at.Before(p.since) {
-			return false
-		}
-		return m.at.After(p.after.at) || m.at.Equal(p.after.at) && m.id > p.after.id
+		return !f.marks[i].at.Before(p.since) && f.marks[i].compare(p.after) > 0
 	})
 	for _, m := range f.marks[start:] {
 		if m.at.After(until) {

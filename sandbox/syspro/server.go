@@ -42,6 +42,8 @@ type Config struct {
 	TokenTTL time.Duration
 	// HoldBack is how long a changed row stays out of the list endpoints; zero is 2 s, negative is none.
 	HoldBack time.Duration
+	// Resolution is how finely modification times are told; zero is a microsecond, at which no two rows share one.
+	Resolution time.Duration
 }
 
 // Server is the facade with its control surface. It is safe for concurrent use.
@@ -78,7 +80,10 @@ func New(config Config) (*Server, error) {
 	if config.HoldBack == 0 {
 		config.HoldBack = defaultHoldBack
 	}
-	s := &Server{config: config, logger: config.Logger, state: newState()}
+	if config.Resolution < time.Microsecond {
+		config.Resolution = time.Microsecond
+	}
+	s := &Server{config: config, logger: config.Logger, state: newState(config.Resolution)}
 	if _, err := rand.Read(s.tokens.key[:]); err != nil {
 		return nil, fmt.Errorf("make token key: %w", err)
 	}

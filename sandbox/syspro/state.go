@@ -1,10 +1,10 @@
 package syspro
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -84,13 +84,15 @@ type state struct {
 	shipmentFeed feed
 	memoFeed     feed
 	lastStamp    time.Time
+	resolution   time.Duration // of modification times
+	lag          time.Duration // how late the next change is committed
 	counters     map[string]int
 }
 
 type balanceKey struct{ currency, account string }
 
-func newState() *state {
-	st := &state{answers: map[string]*stored{}}
+func newState(resolution time.Duration) *state {
+	st := &state{answers: map[string]*stored{}, resolution: resolution}
 	st.payments.exact, st.journals.exact, st.apInvoices.exact = true, true, true
 	seed(st)
 	st.reindex()
@@ -178,7 +180,6 @@ func (st *state) reindex() {
 		st.count("journal", row.JournalNumber)
 	}
 	for _, f := range []*feed{&st.orderFeed, &st.shipmentFeed, &st.memoFeed} {
-		f.sort()
 		if n := len(f.marks); n > 0 && f.marks[n-1].at.After(st.lastStamp) {
 			st.lastStamp = f.marks[n-1].at
 		}
@@ -220,11 +221,19 @@ func (st *state) waitForStock(stockKey, salesOrder string) {
 	}
 }
 
-// stamp gives a modification time that no row had before: lists are ordered by it.
+// stamp gives a modification time: lists are ordered by it. It never goes back, and at the finest resolution no row had it before. A change
+// that is committed late has an earlier one.
 func (st *state) stamp(now time.Time) time.Time {
-	now = now.UTC().Truncate(time.Microsecond)
-	if !now.After(st.lastStamp) {
-		now = st.lastStamp.Add(time.Microsecond)
+	now = now.UTC().Truncate(st.resolution)
+	if lag := st.lag; lag > 0 {
+		st.lag = 0
+		return now.Add(-lag).Truncate(st.resolution)
+	}
+	if now.Before(st.lastStamp) {
+		now = st.lastStamp
+	}
+	if st.resolution == time.Microsecond && now.Equal(st.lastStamp) {
+		now = now.Add(time.Microsecond)
 	}
 	st.lastStamp = now
 	return now
@@ -287,14 +296,16 @@ func (f *feed) add(id string, at time.Time) {
 		f.rows = map[string]struct{}{}
 	}
 	f.rows[id] = struct{}{}
-	f.marks = append(f.marks, mark{at, id})
+	m := mark{at, id}
+	place, there := slices.BinarySearchFunc(f.marks, m, mark.compare)
+	if !there {
+		f.marks = slices.Insert(f.marks, place, m)
+	}
 }
 
-func (f *feed) sort() {
-	sort.SliceStable(f.marks, func(i, j int) bool {
-		a, b := f.marks[i], f.marks[j]
-		return a.at.Before(b.at) || a.at.Equal(b.at) && a.id < b.id
-	})
+// compare orders marks by time, then by ID.
+func (m mark) compare(other mark) int {
+	return cmp.Or(m.at.Compare(other.at), cmp.Compare(m.id, other.id))
 }
 
 func (f *feed) compact(current func(id string) time.Time) {

@@ -167,7 +167,8 @@ func quoted(word string) string {
 }
 
 var knownResolutions = []string{
-	string(workflows.ResolveRetry), string(workflows.ResolveRetryWith), string(workflows.ResolveSkip), string(workflows.ResolveCompensate),
+	string(workflows.ResolveRetry), string(workflows.ResolveRetryWith), string(workflows.ResolveSkip),
+	string(workflows.ResolveApprove), string(workflows.ResolveCompensate),
 }
 
 // resolving are the flags of attention resolve.
@@ -180,10 +181,10 @@ type resolving struct {
 func (p *Program) attentionResolve() *cobra.Command {
 	var flags resolving
 	cmd := p.remoteCommand(&cobra.Command{
-		Use:   "resolve ID --with retry|retry_with|skip|compensate --reason TEXT",
+		Use:   "resolve ID --with retry|retry_with|skip|approve|compensate --reason TEXT",
 		Short: "Resolve a parked item: try it again, correct it, pass it over, or take the order back",
 		Long: `retry tries the step again, once what was wrong is corrected outside. retry_with corrects it here first: --set changes the order,
---set-document the step's ERP document, --date the posting date. skip goes on without the step. compensate takes back what the order did,
+--set-document the step's ERP document, --date the posting date. skip goes on without the step. approve lets a settlement day post. compensate takes back what the order did,
 money first. "attention show" says which of them an item takes.
 
 --set and --set-document take PLACE=TEXT, or PLACE:=JSON for what is no text. PLACE is a JSON pointer. --fix N takes the N-th of what

@@ -100,6 +100,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused, 4 not available now, 130
 	},
 		p.workerCommand(), p.webhookCommand(), p.setupCommand(), p.checkCommand(),
 		p.orderCommand(), p.refundCommand(), p.fraudCommand(), p.attentionCommand(), p.inboxCommand(), p.auditCommand(), p.alertsCommand(),
+		p.settlementCommand(), p.paymentsCommand(), p.cashCommand(), p.chargebackCommand(), p.stockCommand(),
 		p.mappingsCommand(), p.configCommand(), p.versionCommand(),
 	)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w", err) })

@@ -604,6 +604,24 @@ func (r request) refuseCards() error {
 }
 
 func (c *client) do(ctx context.Context, r request) ([]byte, error) {
+	response, err := c.open(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(response.Body, answerLimit+1))
+	switch {
+	case err != nil:
+		return nil, &failure{ExitUnavailable, fmt.Errorf("the API's answer broke off: %w", err)}
+	case len(body) > answerLimit:
+		return nil, errors.New("the API's answer is too long")
+	default:
+		return body, nil
+	}
+}
+
+// open makes a call and gives its answer, whose body is to be closed. A refusal is an error.
+func (c *client) open(ctx context.Context, r request) (*http.Response, error) {
 	address := c.base.JoinPath("v1")
 	for _, segment := range r.path {
 		if segment == "" || segment == "." || segment == ".." { // which would lead to another resource
@@ -629,18 +647,37 @@ func (c *client) do(ctx context.Context, r request) ([]byte, error) {
 	if err != nil {
 		return nil, &failure{ExitUnavailable, unreachable(err)}
 	}
-	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(response.Body, answerLimit+1))
-	switch {
-	case err != nil:
-		return nil, &failure{ExitUnavailable, fmt.Errorf("the API's answer broke off: %w", err)}
-	case len(body) > answerLimit:
-		return nil, errors.New("the API's answer is too long")
-	case response.StatusCode < 200 || response.StatusCode > 299:
-		return nil, problemOf(response, body)
-	default:
-		return body, nil
+	if response.StatusCode >= 200 && response.StatusCode <= 299 {
+		return response, nil
 	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(response.Body, answerLimit))
+	if err != nil {
+		return nil, &failure{ExitUnavailable, fmt.Errorf("the API's answer broke off: %w", err)}
+	}
+	return nil, problemOf(response, body)
+}
+
+// downloadTimeout bounds the saving of a file.
+const downloadTimeout = 10 * time.Minute
+
+// download copies a file of the API.
+func (c *client) download(ctx context.Context, into io.Writer, query url.Values, path ...string) error {
+	r := request{method: http.MethodGet, path: path, query: query}
+	if err := r.refuseCards(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, downloadTimeout)
+	defer cancel()
+	response, err := c.open(ctx, r)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if _, err := io.Copy(into, response.Body); err != nil {
+		return &failure{ExitUnavailable, fmt.Errorf("save the file: %w", err)}
+	}
+	return nil
 }
 
 // unreachable leaves out the address's path, which url.Error would repeat.

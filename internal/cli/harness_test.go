@@ -14,6 +14,7 @@ import (
 	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tenderline/tenderline/activities"
 	"github.com/tenderline/tenderline/internal/canonical"
 	"github.com/tenderline/tenderline/internal/config"
 	"github.com/tenderline/tenderline/internal/engine"
@@ -65,6 +66,7 @@ const (
 	shopKey     = "test-shop-key"
 	analystKey  = "test-analyst-key"
 	operatorKey = "test-operator-key"
+	financeKey  = "test-finance-key"
 )
 
 // api is the real API over stand-ins for the processes and the journal.
@@ -79,6 +81,7 @@ func newAPI(t *testing.T) *api {
 	keys := config.Keys{}
 	require.NoError(t, keys.Decode(strings.Join([]string{
 		"web-shop|shop|web-us|" + config.HashKey(shopKey), "ann|analyst||" + config.HashKey(analystKey), "otto|operator||" + config.HashKey(operatorKey),
+		"fay|finance||" + config.HashKey(financeKey),
 	}, ",")))
 	p := &processes{}
 	server, err := webhook.New(webhook.Deps{
@@ -137,6 +140,15 @@ type processes struct {
 	reviews   []journal.ReviewFilter
 	filters   []journal.OrderFilter
 	refuse    error
+
+	runs       []starter.SettlementRun
+	days       []journal.SettlementFilter
+	looks      int // at a settlement day
+	payments   []journal.PaymentFilter
+	disputes   []journal.ChargebackFilter
+	opened     []starter.OpenedCase
+	outcomes   []activities.ChargebackOutcome
+	stockCodes []string
 }
 
 func record(id string, status canonical.OrderStatus, payment canonical.PaymentStatus) journal.OrderRecord {

@@ -331,6 +331,7 @@ func (r *refunds) end(t tb) {
 	}
 	for i := range 12 {
 		id := fmt.Sprintf("LAST-%d", i)
+		r.clock.Advance(r.records)
 		must(t, r.bank, r.payments.PlanRefund, planning(id, "0.01")) // takes over what the console did last
 		r.requireJournal(t, r.order.OrderID)
 		payment, err := r.store.Payment(context.Background(), r.order.OrderID)

@@ -664,7 +664,7 @@ func TestALostRefundWithoutAGuardIsVoidedBeforeItIsTriedAgain(t *testing.T) {
 			_, err := try(b, b.payments.RefundCapture, undoing(order.OrderID, 1))
 			requireFault(t, err, fault.UnknownOutcome, false)
 			_, err = try(b, b.payments.RefundCapture, undoing(order.OrderID, 2))
-			requireFault(t, err, fault.UnknownOutcome, true) // not "nothing to refund"
+			requireFault(t, err, fault.UnknownOutcome, false) // another attempt carries the first one on: it is not "nothing to refund"
 			_, err = finish(b, b.payments.RefundCapture, undoing(order.OrderID, 1))
 			requireFault(t, err, fault.Conflict, true)
 			require.Equal(t, "ABSENT", code(t, err))

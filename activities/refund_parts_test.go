@@ -193,9 +193,12 @@ func TestOneOfSeveralCapturesIsVoided(t *testing.T) {
 		change func(*bank, *sandbox.Config)
 		held   string // after the release
 	}{
-		{"parts of holds are released", releasingParts, "18.19"},
+		{"parts of holds are released", releasingParts, "38.19"}, // the rest may be for goods that have not left
 		{"holds are released as a whole", inParts, "38.19"},
 		{"by the gateway itself", func(_ *bank, c *sandbox.Config) { c.MultiCapture, c.AutoVoidReversal = true, true }, "18.19"},
+		{"by the gateway itself, parts of holds are released", func(_ *bank, c *sandbox.Config) {
+			c.MultiCapture, c.AutoVoidReversal, c.PartialReversals = true, true, true
+		}, "18.19"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b := newBank(t, test.change, withLag(indexLag, 0))
@@ -220,6 +223,32 @@ func TestOneOfSeveralCapturesIsVoided(t *testing.T) {
 			require.Equal(t, captures[1].ID, plan.Payment.CaptureID)
 			require.Equal(t, activities.UndoDone, undone.Result)
 			b.requireBack(t, "10.00", "0.00")
+		})
+	}
+}
+
+// TestTheHoldOfAVoidIsReleasedWhereAllHasLeft: nothing waits for what the void has left of it.
+func TestTheHoldOfAVoidIsReleasedWhereAllHasLeft(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		release func(*bank, *sandbox.Config)
+		held    string
+		result  activities.UndoneResult
+	}{
+		{"a part of it", releasingParts, "0.00", activities.UndoDone},
+		{"not a part", inParts, "20.00", activities.UndoNothing},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := newBank(t, test.release, withLag(indexLag, 0))
+			order := inShipments(t, b, "20.00", "28.19")
+			plan, _ := payBack(t, b, "R-1", "20.00")
+			require.Equal(t, activities.WayVoid, plan.Way)
+			for range 2 {
+				undone := must(t, b, b.payments.ReverseAuthorization, payingBack("R-1", "20.00", 1))
+				require.Equal(t, test.result, undone.Result)
+				b.requireBalance(t, order.OrderID, test.held, "28.19", "0.00")
+				b.requireJournal(t, order.OrderID)
+			}
 		})
 	}
 }
@@ -297,6 +326,22 @@ func TestACompensationTakesEveryCaptureBack(t *testing.T) {
 			require.Len(t, b.server.Ledger().Transactions, before)
 		})
 	}
+}
+
+// TestACompensationWaitsForWhatARefundHasReserved: all that is left is another process's to end.
+func TestACompensationWaitsForWhatARefundHasReserved(t *testing.T) {
+	b := newBank(t, inParts, withLag(indexLag, 0))
+	order := inShipments(t, b, "20.00", "10.00")
+	b.closeBatch(t)
+	b.broken(t, captureRefunds, "drop_after", 2)
+	_, err := try(b, b.payments.RefundCapture, payingBack("R-1", "30.00", 1))
+	requireFault(t, err, fault.UnknownOutcome, false)
+	_, err = try(b, b.payments.RefundCapture, undoing("WEB-1", 1))
+	requireFault(t, err, fault.UnknownOutcome, true) // not "nothing to refund"
+	must(t, b, b.payments.RefundCapture, payingBack("R-1", "30.00", 1))
+	require.Equal(t, activities.UndoNothing, must(t, b, b.payments.RefundCapture, undoing("WEB-1", 1)).Result)
+	b.requireBack(t, "20.00", "10.00")
+	b.requireJournal(t, order.OrderID)
 }
 
 // TestRacingRefundsOfSeveralCaptures: the sums of the payment hold, and those of each capture.

@@ -346,8 +346,8 @@ func givenUp(err error) bool {
 	return f != nil && f.Kind == fault.Conflict && f.System == "tenderline" && f.Code == codeAbsent
 }
 
-// reverseForRefund releases the whole hold for a refund of what was never captured; after the refund's void what the void has left of the
-// hold, since the rest of it may be for goods that have not left yet.
+// reverseForRefund releases the whole hold, for a refund of what was never captured or after the refund's void. A hold of which more than the
+// void has left is kept.
 func (p *Payments) reverseForRefund(ctx context.Context, in UndoPaymentInput) (Undone, error) {
 	key, before, done, err := p.attemptOf(ctx, in, stepReverse)
 	if done || err != nil {
@@ -370,8 +370,14 @@ func (p *Payments) reverseForRefund(ctx context.Context, in UndoPaymentInput) (U
 	case begun.way != WayVoid && !in.Amount.IsZero() && !in.Amount.Equal(hold):
 		return p.refusedFor(ctx, in)
 	}
-	if hold, err = p.leftByVoid(ctx, in, key, hold); err != nil {
+	stored, err := p.Journal.Operations().Get(ctx, key)
+	switch {
+	case err == nil:
+		hold = stored.Amount
+	case !errors.Is(err, journal.ErrNotFound):
 		return Undone{}, err
+	case begun.way == WayVoid && in.Amount.Amount.IsPositive() && hold.Amount.GreaterThan(in.Amount.Amount):
+		return keptForTheRest(payment), nil
 	}
 	op, err := reversalOf(in, payment, key, hold)
 	if err != nil {
@@ -380,7 +386,7 @@ func (p *Payments) reverseForRefund(ctx context.Context, in UndoPaymentInput) (U
 	outcome, err := p.follow(ctx, op, cybersource.Reversed)
 	switch {
 	case begun.way == WayVoid && !alreadyReversed(err) && indivisible(err):
-		return p.restOfVoid(ctx, in, payment, hold, err)
+		return p.restOfVoid(ctx, in, payment, err)
 	case forbidden(err):
 		return p.reversalForbidden(ctx, in, err)
 	case noRoom(err) && begun.way == WayVoid:
@@ -391,30 +397,24 @@ func (p *Payments) reverseForRefund(ctx context.Context, in UndoPaymentInput) (U
 	}
 }
 
-// leftByVoid is what a refund's reversal releases of a hold: what it was begun for, else as much as the refund is for.
-func (p *Payments) leftByVoid(ctx context.Context, in UndoPaymentInput, key string, hold canonical.Money) (canonical.Money, error) {
-	begun, err := p.Journal.Operations().Get(ctx, key)
-	switch {
-	case err == nil:
-		return begun.Amount, nil
-	case !errors.Is(err, journal.ErrNotFound):
-		return hold, err
-	case in.Amount.Amount.IsPositive() && in.Amount.Amount.LessThan(hold.Amount):
-		return in.Amount, nil
-	default:
-		return hold, nil
+// keptForTheRest: the bank holds more than the void has left, for goods that have not gone out yet. A gateway may have released the voided part
+// by itself, unseen; a release of ours beside it would be at the cost of those goods. The last shipment releases what is left of all.
+func keptForTheRest(payment journal.Payment) Undone {
+	return Undone{
+		Result: UndoNothing, Payment: payment.Payment,
+		Why: fmt.Sprintf("%s is held, some of it for goods that have not left: it is released after the last of them", canonical.NewMoney(held(payment), payment.Currency)),
 	}
 }
 
-// restOfVoid is what becomes of a hold whose release the gateway refuses after a void: it may hold back a part that belongs to a whole.
-func (p *Payments) restOfVoid(ctx context.Context, in UndoPaymentInput, before journal.Payment, asked canonical.Money, refusal error) (Undone, error) {
+// restOfVoid is what becomes of a hold whose release the gateway refuses after a void.
+func (p *Payments) restOfVoid(ctx context.Context, in UndoPaymentInput, before journal.Payment, refusal error) (Undone, error) {
 	payment, _, err := p.reconcile(ctx, in.OrderID)
 	switch {
 	case err != nil:
 		return Undone{}, err
 	case !held(payment).IsPositive():
 		return p.releasedElsewhere(ctx, in, payment)
-	case payment.Captured.IsPositive() || held(before).GreaterThan(asked.Amount) || !held(payment).Equal(held(before)):
+	case payment.Captured.IsPositive() && before.Captured.IsPositive():
 		return leftToTheBank(payment), nil
 	default:
 		return p.reversalForbidden(ctx, in, refusal)

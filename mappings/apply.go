@@ -113,6 +113,7 @@ type evaluation struct {
 	env          map[string]any
 	format       formatter
 	errs         Errors
+	skipped      bool // a list without which there is no document is empty
 	anticipating bool // late roots may not be known yet: what they leave empty is not missed before completion
 	explaining   bool
 	explanations []Explanation
@@ -144,6 +145,10 @@ func (e *evaluation) wanted() bool {
 func (e *evaluation) finish(doc Document, o *object) (Document, []Explanation, error) {
 	if len(e.errs) > 0 {
 		return Document{}, e.explanations, e.errs
+	}
+	if e.skipped {
+		doc.Body, doc.Skipped = nil, true
+		return doc, e.explanations, nil
 	}
 	body, err := o.MarshalJSON()
 	if err != nil {
@@ -300,6 +305,12 @@ func (e *evaluation) list(r *rule, env map[string]any, target string) (any, bool
 		x.Read += ", " + strconv.Itoa(len(kept)) + " groups"
 	}
 	if len(kept) == 0 {
+		if r.source.orSkip && !(r.late && e.anticipating) {
+			e.skipped = true
+			x.Omitted = "empty: no document"
+			e.explain(x)
+			return nil, false
+		}
 		if r.required && !(r.late && e.anticipating) {
 			e.fail(r.source.file, r.source.line, "required", target, errors.New("is required, but the list is empty"))
 		}

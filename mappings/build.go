@@ -199,8 +199,8 @@ func (b *builder) rule(src *ruleSource, s scope, prefix string, inEach bool) *ru
 	default:
 		b.value(r, src.expr, s, target)
 	}
-	if src.each == nil && (len(src.rules) > 0 || len(src.groupBy) > 0 || src.sum != nil || src.sign != nil || src.balance != nil) {
-		b.fail(src.file, src.line, "rule", target, "rules, groupBy, sum, sign and balance need each")
+	if src.each == nil && (len(src.rules) > 0 || len(src.groupBy) > 0 || src.sum != nil || src.sign != nil || src.balance != nil || src.orSkip) {
+		b.fail(src.file, src.line, "rule", target, "rules, groupBy, sum, sign, balance and orSkip need each")
 	}
 	r.late = b.readsLate(r)
 	return r

@@ -1,6 +1,7 @@
 package mappings_test
 
 import (
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -114,7 +115,8 @@ func TestWhatLoadRefuses(t *testing.T) {
 		"each inside each":        {"  - {to: A, each: lines, rules: [{to: B, each: lines, rules: [{to: C, from: date}]}]}", "each can't stand inside another each"},
 		"item outside each":       {"  - {to: A, from: item.sku}", "unknown name item"},
 		"unknown field of item":   {"  - {to: A, each: lines, rules: [{to: B, from: item.sku2}]}", "A[].B: type mappings.Line has no field sku2"},
-		"rules without each":      {"  - {to: A, from: date, rules: [{to: B, from: date}]}", "rules, groupBy, sum, sign and balance need each"},
+		"rules without each":      {"  - {to: A, from: date, rules: [{to: B, from: date}]}", "rules, groupBy, sum, sign, balance and orSkip need each"},
+		"orSkip without each":     {"  - {to: A, from: date, orSkip: true}", "rules, groupBy, sum, sign, balance and orSkip need each"},
 		"sum without groupBy":     {"  - {to: A, each: lines, sum: item.net, rules: [{to: B, from: item.sku}]}", "an aggregation needs groupBy and sum"},
 		"sum of texts":            {"  - {to: A, each: lines, groupBy: item.sku, sum: item.sku, rules: [{to: B, from: item.key}]}", "sum needs a decimal"},
 		"removal of nothing":      {"  - {to: A, remove: true}", "there is no rule with this target to remove"},
@@ -478,7 +480,7 @@ func TestLookups(t *testing.T) {
 		require.Error(t, err, name)
 	}
 	_, err = set.Mapping("syspro/nonsense")
-	require.ErrorContains(t, err, "there are: cybersource/payment, gl/settlement, syspro/credit_memo")
+	require.ErrorContains(t, err, "there are: cybersource/payment, gl/chargeback, gl/fee_invoice, gl/settlement, gl/settlement_summary, syspro/credit_memo")
 }
 
 func TestOutcomesAreStatusesOfTheModel(t *testing.T) {
@@ -517,27 +519,59 @@ func TestAggregationAndBalance(t *testing.T) {
 	require.ErrorContains(t, err, "balance names no account")
 }
 
+// TestJournalsBalanceWhateverTheRows: in both modes, the money in transit is the day's net less what the bank has, and a day has no journal
+// only where every account nets to nothing.
 func TestJournalsBalanceWhateverTheRows(t *testing.T) {
-	m, err := load(t).Mapping("gl/settlement")
-	require.NoError(t, err)
-	categories := []canonical.SettlementCategory{canonical.SettlementSale, canonical.SettlementRefund, canonical.SettlementFee, canonical.SettlementChargeback,
-		canonical.SettlementChargebackReversal, canonical.SettlementChargebackFee, canonical.SettlementAdjustment, canonical.SettlementDeposit}
-	rapid.Check(t, func(t *rapid.T) {
-		in := mappings.Input{Settlement: canonical.Settlement{Date: "2026-07-28", Currency: "USD"}}
-		for range rapid.IntRange(0, 30).Draw(t, "rows") {
-			in.Settlement.Lines = append(in.Settlement.Lines, canonical.SettlementLine{
-				Category: rapid.SampledFrom(categories).Draw(t, "category"), Amount: decimal.New(rapid.Int64Range(0, 100000).Draw(t, "amount"), -2)})
+	income := []canonical.SettlementCategory{canonical.SettlementSale, canonical.SettlementChargebackReversal, "fee_reversal", "adjustment_credit",
+		"rounding_credit", "suspense_credit", "other_credit", "fx_credit", "fee_returned", "deposit_debit"}
+	expense := []canonical.SettlementCategory{canonical.SettlementRefund, canonical.SettlementFee, canonical.SettlementChargeback,
+		canonical.SettlementChargebackFee, canonical.SettlementAdjustment, "fee_interchange", "fee_discount", "fee_assessment", "fee_per_item",
+		"fee_service", "fee_withheld", "rounding", "suspense", "other", "fx", canonical.SettlementDeposit}
+	set := load(t)
+	for _, name := range []string{"gl/settlement", "gl/settlement_summary"} {
+		m, err := set.Mapping(name)
+		require.NoError(t, err)
+		rapid.Check(t, func(t *rapid.T) {
+			in, transit := mappings.Input{Settlement: canonical.Settlement{Date: "2026-07-28", Currency: "USD"}}, decimal.Zero
+			for range rapid.IntRange(0, 30).Draw(t, "rows") {
+				amount := decimal.New(rapid.Int64Range(0, 100000).Draw(t, "amount"), -2)
+				categories, net := income, amount
+				if rapid.Bool().Draw(t, "expense") {
+					categories, net = expense, amount.Neg()
+				}
+				transit = transit.Add(net)
+				in.Settlement.Lines = append(in.Settlement.Lines, canonical.SettlementLine{
+					Category: rapid.SampledFrom(categories).Draw(t, "category"), Amount: amount})
+			}
+			doc, err := m.Apply(in)
+			require.NoError(t, err)
+			if doc.Skipped {
+				require.True(t, transit.IsZero())
+				require.Empty(t, doc.Body)
+				return
+			}
+			requireBalanced(t, doc.Body)
+			require.True(t, transit.Equal(netOf(t, doc.Body, "1051")), "%s", doc.Body)
+		})
+	}
+}
+
+// netOf is the debits less the credits of an account in a journal.
+func netOf(t require.TestingT, body []byte, account string) decimal.Decimal {
+	var journal struct {
+		Lines []struct {
+			AccountCode   string
+			Debit, Credit decimal.Decimal
 		}
-		doc, err := m.Apply(in)
-		if err != nil {
-			require.ErrorContains(t, err, "the list is empty") // rows that add up to nothing
-			return
+	}
+	require.NoError(t, json.Unmarshal(body, &journal))
+	net := decimal.Zero
+	for _, line := range journal.Lines {
+		if line.AccountCode == account {
+			net = net.Add(line.Debit).Sub(line.Credit)
 		}
-		if doc.Skipped {
-			return
-		}
-		requireBalanced(t, doc.Body)
-	})
+	}
+	return net
 }
 
 func TestOneSetServesManyAtOnce(t *testing.T) {

@@ -58,6 +58,7 @@ type ruleSource struct {
 	format    string
 	fallback  *string
 	required  bool
+	orSkip    bool
 	most      int
 	truncate  bool
 	transform []string
@@ -202,6 +203,7 @@ func (r *yamlReader) rule(n *yaml.Node) *ruleSource {
 		"to": r.text(&s.to), "remove": r.truth(&s.remove), "from": r.expression(&s.from), "expr": r.expression(&s.expr),
 		"when": r.expression(&s.when), "each": r.expression(&s.each), "sum": r.expression(&s.sum), "sign": r.expression(&s.sign),
 		"lookup": r.expression(&s.lookup), "type": r.text(&s.kind), "format": r.text(&s.format), "required": r.truth(&s.required),
+		"orSkip":    r.truth(&s.orSkip),
 		"default":   func(n *yaml.Node) { s.fallback = new(string); r.text(s.fallback)(n) },
 		"maxLength": func(n *yaml.Node) { r.maxLength(n, s) },
 		"transform": func(n *yaml.Node) { r.transforms(n, s) },

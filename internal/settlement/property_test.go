@@ -25,7 +25,7 @@ type world struct {
 	disputes    []string
 	payouts     []string
 	differences []string                   // "state id"
-	ledger      map[string]decimal.Decimal // by currency: what the receipts of today's settled operations put into the clearing account
+	ledger      map[string]decimal.Decimal // by currency: what the receipts of today's settled operations, and disputes that were won, put into the clearing account
 	cash        map[string]decimal.Decimal // by currency: what the acquirer owes for today
 	suspense    map[string]decimal.Decimal // by currency: cash that the ledger does not know
 	other       map[string]decimal.Decimal // by account and currency: fees and chargebacks
@@ -234,7 +234,7 @@ func (w *world) dispute(t *rapid.T) {
 		w.add(w.other, "1210 "+currency, value)
 		w.add(w.cash, currency, value.Neg())
 	case "credit":
-		w.add(w.other, "1210 "+currency, value.Neg())
+		w.add(w.ledger, currency, value) // the dispute that was won put it there
 		w.add(w.cash, currency, value)
 	}
 }
@@ -289,8 +289,9 @@ func TestAnyDayBalancesAndIsExplained(t *testing.T) {
 			if !posted {
 				continue
 			}
-			require.True(t, account(entry, "1050").Equal(w.ledger[s.Currency].Neg()), "clearing is emptied of what the receipts put there")
-			require.True(t, account(entry, "1051").Equal(w.cash[s.Currency]), "in transit is what the acquirer owes")
+			require.True(t, account(entry, "1050").Equal(w.ledger[s.Currency].Neg()), "clearing is emptied of what receipts and won disputes put there")
+			require.True(t, account(entry, "1010").Equal(w.deposits[s.Currency]), "the bank has what was paid out")
+			require.True(t, account(entry, "1051").Equal(w.cash[s.Currency].Sub(w.deposits[s.Currency])), "in transit is what the acquirer owes")
 			require.True(t, account(entry, "1999").Equal(w.suspense[s.Currency].Neg()), "suspense is what nobody explains")
 			for _, code := range []string{"6100", "6120", "1210"} {
 				require.True(t, account(entry, code).Equal(w.other[code+" "+s.Currency]), code)

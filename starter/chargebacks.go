@@ -43,16 +43,11 @@ func (s *Starter) deliverDispute(ctx context.Context, item journal.InboxItem) er
 	}
 }
 
-// disputed is the order behind a dispute: its reference is that of the capture, the order's ID with a suffix where there were several.
+// disputed is the order behind a dispute: its reference is that of the capture, the order's ID with one suffix where there were several.
 func (s *Starter) disputed(ctx context.Context, reference string) (journal.OrderRecord, error) {
 	record, err := s.store.Order(ctx, reference)
-	for errors.Is(err, journal.ErrNotFound) {
-		at := strings.LastIndex(reference, "-")
-		if at <= 0 {
-			break
-		}
-		reference = reference[:at]
-		record, err = s.store.Order(ctx, reference)
+	if at := strings.LastIndex(reference, "-"); at > 0 && errors.Is(err, journal.ErrNotFound) {
+		record, err = s.store.Order(ctx, reference[:at])
 	}
 	return record, stored(err, "order")
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"sync"
 
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
@@ -14,7 +15,8 @@ import (
 // engine plays Temporal.
 type engine struct {
 	mutex     sync.Mutex
-	running   map[string]bool
+	running   map[string]bool // or has run
+	ended     map[string]bool
 	starts    []string
 	options   []client.StartWorkflowOptions
 	workflows []any // what was started, beside starts
@@ -22,6 +24,7 @@ type engine struct {
 	startErr  error
 	signal    error
 	signals   []workflows.GatewayDecision
+	news      []workflows.ChargebackNews
 	asked     chan struct{} // closed by the first update
 	updates   []client.UpdateWorkflowOptions
 	onUpdate  func(client.UpdateWorkflowOptions) (any, error)
@@ -34,7 +37,8 @@ func (e *engine) ExecuteWorkflow(_ context.Context, options client.StartWorkflow
 	if e.startErr != nil {
 		return nil, e.startErr
 	}
-	if e.running[options.ID] {
+	reusable := options.WorkflowIDReusePolicy == enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE && e.ended[options.ID]
+	if e.running[options.ID] && !reusable {
 		return nil, serviceerror.NewWorkflowExecutionAlreadyStarted("started already", "", "")
 	}
 	e.running[options.ID] = true
@@ -67,6 +71,10 @@ func (e *engine) SignalWorkflow(_ context.Context, _, _, _ string, arg any) erro
 	defer e.mutex.Unlock()
 	if e.signal != nil {
 		return e.signal
+	}
+	if news, is := arg.(workflows.ChargebackNews); is {
+		e.news = append(e.news, news)
+		return nil
 	}
 	e.signals = append(e.signals, arg.(workflows.GatewayDecision))
 	return nil

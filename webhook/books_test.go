@@ -33,13 +33,15 @@ func usd(amount string) canonical.Money {
 func (a *api) settled(ofMerchant, date string, state activities.SettlementState) {
 	a.t.Helper()
 	ctx := a.t.Context()
-	result, err := json.Marshal(settlement.Result{
+	result, err := json.Marshal(activities.SettlementDocument{Result: settlement.Result{
 		Date: date, MerchantID: ofMerchant, Rows: 3, Differences: 1, States: map[settlement.State]int{settlement.Matched: 2, settlement.UnknownRow: 1},
 		Currencies: []settlement.CurrencyResult{{
 			Currency: "USD", Outcome: settlement.Rounded, Net: decimal.RequireFromString("48.14"), Difference: decimal.RequireFromString("-0.05"), BatchID: "B-1",
 			Categories: []settlement.CategoryTotal{{Category: canonical.SettlementSale, Reported: settlement.Sum{Count: 2, Amount: decimal.RequireFromString("48.19")}}},
 		}},
-	})
+	}, Waiting: []string{"FeeDetailReport_Daily"}, Drift: []string{"fee_detail: Colour"}, Findings: []settlement.Anomaly{{
+		Kind: settlement.UnusualTotal, Currency: "USD", Value: decimal.NewFromInt(48), Median: decimal.NewFromInt(900), Score: decimal.RequireFromString("-4.1"), Days: 30, Text: "much less than usual",
+	}}})
 	require.NoError(a.t, err)
 	require.NoError(a.t, a.store.RecordSettlement(ctx, journal.SettlementProgress{
 		Merchant: ofMerchant, Date: date, State: string(state), Why: "1 difference", Result: result, Run: "run-1",
@@ -71,6 +73,9 @@ func TestSettlementDaysAreShown(t *testing.T) {
 	require.Equal(t, []any{"USD", "rounded", "48.14", "-0.05", "0.00", "B-1"},
 		[]any{currency["currency"], currency["outcome"], currency["net"], currency["difference"], currency["deposited"], currency["batchId"]})
 	require.Equal(t, map[string]any{"count": 2.0, "amount": "48.19"}, currency["categories"].([]any)[0].(map[string]any)["reported"])
+	require.Equal(t, []any{[]any{"FeeDetailReport_Daily"}, []any{"fee_detail: Colour"}}, []any{day["waiting"], day["drift"]})
+	finding := day["findings"].([]any)[0].(map[string]any)
+	require.Equal(t, []any{"unusual_total", "48", "900", "-4.1", "much less than usual"}, []any{finding["kind"], finding["value"], finding["median"], finding["score"], finding["text"]})
 	posting := day["postings"].([]any)[0].(map[string]any)
 	require.Equal(t, []any{"CYB20261119USDus", "4711", "posted in December"}, []any{posting["reference"], posting["number"], posting["warning"]})
 	require.Contains(t, day["links"], "approve")

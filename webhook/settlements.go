@@ -32,6 +32,9 @@ type settlementAnswer struct {
 	Differences int               `json:"differences"`
 	States      map[string]int    `json:"states,omitempty"` // rows and operations by what became of them
 	Currencies  []settledCurrency `json:"currencies,omitempty"`
+	Findings    []findingView     `json:"findings,omitempty"` // unusual, for a person to look at
+	Waiting     []string          `json:"waiting,omitempty"`  // reports that the day goes on without
+	Drift       []string          `json:"drift,omitempty"`    // columns of the reports that nobody knows
 	Postings    []postingView     `json:"postings,omitempty"`
 	Reports     []reportView      `json:"reports,omitempty"`
 	CreatedAt   time.Time         `json:"createdAt"`
@@ -59,6 +62,16 @@ type settledCategory struct {
 type sumView struct {
 	Count  int    `json:"count"`
 	Amount string `json:"amount"`
+}
+
+type findingView struct {
+	Kind     string `json:"kind"`
+	Currency string `json:"currency"`
+	Value    string `json:"value"`
+	Median   string `json:"median"`
+	Score    string `json:"score"`
+	Days     int    `json:"days"`
+	Text     string `json:"text"`
 }
 
 // postingView is what of a day is in the general ledger; sequence n is its n-th correction.
@@ -116,7 +129,7 @@ func viewSettlement(r journal.SettlementRecord) (settlementAnswer, error) {
 	if len(r.Result) == 0 {
 		return answer, nil
 	}
-	var result settlement.Result
+	var result activities.SettlementDocument
 	if err := json.Unmarshal(r.Result, &result); err != nil {
 		return answer, err
 	}
@@ -126,6 +139,12 @@ func viewSettlement(r journal.SettlementRecord) (settlementAnswer, error) {
 	}
 	for _, currency := range result.Currencies {
 		answer.Currencies = append(answer.Currencies, viewCurrency(currency))
+	}
+	answer.Waiting, answer.Drift = result.Waiting, result.Drift
+	for _, a := range result.Findings {
+		answer.Findings = append(answer.Findings, findingView{
+			Kind: string(a.Kind), Currency: a.Currency, Value: a.Value.String(), Median: a.Median.String(), Score: a.Score.String(), Days: a.Days, Text: a.Text,
+		})
 	}
 	return answer, nil
 }

@@ -145,14 +145,18 @@ func TestPollAfterAnOutage(t *testing.T) {
 
 // TestLongPollGoesOnAsANewRun also where all changes have one time, so that the watermark alone would lead nowhere.
 func TestLongPollGoesOnAsANewRun(t *testing.T) {
-	w := newWorld()
-	w.happened(activities.FeedStock, 1001)
-	for i := range w.changes[activities.FeedStock] {
-		w.changes[activities.FeedStock][i].At = firstChange
+	for name, apart := range map[string]time.Duration{"all at once": 0, "over a day": time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			w.happened(activities.FeedStock, 1001)
+			for i := range w.changes[activities.FeedStock] {
+				w.changes[activities.FeedStock][i].At = firstChange.Add(time.Duration(i) * apart)
+			}
+			require.Equal(t, 1001, pollOnce(t, w, pollInput(activities.FeedStock)).New)
+			require.Equal(t, 3, w.count("ReadCursor"), "200 pages in a run")
+			require.Equal(t, 501, w.count("PollChanges"), "no page is asked for twice")
+		})
 	}
-	require.Equal(t, 1001, pollOnce(t, w, pollInput(activities.FeedStock)).New)
-	require.Equal(t, 3, w.count("ReadCursor"), "200 pages in a run")
-	require.Equal(t, 501, w.count("PollChanges"), "no page is asked for twice")
 }
 
 func TestPollStopsWhereItsHistoryGrowsLong(t *testing.T) {

@@ -68,14 +68,14 @@ type PlannedPosting struct {
 	Invoice  *PlannedInvoice         `json:"invoice,omitempty"` // fees of the processor
 }
 
-// PlannedInvoice is an AP invoice of the processor, or its credit: then the amount is negative.
+// PlannedInvoice is an AP invoice of the processor, or a credit note, as its document says. The amount is never negative.
 type PlannedInvoice struct {
 	Supplier string            `json:"supplier"`
 	Number   string            `json:"number"`
 	Amount   canonical.Money   `json:"amount"`
 	Document mappings.Document `json:"document"`
 
-	Distribution []canonical.SettlementLine `json:"distribution,omitempty"` // by category; what was given back is negative
+	Distribution []canonical.SettlementLine `json:"distribution,omitempty"` // by category, what was given back negative: of a credit note they add up to less than nothing
 }
 
 // PostJournalInput posts a journal in an ERP's general ledger.

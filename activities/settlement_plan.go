@@ -2,7 +2,6 @@ package activities
 
 import (
 	"cmp"
-	"errors"
 	"slices"
 
 	"github.com/tenderline/tenderline/internal/canonical"
@@ -119,11 +118,11 @@ func (r *reading) wanted(day canonical.Settlement, reference string) (canonical.
 		return canonical.JournalEntry{}, false, mappings.AsFault(err)
 	}
 	document, err := mapping.Apply(mappings.Input{Settlement: day, Site: r.in.Site, Date: r.in.Date})
-	if nothingToBook(err) || err == nil && document.Skipped {
-		return canonical.JournalEntry{}, false, nil
-	}
 	if err != nil {
 		return canonical.JournalEntry{}, false, mappings.AsFault(err)
+	}
+	if document.Skipped {
+		return canonical.JournalEntry{}, false, nil
 	}
 	entry, err := settlement.Entry(document.Body, reference)
 	if err != nil {
@@ -132,12 +131,6 @@ func (r *reading) wanted(day canonical.Settlement, reference string) (canonical.
 		}
 	}
 	return entry, true, nil
-}
-
-// nothingToBook tells the mapping of a day whose every account adds up to nothing: its journal has no lines, and nothing else is wrong.
-func nothingToBook(err error) bool {
-	var wrong mappings.Errors
-	return errors.As(err, &wrong) && len(wrong) == 1 && wrong[0].Rule == "required" && wrong[0].Target == "Lines"
 }
 
 // feeInvoice is the processor's invoice of a currency's day, where fees are booked so, or of what changed since it was posted; nil: there is
@@ -165,16 +158,32 @@ func (r *reading) feeInvoice(result *settlement.Result, c *settlement.CurrencyRe
 		return nil, mappings.AsFault(err)
 	}
 	return &PlannedInvoice{
-		Supplier: cmp.Or(r.in.Site["feeSupplier"], defaultFeeSupplier), Number: fees.Number, Amount: canonical.NewMoney(fees.Total, fees.Currency),
+		Supplier: cmp.Or(r.in.Site["feeSupplier"], defaultFeeSupplier), Number: fees.Number, Amount: canonical.NewMoney(fees.Total.Abs(), fees.Currency),
 		Document: document, Distribution: fees.Distribution,
 	}, nil
 }
 
+// What the mapping of a fee invoice is told that it makes (credit.reason).
+const (
+	feesCharged  = "INVOICE"
+	feesReturned = "CREDIT"
+)
+
 // feeInput is what the mapping of a fee invoice reads: the fees as lines of a settlement, what was given back negative, and the invoice's
-// number and total as those of a credit.
+// number and total as those of a credit. Of a credit note all lines are the other way round, so that its total is positive as well.
 func feeInput(fees settlement.FeeInvoice, in ReconcileDayInput) mappings.Input {
-	return mappings.Input{
-		Settlement: canonical.Settlement{MerchantID: in.Merchant, Date: in.Date, Currency: fees.Currency, Lines: fees.Distribution},
-		Credit:     mappings.Credit{Reference: fees.Number, Amount: fees.Total}, Site: in.Site, Date: fees.Date,
+	input := mappings.Input{
+		Settlement: canonical.Settlement{MerchantID: in.Merchant, Date: in.Date, Currency: fees.Currency},
+		Credit:     mappings.Credit{Reference: fees.Number, Reason: feesCharged, Amount: fees.Total.Abs()}, Site: in.Site, Date: fees.Date,
 	}
+	for _, line := range fees.Distribution {
+		if fees.Total.IsNegative() {
+			line.Amount = line.Amount.Neg()
+		}
+		input.Settlement.Lines = append(input.Settlement.Lines, line)
+	}
+	if fees.Total.IsNegative() {
+		input.Credit.Reason = feesReturned
+	}
+	return input
 }

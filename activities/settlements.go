@@ -96,6 +96,9 @@ type reading struct {
 }
 
 func (r *reading) run(ctx context.Context) (ReconciledDay, error) {
+	if _, err := time.Parse(time.DateOnly, r.in.Date); err != nil {
+		return ReconciledDay{}, invalidSettlement("date", "must be YYYY-MM-DD")
+	}
 	cutoff, err := cutoffOf(r.in.Policy)
 	if err != nil {
 		return ReconciledDay{}, err

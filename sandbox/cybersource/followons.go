@@ -579,14 +579,22 @@ func (s *Server) void(c *call, r *paymentRequest, original *transaction) (object
 	return voidReply(t), nil
 }
 
-// releaseAfterVoid is for accounts that reverse the hold of a voided capture by themselves.
+// releaseAfterVoid lets the hold of a voided capture go: on accounts that reverse it by themselves, and where the bank has let go of the
+// authorization since, so that there is no hold for it to return to.
 func (s *Server) releaseAfterVoid(c *call, original *transaction) {
-	if !s.cfg.AutoVoidReversal || original.Kind != kindCapture && original.Kind != kindSale {
+	if original.Kind != kindCapture && original.Kind != kindSale {
 		return
 	}
 	payment := s.books.byID[original.RootID]
+	application := "ics_auto_void_auth_reversal"
+	switch {
+	case payment.Expired:
+		application = "ics_auto_full_auth_reversal"
+	case !s.cfg.AutoVoidReversal:
+		return
+	}
 	if held := s.books.held(payment); held.IsPositive() {
-		s.release(c, payment, decimal.Min(held, original.Amount), "ics_auto_void_auth_reversal")
+		s.release(c, payment, decimal.Min(held, original.Amount), application)
 	}
 }
 

@@ -445,3 +445,15 @@ func TestWhatSeveralCapturesLeaveIsReleasedOnlyWhereThatIsSupported(t *testing.T
 		require.Equal(t, "EXCEEDS_AUTH_AMOUNT", g.capture1(id, "C2", "0.01", 2, 3).text("reason"), "nothing is held any more")
 	}
 }
+
+func TestAVoidGivesNoHoldBackThatTheBankHasLetGo(t *testing.T) {
+	g := newGateway(t, func(c *Config) { c.MultiCapture = true })
+	id := g.pay(nil).id()
+	capture := g.capture1(id, "C1", "50.00", 1, 2).id()
+	require.Equal(t, 201, g.control("POST", "/_sandbox/expire", map[string]any{"id": id}).status)
+	require.Equal(t, "AUTH_ALREADY_REVERSED", g.capture1(id, "C2", "1.00", 2, 3).text("reason"))
+	require.Equal(t, "VOIDED", g.post("/pts/v2/captures/"+capture+"/voids", voidBody()).text("status"))
+	held, captured, _ := g.balance("ORD-1001")
+	require.Equal(t, [2]string{"0.00", "0.00"}, [2]string{held, captured})
+	require.Equal(t, "AUTH_ALREADY_REVERSED", g.reverse(id, "50.00").text("reason"))
+}

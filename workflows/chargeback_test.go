@@ -194,7 +194,7 @@ func TestOutcomeThatIsThereBeforeTheDisputeIsOpened(t *testing.T) {
 	w := settledWorld()
 	env := environment(t, w)
 	w.before["TagChargeback"] = func() {
-		delete(w.before, "TagChargeback")
+		w.forget("TagChargeback")
 		env.SignalWorkflow(workflows.SignalChargeback, outcome(activities.ChargebackWon))
 	}
 	dispute(t, env, caseInput())

@@ -200,7 +200,7 @@ func TestCancelOfALateRejectAtEachStep(t *testing.T) {
 			w := settledWorld()
 			env := environment(t, w)
 			w.fail[step] = []error{passing()}
-			w.before[step] = func() { env.CancelWorkflow(); w.before[step] = nil }
+			w.before[step] = func() { env.CancelWorkflow(); w.forget(step) }
 			given := w.later(env, 24*time.Hour, workflows.Resolution{Kind: workflows.ResolveCompensate})
 			in := lateInput()
 			in.Mark = true

@@ -415,7 +415,7 @@ func TestCancelAtEachStep(t *testing.T) {
 						}
 						update(env, workflows.UpdateCancel, workflows.CancelRequest{Actor: "shop", Reason: "changed my mind"})
 					}, 0)
-					w.before[step] = nil
+					w.forget(step)
 				}
 				in := input()
 				in.Policy.SaleInOneCall = false

@@ -111,7 +111,7 @@ func TestRefundIsPlannedAnewWhereThePaymentChanged(t *testing.T) {
 	}
 	t.Run("captured between plan and reversal", func(t *testing.T) {
 		w := authorizedWorld()
-		w.before["ReverseAuthorization"] = func() { captures(w); w.before["ReverseAuthorization"] = nil }
+		w.before["ReverseAuthorization"] = func() { captures(w); w.forget("ReverseAuthorization") }
 		in := w.refundInput("R1", "48.19")
 		view := payBack(t, environment(t, w), in)
 		require.Equal(t, activities.WayVoid, view.Way)
@@ -417,7 +417,7 @@ func TestCancelOfARefundAtEachStep(t *testing.T) {
 			w := step.world()
 			env := environment(t, w)
 			w.fail[step.activity] = []error{passing()} // it is tried again after the wish
-			w.before[step.activity] = func() { env.CancelWorkflow(); w.before[step.activity] = nil }
+			w.before[step.activity] = func() { env.CancelWorkflow(); w.forget(step.activity) }
 			in := w.refundInput("R1", "48.19")
 			view := payBack(t, env, in)
 			require.Equal(t, want, view.Status)

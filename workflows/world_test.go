@@ -84,6 +84,13 @@ func (w *world) call(ctx context.Context) {
 	}
 }
 
+// forget takes away what runs when an activity is called.
+func (w *world) forget(name string) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	delete(w.before, name)
+}
+
 // failure takes the next failure that the activity was told to give; nil: none.
 func (w *world) failure(ctx context.Context) error {
 	name := activity.GetInfo(ctx).ActivityType.Name
@@ -330,6 +337,8 @@ func (f *fakeBooking) CreateSalesOrder(ctx context.Context, in activities.Bookin
 	if err := f.w.enter(ctx); err != nil {
 		return canonical.SalesOrder{}, err
 	}
+	f.w.mutex.Lock() // its cancellation does not wait for it
+	defer f.w.mutex.Unlock()
 	if err := f.w.stocked(in.CustomerCode); err != nil {
 		return canonical.SalesOrder{}, err
 	}
@@ -347,6 +356,8 @@ func (f *fakeBooking) InvoiceSalesOrder(ctx context.Context, in activities.Booki
 	if err := f.w.enter(ctx); err != nil {
 		return canonical.Invoice{}, err
 	}
+	f.w.mutex.Lock()
+	defer f.w.mutex.Unlock()
 	f.w.invoice = "200069"
 	return canonical.Invoice{Number: f.w.invoice}, nil
 }
@@ -356,6 +367,8 @@ func (f *fakeBooking) PostReceipt(ctx context.Context, in activities.BookingInpu
 	if err := f.w.enter(ctx); err != nil {
 		return canonical.Receipt{}, err
 	}
+	f.w.mutex.Lock()
+	defer f.w.mutex.Unlock()
 	f.w.receipt = in.Payment.CaptureID
 	return canonical.Receipt{Reference: f.w.receipt}, nil
 }
@@ -364,6 +377,8 @@ func (f *fakeBooking) undo(ctx context.Context, document *string, after string) 
 	if err := f.w.enter(ctx); err != nil {
 		return activities.BookingUndone{}, err
 	}
+	f.w.mutex.Lock()
+	defer f.w.mutex.Unlock()
 	if *document == "" {
 		return activities.BookingUndone{Result: activities.UndoNothing}, nil
 	}

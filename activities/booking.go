@@ -25,6 +25,9 @@ type Booking struct {
 	Mappings   *mappings.Set
 	Settle     time.Duration // after a send, how long a document may still turn up
 	Clock      func() time.Time
+
+	Watched   []string // stock codes whose level each poll asks for, beside those of the sales orders that changed
+	Warehouse string   // whose stock is polled; "": all of them together
 }
 
 // Kinds of ERP operations.

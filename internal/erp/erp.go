@@ -11,6 +11,8 @@ package erp
 import (
 	"context"
 	"encoding/json"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -147,6 +149,7 @@ const (
 	TagRefunded          PaymentTag = "Refunded"
 	TagVoided            PaymentTag = "Voided"
 	TagChargedBack       PaymentTag = "ChargedBack"
+	TagDisputeWon        PaymentTag = "ChargebackReversed"
 	TagFailed            PaymentTag = "Failed"
 )
 
@@ -185,6 +188,27 @@ type JournalPosting struct {
 	Year      int             `json:"year,omitempty"`
 	Period    int             `json:"period,omitempty"`
 	Total     decimal.Decimal `json:"total"` // sum of the debits
+
+	Lines []canonical.JournalLine `json:"lines,omitempty"` // where a look-up tells them
+}
+
+// Is tells whether a posting has the accounts and amounts of an entry, in any order. One that tells no lines is held to its total.
+func (p JournalPosting) Is(entry canonical.JournalEntry) bool {
+	debits := decimal.Zero
+	for _, line := range entry.Lines {
+		debits = debits.Add(line.Debit)
+	}
+	return p.Total.Equal(debits) && (len(p.Lines) == 0 || slices.Equal(movements(p.Lines), movements(entry.Lines)))
+}
+
+// movements lists what lines move, so that those of two entries can be compared.
+func movements(lines []canonical.JournalLine) []string {
+	moved := make([]string, 0, len(lines))
+	for _, line := range lines {
+		moved = append(moved, strings.ToUpper(strings.TrimSpace(line.Account))+" "+line.Debit.Sub(line.Credit).String())
+	}
+	slices.Sort(moved)
+	return moved
 }
 
 // APInvoiceRef names an invoice of a supplier.

@@ -84,7 +84,11 @@ func (c *Client) PostJournal(ctx context.Context, key string, entry canonical.Jo
 }
 
 func (w *wireJournal) posting() erp.JournalPosting {
-	return erp.JournalPosting{Reference: w.Reference, Number: w.JournalNumber, Year: w.GlYear, Period: w.GlPeriod, Total: w.TotalDebit.Decimal}
+	posting := erp.JournalPosting{Reference: w.Reference, Number: w.JournalNumber, Year: w.GlYear, Period: w.GlPeriod, Total: w.TotalDebit.Decimal}
+	for _, line := range w.Lines {
+		posting.Lines = append(posting.Lines, canonical.JournalLine{Account: line.AccountCode, Debit: line.Debit.Decimal, Credit: line.Credit.Decimal})
+	}
+	return posting
 }
 
 // is compares lines by account and amount. The facade's journal has no currency of its own where an installation does not tell it; the

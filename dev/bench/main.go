@@ -1,6 +1,7 @@
 // Command bench measures Tenderline on this machine: orders per second beside a workflow of as many activities that do nothing, on the
-// same Temporal server in the same run; what a clean order costs the engine; what its mappings cost; webhooks per second. Everything,
-// the systems outside included, shares one process, so that only the ratio says much about Tenderline; docs/benchmarks.md explains it.
+// same Temporal server in the same run; what a clean order costs the engine; what its mappings cost; webhooks per second; and, before all
+// that, settlement days beside the least that reading them could cost. Everything, the systems outside included, shares one process, so
+// that only the ratios say much about Tenderline; docs/benchmarks.md explains it.
 package main
 
 import (
@@ -14,6 +15,8 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/pprof"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -33,6 +36,11 @@ type options struct {
 	webhooks    int           // requests in a round
 	budget      time.Duration // for the rounds; on a busy machine fewer are run
 	cpuProfile  string
+
+	settlementRows   []int // rows of the settlement days that are measured
+	settlementRounds int
+	settlementWrites int // most rows of a day whose writes are measured
+	settlementOnly   bool
 }
 
 func main() {
@@ -55,8 +63,19 @@ func run(ctx context.Context, args []string, out, problems io.Writer) (err error
 	flags.IntVar(&o.webhooks, "webhooks", 500, "webhook requests in a round")
 	flags.DurationVar(&o.budget, "budget", 150*time.Second, "begin no round that would end after so long, beyond the first")
 	flags.StringVar(&o.cpuProfile, "cpuprofile", "", "write a CPU profile of the rounds to this file")
+	rows := flags.String("settlement-rows", "10000,100000,1000000", "rows of the settlement days; empty: none is measured")
+	flags.IntVar(&o.settlementRounds, "settlement-rounds", 3, "measurements of each settlement day")
+	flags.IntVar(&o.settlementWrites, "settlement-writes", 100_000, "rows of the largest settlement day that is written down, too; a million takes minutes")
+	flags.BoolVar(&o.settlementOnly, "settlement-only", false, "measure nothing but settlement days")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	for _, text := range strings.FieldsFunc(*rows, func(r rune) bool { return r == ',' }) {
+		count, err := strconv.Atoi(strings.TrimSpace(text))
+		if err != nil || count < 1 || o.settlementRounds < 1 {
+			return fmt.Errorf("settlement-rows must be whole numbers, and settlement-rounds at least 1")
+		}
+		o.settlementRows = append(o.settlementRows, count)
 	}
 	if o.rounds < 1 || o.orders < 1 || o.concurrency < 1 || o.webhooks < 1 {
 		return fmt.Errorf("rounds, orders, concurrency and webhooks must be at least 1")
@@ -66,12 +85,19 @@ func run(ctx context.Context, args []string, out, problems io.Writer) (err error
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
+	settlements, err := settlementDays(ctx, o, dir, problems)
+	if err != nil {
+		return err
+	}
+	if o.settlementOnly {
+		return report{settlements: settlements}.writeSettlements(out)
+	}
 	b, closeBench, err := start(ctx, dir, problems)
 	if err != nil {
 		return err
 	}
 	defer closeBench()
-	return b.measure(ctx, o, out, problems)
+	return b.measure(ctx, o, settlements, out, problems)
 }
 
 // bench is a running stack, with the way in that each side of the comparison has.
@@ -115,13 +141,13 @@ func start(ctx context.Context, dir string, problems io.Writer) (*bench, func(),
 }
 
 // measure takes all figures and writes the report.
-func (b *bench) measure(ctx context.Context, o options, out, progress io.Writer) error {
+func (b *bench) measure(ctx context.Context, o options, settlements []settlementResult, out, progress io.Writer) error {
 	stopNoOp, err := b.startNoOp()
 	if err != nil {
 		return err
 	}
 	defer stopNoOp()
-	r := report{options: o, cpus: runtime.GOMAXPROCS(0), goVersion: runtime.Version(), platform: runtime.GOOS + "/" + runtime.GOARCH}
+	r := report{options: o, settlements: settlements, cpus: runtime.GOMAXPROCS(0), goVersion: runtime.Version(), platform: runtime.GOOS + "/" + runtime.GOARCH}
 	if r.sale, err = b.cost(ctx, captureImmediate); err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ type report struct {
 	twoStepOrders    []load
 	noOpTwoSteps     []load
 	webhooks         []load
+	settlements      []settlementResult
 }
 
 func (r report) write(out io.Writer) error {
@@ -53,6 +54,15 @@ func (r report) write(out io.Writer) error {
 	line("| Mapping, per order (%d documents) | %s, %d allocations |", r.mapping.documents, r.mapping.perOrder.Round(time.Microsecond), r.mapping.allocations)
 	line("| Loading all mapping files, once per process | %s |", r.mapping.load.Round(time.Millisecond))
 	line("| Webhooks per second, durable in the inbox (min / median / max) | %s |", spread(rates(r.webhooks), 0))
+	settlementTable(line, r.settlements)
+	_, err := io.WriteString(out, text.String())
+	return err
+}
+
+// writeSettlements writes the figures of settlement days alone.
+func (r report) writeSettlements(out io.Writer) error {
+	var text strings.Builder
+	settlementTable(func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }, r.settlements)
 	_, err := io.WriteString(out, text.String())
 	return err
 }
@@ -79,6 +89,8 @@ func spread(values []float64, digits int) string {
 	sorted := slices.Sorted(slices.Values(values))
 	return fmt.Sprintf("%.*f / %.*f / %.*f", digits, sorted[0], digits, quantile(sorted, 0.5), digits, sorted[len(sorted)-1])
 }
+
+func median(values []float64) float64 { return quantile(slices.Sorted(slices.Values(values)), 0.5) }
 
 // latency is the median and the 95th percentile over all rounds, in seconds.
 func latency(loads []load) string {

@@ -30,6 +30,9 @@ const (
 	PostRefund       Operation = "PostRefund"
 	CreateCreditMemo Operation = "CreateCreditMemo"
 	SetPaymentStatus Operation = "SetPaymentStatus"
+	Acknowledge      Operation = "AcknowledgeCreditMemo"
+	SetTracking      Operation = "SetTracking"
+	ApplyDeposit     Operation = "ApplyDeposit"
 	PostJournal      Operation = "PostJournal"
 	PostAPInvoice    Operation = "PostAPInvoice"
 )
@@ -51,6 +54,7 @@ const (
 // Harness is an adapter with what stands behind it.
 type Harness struct {
 	Port     erp.Port
+	Changes  erp.ChangePort  // nil: the adapter has none
 	Journals erp.JournalPort // nil: the adapter has none
 
 	Unreachable  erp.Port // nothing listens where it calls
@@ -63,8 +67,20 @@ type Harness struct {
 	DropAfter func(t *testing.T, operation Operation)
 	// Count tells how many documents the ERP holds under a name.
 	Count func(t *testing.T, ledger Ledger, name string) int
+	// Clerk does by hand what only people do in the ERP. Needed with Changes.
+	Clerk Clerk
 	// ClosePeriod closes the receivables' period and gives the way to open it again. Nil: the ERP has no such thing.
 	ClosePeriod func(t *testing.T) (open func())
+	// CloseLedger closes the general ledger's period. Nil: the ERP has no such thing.
+	CloseLedger func(t *testing.T) (open func())
+}
+
+// Clerk is a person at the ERP's own screens.
+type Clerk interface {
+	Ship(t *testing.T, salesOrder string, quantity int, carrier, tracking string) (number string)
+	Cancel(t *testing.T, salesOrder, reason string)
+	// CommitLate makes the next change one that was begun so long ago, as its time of change says.
+	CommitLate(t *testing.T, lag time.Duration)
 }
 
 // Company is what the ERP holds before the suite starts.
@@ -87,7 +103,7 @@ type Documents interface {
 	Customer(Customer) erp.Document
 	SalesOrder(SalesOrder) erp.Document
 	Invoice(salesOrder string) erp.Document
-	Receipt(Receipt) erp.Document
+	Receipt(Receipt) erp.Document // without an invoice it is a deposit
 	CreditMemo(CreditMemo) erp.Document
 	APInvoice(APInvoice) erp.Document
 }

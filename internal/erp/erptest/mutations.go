@@ -41,6 +41,12 @@ func (s *stage) mutations() []mutation {
 		{operation: CreateCreditMemo, ledger: CreditMemos, varies: true, prepare: s.prepareCreateCreditMemo},
 		{operation: SetPaymentStatus, ledger: SalesOrders, named: true, prepare: s.prepareSetPaymentStatus},
 	}
+	if s.Changes != nil {
+		all = append(all,
+			mutation{operation: Acknowledge, ledger: CreditMemos, named: true, prepare: s.prepareAcknowledge},
+			mutation{operation: SetTracking, ledger: SalesOrders, named: true, prepare: s.prepareSetTracking},
+			mutation{operation: ApplyDeposit, ledger: Payments, named: true, varies: true, prepare: s.prepareApplyDeposit})
+	}
 	if s.Journals != nil {
 		all = append(all,
 			mutation{operation: PostJournal, ledger: Journals, named: true, varies: true, prepare: s.preparePostJournal},
@@ -159,6 +165,36 @@ func (s *stage) prepareSetPaymentStatus(t *testing.T) document {
 	return document{name: order.OrderNumber, send: func(ctx context.Context, key string) (string, error) {
 		return "", s.Port.SetPaymentStatus(ctx, key, change)
 	}}
+}
+
+func (s *stage) prepareAcknowledge(t *testing.T) document {
+	memo := s.makeCreditMemo(t)
+	acknowledged := s.acknowledgement(memo)
+	return document{name: memo.Reference, send: func(ctx context.Context, key string) (string, error) {
+		return "", s.Changes.AcknowledgeCreditMemo(ctx, key, acknowledged)
+	}}
+}
+
+func (s *stage) prepareSetTracking(t *testing.T) document {
+	order := s.makeOrder(t)
+	tracking := s.tracking(order.Number)
+	return document{name: order.OrderNumber, send: func(ctx context.Context, key string) (string, error) {
+		return "", s.Changes.SetTracking(ctx, key, tracking)
+	}}
+}
+
+func (s *stage) prepareApplyDeposit(t *testing.T) document {
+	_, invoice := s.makeInvoice(t)
+	wanted := s.application(s.makeDeposit(t), invoice.Number)
+	apply := func(application erp.DepositApplication) send {
+		return func(ctx context.Context, key string) (string, error) {
+			applied, err := s.Changes.ApplyDeposit(ctx, key, application)
+			return applied.Reference + applied.Journal, err
+		}
+	}
+	other := wanted
+	other.Amount = another(wanted.Amount)
+	return document{name: wanted.Reference, send: apply(wanted), sendOther: apply(other)}
 }
 
 func (s *stage) preparePostJournal(*testing.T) document {

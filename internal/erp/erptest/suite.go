@@ -31,7 +31,16 @@ func Run(t *testing.T, h Harness) {
 	t.Run("refund", s.testRefund)
 	t.Run("payment status", s.testPaymentStatus)
 	t.Run("closed period", s.testClosedPeriod)
+	t.Run("credit memos that changed", s.testListCreditMemos)
+	t.Run("shipments that changed", s.testListShipments)
+	t.Run("sales orders that changed", s.testListSalesOrders)
+	t.Run("pages", s.testPages)
+	t.Run("rows committed late", s.testLateRows)
+	t.Run("deposit", s.testDeposit)
+	t.Run("acknowledgement", s.testAcknowledge)
+	t.Run("tracking", s.testTracking)
 	t.Run("journal", s.testJournal)
+	t.Run("closed ledger", s.testClosedLedger)
 	t.Run("AP invoice", s.testAPInvoice)
 	t.Run("near stock codes", s.testNearStockCodes)
 	t.Run("near customers", s.testNearCustomers)
@@ -480,6 +489,34 @@ func (s *stage) testJournal(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, posted.Number, found.Number)
 	requireAmount(t, wanted.Lines[0].Debit, found.Total)
+	require.True(t, found.Is(wanted), "the same journal is known by what it moves")
+	turned := wanted
+	turned.Lines = []canonical.JournalLine{
+		{Account: wanted.Lines[0].Account, Credit: wanted.Lines[0].Debit}, {Account: wanted.Lines[1].Account, Debit: wanted.Lines[1].Credit},
+	}
+	require.False(t, found.Is(turned), "one that moves the same amounts the other way round is another")
+}
+
+func (s *stage) testClosedLedger(t *testing.T) {
+	if s.CloseLedger == nil || s.Journals == nil {
+		t.Skip("this ERP's ledger has no periods to close")
+	}
+	ctx, key, wanted := s.ctx(t), s.key(), s.journal()
+	open := s.CloseLedger(t)
+	defer open()
+	_, err := s.Journals.PostJournal(ctx, key, wanted)
+	requireKind(t, err, fault.ClosedPeriod)
+	require.Zero(t, s.Count(t, Journals, wanted.Reference))
+	open()
+	_, err = s.Journals.PostJournal(ctx, key, wanted)
+	require.NoError(t, err, "once the period is open the same key serves")
+
+	future := s.journal()
+	today, err := time.Parse(time.DateOnly, s.Company.Today)
+	require.NoError(t, err)
+	future.Date = today.AddDate(0, 2, 0).Format(time.DateOnly)
+	_, err = s.Journals.PostJournal(ctx, s.key(), future)
+	requireKind(t, err, fault.ClosedPeriod)
 }
 
 func (s *stage) apInvoice() APInvoice {

@@ -18,16 +18,30 @@ import (
 )
 
 func TestConformanceWithToken(t *testing.T) {
+	t.Parallel()
 	erptest.Run(t, newHarness(t, func(c *syspro.Config) { c.ClientID, c.ClientSecret = "engine", "secret" }))
 }
 
 func TestConformanceWithAPIKey(t *testing.T) {
+	t.Parallel()
 	erptest.Run(t, newHarness(t, func(c *syspro.Config) { c.APIKey = "key-1" }))
 }
 
-func newHarness(t *testing.T, authorise func(*syspro.Config)) erptest.Harness {
+// TestConformanceOfWholeSeconds runs against an installation that tells times of change no finer than that, so that many rows share one.
+func TestConformanceOfWholeSeconds(t *testing.T) {
+	t.Parallel()
+	erptest.Run(t, newHarness(t, func(c *syspro.Config) { c.APIKey = "key-1" }, func(c *sandbox.Config) {
+		c.Resolution, c.HoldBack = time.Second, 1200*time.Millisecond
+	}))
+}
+
+func newHarness(t *testing.T, authorise func(*syspro.Config), changes ...func(*sandbox.Config)) erptest.Harness {
 	t.Helper()
-	server, err := sandbox.New(sandbox.Config{ClientID: "engine", ClientSecret: "secret", APIKeys: []string{"key-1"}, HoldBack: 200 * time.Millisecond})
+	config := sandbox.Config{ClientID: "engine", ClientSecret: "secret", APIKeys: []string{"key-1"}, HoldBack: 200 * time.Millisecond}
+	for _, change := range changes {
+		change(&config)
+	}
+	server, err := sandbox.New(config)
 	require.NoError(t, err)
 	web := httptest.NewServer(server.Handler())
 	t.Cleanup(web.Close)
@@ -38,7 +52,9 @@ func newHarness(t *testing.T, authorise func(*syspro.Config)) erptest.Harness {
 	adapter := client(t, web.URL, authorise)
 	return erptest.Harness{
 		Port:         adapter,
+		Changes:      adapter,
 		Journals:     adapter,
+		Clerk:        company,
 		Unreachable:  client(t, nobody.URL, authorise),
 		Unauthorised: client(t, web.URL, func(c *syspro.Config) { c.APIKey = "wrong" }),
 		Documents:    dialect{today: time.Now().UTC().Format(time.DateOnly)},
@@ -47,15 +63,40 @@ func newHarness(t *testing.T, authorise func(*syspro.Config)) erptest.Harness {
 			BankCode: "CYBCLR", Supplier: "CYBSRC", Accounts: [2]string{"6100", "1050"},
 			Today: time.Now().UTC().Format(time.DateOnly), LongestOrder: 30,
 		},
-		DropAfter: company.dropAfter,
-		Count:     company.count,
-		ClosePeriod: func(t *testing.T) func() {
-			company.post(t, "periods", map[string]any{"Module": "AR", "Open": []string{}})
-			return func() {
-				company.post(t, "periods", map[string]any{"Module": "AR", "FollowClock": true})
-			}
-		},
+		DropAfter:   company.dropAfter,
+		Count:       company.count,
+		ClosePeriod: company.closing("AR"),
+		CloseLedger: company.closing("GL"),
 	}
+}
+
+// closing closes a module's periods, and opens them again.
+func (s sandboxCompany) closing(module string) func(t *testing.T) func() {
+	return func(t *testing.T) func() {
+		s.post(t, "periods", map[string]any{"Module": module, "Open": []string{}})
+		return func() { s.post(t, "periods", map[string]any{"Module": module, "FollowClock": true}) }
+	}
+}
+
+// Ship sends a quantity of an order's first line.
+func (s sandboxCompany) Ship(t *testing.T, salesOrder string, quantity int, carrier, tracking string) string {
+	t.Helper()
+	var shipped struct{ ShipmentNumber string }
+	s.asked(t, "shipments", object{"SalesOrder": salesOrder, "Carrier": carrier, "TrackingNumber": tracking,
+		"Lines": []object{{"SalesOrderLine": 1, "Quantity": quantity}}}, &shipped)
+	return shipped.ShipmentNumber
+}
+
+// Cancel cancels an order.
+func (s sandboxCompany) Cancel(t *testing.T, salesOrder, reason string) {
+	t.Helper()
+	s.post(t, "orders", object{"SalesOrder": salesOrder, "Action": "Cancel", "Reason": reason})
+}
+
+// CommitLate makes the next change a late one.
+func (s sandboxCompany) CommitLate(t *testing.T, lag time.Duration) {
+	t.Helper()
+	s.post(t, "late", object{"LagMs": lag.Milliseconds()})
 }
 
 func client(t *testing.T, url string, authorise func(*syspro.Config)) *syspro.Client {
@@ -84,6 +125,9 @@ var routes = map[erptest.Operation]string{
 	erptest.PostRefund:       "ARPaymentService/AddARPayment",
 	erptest.CreateCreditMemo: "CreditMemoService/AddCreditMemo",
 	erptest.SetPaymentStatus: "ARPaymentService/UpdatePaymentStatus",
+	erptest.Acknowledge:      "CreditMemoService/AcknowledgeCreditMemo",
+	erptest.SetTracking:      "SalesOrderService/UpdateSalesOrder",
+	erptest.ApplyDeposit:     "ARPaymentService/AddARPayment",
 	erptest.PostJournal:      "GLJournalService/AddJournalEntry",
 	erptest.PostAPInvoice:    "APInvoiceService/AddAPInvoice",
 }
@@ -95,12 +139,21 @@ func (s sandboxCompany) dropAfter(t *testing.T, operation erptest.Operation) {
 
 func (s sandboxCompany) post(t *testing.T, path string, body any) {
 	t.Helper()
+	s.asked(t, path, body, nil)
+}
+
+// asked posts, and reads the answer where somebody wants it.
+func (s sandboxCompany) asked(t *testing.T, path string, body, into any) {
+	t.Helper()
 	written, err := json.Marshal(body)
 	require.NoError(t, err)
 	response, err := s.client.Post(s.url+"/_sandbox/"+path, "application/json", bytes.NewReader(written))
 	require.NoError(t, err)
-	require.NoError(t, response.Body.Close())
+	defer response.Body.Close()
 	require.Equal(t, 2, response.StatusCode/100, "POST /_sandbox/%s: %s", path, response.Status)
+	if into != nil {
+		require.NoError(t, json.NewDecoder(response.Body).Decode(into))
+	}
 }
 
 var namedBy = map[erptest.Ledger]string{
@@ -162,9 +215,14 @@ func (d dialect) Invoice(salesOrder string) erp.Document {
 }
 
 func (d dialect) Receipt(r erptest.Receipt) erp.Document {
-	return d.document("receipt", object{"PaymentReference": r.Reference, "CustomerCode": r.Customer, "PaymentDate": d.today,
-		"Amount": cents(r.Amount), "Currency": r.Currency, "BankCode": "CYBCLR", "PaymentMethodCode": "VISA", "PaymentType": "Receipt",
-		"Allocations": []object{{"InvoiceNumber": r.Invoice, "Amount": cents(r.Amount)}}, "TransactionId": r.Reference})
+	receipt := object{"PaymentReference": r.Reference, "CustomerCode": r.Customer, "PaymentDate": d.today,
+		"Amount": cents(r.Amount), "Currency": r.Currency, "BankCode": "CYBCLR", "PaymentMethodCode": "VISA", "PaymentType": "Deposit",
+		"UnappliedAmount": cents(r.Amount), "TransactionId": r.Reference}
+	if r.Invoice != "" {
+		receipt["PaymentType"], receipt["UnappliedAmount"] = "Receipt", 0
+		receipt["Allocations"] = []object{{"InvoiceNumber": r.Invoice, "Amount": cents(r.Amount)}}
+	}
+	return d.document("receipt", receipt)
 }
 
 func (d dialect) CreditMemo(m erptest.CreditMemo) erp.Document {

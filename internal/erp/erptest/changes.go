@@ -1,0 +1,333 @@
+package erptest
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shopspring/decimal"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tenderline/tenderline/internal/canonical"
+	"github.com/tenderline/tenderline/internal/erp"
+	"github.com/tenderline/tenderline/internal/fault"
+)
+
+// searchBack is how far before now the suite asks for changes: more than clocks differ, and rows of other tests are younger.
+const searchBack = time.Minute
+
+// lists leaves out what no list can show.
+func (s *stage) lists(t *testing.T) {
+	t.Helper()
+	if s.Changes == nil {
+		t.Skip("this adapter can't be asked for changes")
+	}
+}
+
+// walk reads a list to its end, page by page, and holds it to its order: by time, then by number, each row once.
+func walk[T any](t require.TestingT, ctx context.Context, query erp.ChangeQuery, number func(T) string,
+	list func(context.Context, erp.ChangeQuery) (erp.ChangePage[T], error),
+) []erp.Changed[T] {
+	var all []erp.Changed[T]
+	seen := map[string]bool{}
+	for {
+		page, err := list(ctx, query)
+		require.NoError(t, err)
+		if query.Limit > 0 {
+			require.LessOrEqual(t, len(page.Rows), query.Limit)
+		}
+		for _, row := range page.Rows {
+			if !query.Since.IsZero() {
+				require.False(t, row.At.Before(query.Since.Truncate(time.Microsecond)), "%s is older than what was asked for", number(row.Document))
+			}
+			if last := len(all) - 1; last >= 0 {
+				order := all[last].At.Compare(row.At)
+				require.True(t, order < 0 || order == 0 && number(all[last].Document) < number(row.Document), "%s is out of order", number(row.Document))
+			}
+			id := number(row.Document) + row.At.String()
+			require.False(t, seen[id], "%s is listed twice", number(row.Document))
+			seen[id] = true
+			all = append(all, row)
+		}
+		if page.Next == "" {
+			return all
+		}
+		require.NotEqual(t, query.Cursor, page.Next)
+		query.Cursor = page.Next
+	}
+}
+
+func memoNumber(m erp.CreditMemo) string         { return m.Number }
+func shipmentNumber(s canonical.Shipment) string { return s.Number }
+func salesOrderNumber(o erp.Order) string        { return o.Number }
+func since() time.Time                           { return time.Now().UTC().Add(-searchBack) }
+
+// last is the newest of the rows that are meant.
+func last[T any](rows []erp.Changed[T], is func(T) bool) (row erp.Changed[T], found bool) {
+	for i := len(rows) - 1; i >= 0; i-- {
+		if is(rows[i].Document) {
+			return rows[i], true
+		}
+	}
+	return row, false
+}
+
+// listed waits until a list shows a row: lists may hold young rows back.
+func listed[T any](t *testing.T, ctx context.Context, query erp.ChangeQuery, number func(T) string,
+	list func(context.Context, erp.ChangeQuery) (erp.ChangePage[T], error), is func(T) bool,
+) erp.Changed[T] {
+	t.Helper()
+	var found erp.Changed[T]
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		row, there := last(walk(c, ctx, query, number, list), is)
+		require.True(c, there)
+		found = row
+	}, 10*time.Second, 50*time.Millisecond)
+	return found
+}
+
+func (s *stage) testListCreditMemos(t *testing.T) {
+	s.lists(t)
+	ctx, from := s.ctx(t), since()
+	memo := s.makeCreditMemo(t)
+	is := func(m erp.CreditMemo) bool { return m.Number == memo.Number }
+	row := listed(t, ctx, erp.ChangeQuery{Since: from}, memoNumber, s.Changes.ListCreditMemos, is)
+	require.Equal(t, memo.Reference, row.Document.Reference)
+	require.Equal(t, s.Company.Customer, row.Document.CustomerCode)
+	require.Equal(t, s.Company.Currency, row.Document.Currency)
+	require.NotEmpty(t, row.Document.Invoice)
+	requireAmount(t, memo.Amount, row.Document.Amount)
+	inclusive := listed(t, ctx, erp.ChangeQuery{Since: row.At}, memoNumber, s.Changes.ListCreditMemos, is)
+	require.Equal(t, row, inclusive, "the time that is asked for is part of the answer")
+
+	_, err := s.unreachable(t).ListCreditMemos(ctx, erp.ChangeQuery{Since: from})
+	requireKind(t, err, fault.Connection)
+}
+
+// unreachable is the port of an ERP that nobody answers for.
+func (s *stage) unreachable(t *testing.T) erp.ChangePort {
+	t.Helper()
+	port, has := s.Unreachable.(erp.ChangePort)
+	require.True(t, has)
+	return port
+}
+
+func (s *stage) testListShipments(t *testing.T) {
+	s.lists(t)
+	ctx, from, order := s.ctx(t), since(), s.makeOrder(t)
+	number := s.Clerk.Ship(t, order.Number, 1, "UPS", s.name("Z"))
+	is := func(shipment canonical.Shipment) bool { return shipment.Number == number }
+	row := listed(t, ctx, erp.ChangeQuery{Since: from}, shipmentNumber, s.Changes.ListShipments, is)
+	shipped := row.Document
+	require.Equal(t, order.Number, shipped.SalesOrder)
+	require.Equal(t, order.OrderNumber, shipped.OrderID)
+	require.Equal(t, "UPS", shipped.Carrier)
+	require.NotEmpty(t, shipped.Tracking)
+	require.NotEmpty(t, shipped.ShippedOn)
+	require.True(t, shipped.Partial)
+	require.Empty(t, shipped.Invoice)
+	require.Len(t, shipped.Lines, 1)
+	require.Equal(t, 1, shipped.Lines[0].LineNumber)
+	require.Equal(t, s.Company.StockCode, shipped.Lines[0].StockCode)
+	requireAmount(t, decimal.NewFromInt(1), shipped.Lines[0].Quantity)
+
+	rest := s.Clerk.Ship(t, order.Number, 1, "UPS", s.name("Z"))
+	require.NotEqual(t, number, rest)
+	_, err := s.Port.CreateInvoice(ctx, s.key(), s.Documents.Invoice(order.Number))
+	require.NoError(t, err)
+	row = listed(t, ctx, erp.ChangeQuery{Since: from}, shipmentNumber, s.Changes.ListShipments,
+		func(shipment canonical.Shipment) bool { return shipment.Number == rest && shipment.Invoice != "" })
+	require.False(t, row.Document.Partial, "the invoice is a change of the shipment")
+}
+
+func (s *stage) testListSalesOrders(t *testing.T) {
+	s.lists(t)
+	ctx, from, order := s.ctx(t), since(), s.makeOrder(t)
+	state := func(wanted erp.OrderState) erp.Changed[erp.Order] {
+		return listed(t, ctx, erp.ChangeQuery{Since: from}, salesOrderNumber, s.Changes.ListSalesOrders,
+			func(o erp.Order) bool { return o.Number == order.Number && o.State == wanted })
+	}
+	made := state(erp.OrderOpen)
+	require.Equal(t, order.OrderNumber, made.Document.OrderNumber)
+	require.Len(t, made.Document.Lines, 1)
+	require.Equal(t, s.Company.StockCode, made.Document.Lines[0].StockCode)
+	s.change(t, order.Number, erp.SalesOrderHold)
+	held := state(erp.OrderHeld)
+	require.True(t, held.At.After(made.At) || held.At.Equal(made.At))
+	s.change(t, order.Number, erp.SalesOrderOpen)
+	s.change(t, order.Number, erp.SalesOrderReady)
+	state(erp.OrderReady)
+	s.change(t, order.Number, erp.SalesOrderOpen)
+	s.Clerk.Cancel(t, order.Number, s.Company.CancelReason)
+	require.Equal(t, s.Company.CancelReason, state(erp.OrderCancelled).Document.Reason)
+
+	order, _ = s.makeInvoice(t)
+	state(erp.OrderComplete)
+}
+
+// testPages: small pages show every row once, also where many share a time of change.
+func (s *stage) testPages(t *testing.T) {
+	s.lists(t)
+	ctx, from := s.ctx(t), since()
+	var numbers []string
+	for range 7 {
+		numbers = append(numbers, s.makeOrder(t).Number)
+	}
+	for _, number := range numbers {
+		listed(t, ctx, erp.ChangeQuery{Since: from}, salesOrderNumber, s.Changes.ListSalesOrders, func(o erp.Order) bool { return o.Number == number })
+	}
+	for _, limit := range []int{1, 2, 3, 100} {
+		rows := walk(t, ctx, erp.ChangeQuery{Since: from, Limit: limit}, salesOrderNumber, s.Changes.ListSalesOrders)
+		for _, number := range numbers {
+			_, found := last(rows, func(o erp.Order) bool { return o.Number == number })
+			require.True(t, found, "pages of %d leave %s out", limit, number)
+		}
+	}
+}
+
+// testLateRows: a reader that goes back behind its watermark by more than anything is late misses nothing, and by the times of change it tells
+// what it has read from what is new.
+func (s *stage) testLateRows(t *testing.T) {
+	s.lists(t)
+	const lag, overlap = 2 * time.Second, 5 * time.Second
+	ctx, watermark := s.ctx(t), since()
+	read := map[string]bool{}
+	poll := func(t require.TestingT) {
+		rows := walk(t, ctx, erp.ChangeQuery{Since: watermark.Add(-overlap), Limit: 3}, salesOrderNumber, s.Changes.ListSalesOrders)
+		for _, row := range rows {
+			read[fmt.Sprint(row.Document.Number, " ", row.At)] = true
+			if row.At.After(watermark) {
+				watermark = row.At
+			}
+		}
+	}
+	known := func(number string) bool {
+		for id := range read {
+			if strings.HasPrefix(id, number+" ") {
+				return true
+			}
+		}
+		return false
+	}
+	for _, late := range []bool{false, true, false, true} {
+		if late {
+			s.Clerk.CommitLate(t, lag)
+		}
+		number := s.makeOrder(t).Number
+		require.EventuallyWithT(t, func(c *assert.CollectT) {
+			poll(c)
+			require.True(c, known(number), "late: %t", late)
+		}, 10*time.Second, 50*time.Millisecond)
+	}
+}
+
+func (s *stage) makeDeposit(t *testing.T) canonical.Receipt {
+	t.Helper()
+	deposit, err := s.Port.PostReceipt(s.ctx(t), s.key(), s.Documents.Receipt(s.receipt("")))
+	require.NoError(t, err)
+	return deposit
+}
+
+func (s *stage) application(deposit canonical.Receipt, invoice string) erp.DepositApplication {
+	return erp.DepositApplication{Reference: s.name("A"), Source: deposit.Reference, CustomerCode: s.Company.Customer, Invoice: invoice,
+		Amount: deposit.Amount, Currency: deposit.Currency, Date: s.Company.Today, Narration: "Conformance"}
+}
+
+func (s *stage) requireUnapplied(t *testing.T, deposit string, rest decimal.Decimal) {
+	t.Helper()
+	found, err := s.Changes.FindDeposit(s.ctx(t), deposit)
+	require.NoError(t, err)
+	require.Equal(t, deposit, found.Reference)
+	require.Equal(t, s.Company.Currency, found.Currency)
+	requireAmount(t, total, found.Amount)
+	requireAmount(t, rest, found.Unapplied)
+}
+
+func (s *stage) testDeposit(t *testing.T) {
+	s.lists(t)
+	ctx, deposit := s.ctx(t), s.makeDeposit(t)
+	_, err := s.Changes.FindDeposit(ctx, s.name("P"))
+	requireKind(t, err, fault.NotFound)
+	s.requireUnapplied(t, deposit.Reference, total)
+
+	_, invoice := s.makeInvoice(t)
+	part := s.application(deposit, invoice.Number)
+	part.Amount = decimal.NewFromInt(30)
+	applied, err := s.Changes.ApplyDeposit(ctx, s.key(), part)
+	require.NoError(t, err)
+	require.Equal(t, part.Reference, applied.Reference)
+	found, err := s.Port.FindReceipt(ctx, part.Reference)
+	require.NoError(t, err, "an application is found by its own reference")
+	requireAmount(t, part.Amount, found.Amount)
+	require.Equal(t, invoice.Number, found.Invoice)
+	rest := total.Sub(part.Amount)
+	s.requireUnapplied(t, deposit.Reference, rest)
+	s.requireBalance(t, invoice.Number, rest)
+
+	over := s.application(deposit, invoice.Number)
+	over.Amount = rest.Add(decimal.RequireFromString("0.01"))
+	_, err = s.Changes.ApplyDeposit(ctx, s.key(), over)
+	require.Error(t, err)
+	require.Contains(t, []fault.Kind{fault.Conflict, fault.DeclinedByPolicy}, fault.As(err).Kind, "no more than there is")
+	elsewhere := part
+	_, other := s.makeInvoice(t)
+	elsewhere.Invoice = other.Number
+	_, err = s.Changes.ApplyDeposit(ctx, s.key(), elsewhere)
+	requireKind(t, err, fault.Conflict)
+	unknown := s.application(deposit, s.name("N"))
+	unknown.Amount = rest
+	_, err = s.Changes.ApplyDeposit(ctx, s.key(), unknown)
+	requireKind(t, err, fault.MissingReference)
+
+	_, err = s.Port.ReverseReceipt(ctx, s.key(), s.reversal(deposit))
+	require.NoError(t, err)
+	s.requireUnapplied(t, deposit.Reference, decimal.Zero)
+	s.requireBalance(t, invoice.Number, total)
+}
+
+func (s *stage) acknowledgement(memo canonical.CreditMemo) erp.Acknowledgement {
+	return erp.Acknowledgement{Number: memo.Number, Refunded: true, TransactionID: s.name("T"), Amount: memo.Amount, Currency: memo.Currency, At: time.Now()}
+}
+
+func (s *stage) testAcknowledge(t *testing.T) {
+	s.lists(t)
+	ctx, from, memo := s.ctx(t), since(), s.makeCreditMemo(t)
+	status := func(wanted erp.RefundStatus) {
+		listed(t, ctx, erp.ChangeQuery{Since: from}, memoNumber, s.Changes.ListCreditMemos,
+			func(m erp.CreditMemo) bool { return m.Number == memo.Number && m.RefundStatus == wanted })
+	}
+	failed := erp.Acknowledgement{Number: memo.Number, Failure: "the payment was charged back", Currency: memo.Currency, At: time.Now()}
+	require.NoError(t, s.Changes.AcknowledgeCreditMemo(ctx, s.key(), failed))
+	status(erp.RefundFailed)
+	done := s.acknowledgement(memo)
+	require.NoError(t, s.Changes.AcknowledgeCreditMemo(ctx, s.key(), done))
+	status(erp.RefundDone)
+	pending := walk(t, ctx, erp.ChangeQuery{Since: from, Pending: true}, memoNumber, s.Changes.ListCreditMemos)
+	_, waits := last(pending, func(m erp.CreditMemo) bool { return m.Number == memo.Number })
+	require.False(t, waits, "what is refunded waits no more")
+
+	twice := done
+	twice.TransactionID = s.name("T")
+	requireKind(t, s.Changes.AcknowledgeCreditMemo(ctx, s.key(), twice), fault.Conflict)
+	unknown := done
+	unknown.Number = s.name("N")
+	requireKind(t, s.Changes.AcknowledgeCreditMemo(ctx, s.key(), unknown), fault.MissingReference)
+}
+
+func (s *stage) tracking(order string) erp.Tracking {
+	return erp.Tracking{SalesOrder: order, Carrier: "UPS", Number: s.name("1Z"), ShippedOn: s.Company.Today}
+}
+
+func (s *stage) testTracking(t *testing.T) {
+	s.lists(t)
+	ctx, order := s.ctx(t), s.makeOrder(t)
+	tracking := s.tracking(order.Number)
+	require.NoError(t, s.Changes.SetTracking(ctx, s.key(), tracking))
+	require.NoError(t, s.Changes.SetTracking(ctx, s.key(), tracking), "what holds already is a success")
+	second := s.tracking(order.Number)
+	require.NoError(t, s.Changes.SetTracking(ctx, s.key(), second), "an order may leave in several parcels")
+	requireKind(t, s.Changes.SetTracking(ctx, s.key(), s.tracking(s.name("N"))), fault.MissingReference)
+}

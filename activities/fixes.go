@@ -307,7 +307,7 @@ func (b *Booking) creditFigures(ctx context.Context, in SuggestFixInput, code st
 		hold = "on hold"
 	}
 	evidence := fmt.Sprintf("The ERP was asked for customer %s: %s, %s.", customer.Code, hold, creditText(customer))
-	text := ""
+	var text string
 	switch {
 	case customer.OnHold:
 		text = "Take customer " + customer.Code + " off hold in the ERP, then try again"

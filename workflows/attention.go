@@ -256,8 +256,8 @@ func (d *desk) wait(ctx workflow.Context, item *parkedStep) (Resolution, *undoWi
 		return *item.answer, nil
 	case wish != nil:
 		return Resolution{Kind: ResolveCompensate, Actor: wish.By, Reason: wish.Reason}, wish
-	case ctx.Err() != nil:
-		return Resolution{Kind: ResolveRetry, Actor: "temporal", Reason: "the run was cancelled"}, nil // the step then ends with that
+	case !mended: // the run was cancelled: the step is begun again, and ends with that
+		return Resolution{Kind: ResolveRetry, Actor: "temporal", Reason: "the run was cancelled"}, nil
 	default:
 		return Resolution{Kind: ResolveRetry, Actor: by}, nil
 	}

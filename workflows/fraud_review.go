@@ -334,12 +334,12 @@ func (r *review) close(ctx workflow.Context, result ReviewResult) {
 	if result.Decision != r.verdict.Decision.Decision {
 		r.note(ctx, activities.ReviewOpposed, *r.verdict, ruleGateway)
 	}
-	for i := 0; i < len(r.later); i++ { // decisions may arrive while the ones before are written
-		rule := ruleFirst
-		switch r.later[i].Decision.Decision {
-		case r.verdict.Decision.Decision:
+	for i := 0; i < len(r.later); i++ { //nolint:intrange // decisions may arrive while the ones before are written
+		decision, rule := r.later[i].Decision.Decision, ruleFirst
+		if decision == r.verdict.Decision.Decision {
 			continue // nothing was opposed
-		case result.Decision:
+		}
+		if decision == result.Decision {
 			rule = ruleGateway // came second, and is what the gateway has made of the case
 		}
 		r.note(ctx, activities.ReviewOpposed, r.later[i], rule)

@@ -159,10 +159,10 @@ func (r *refund) move(ctx workflow.Context) (activities.Undone, error) {
 
 func (r *refund) moveBy(ctx workflow.Context) (activities.Undone, error) {
 	activity, summary := payments.RefundCapture, "Refund "
-	switch r.view.Way {
-	case activities.WayVoid:
+	if r.view.Way == activities.WayVoid {
 		activity, summary = payments.VoidCapture, "Void "
-	case activities.WayReversal:
+	}
+	if r.view.Way == activities.WayReversal {
 		activity, summary = payments.ReverseAuthorization, "Reverse "
 	}
 	if wish := r.cancelWish(); wish != nil {

@@ -208,26 +208,25 @@ func (d *day) decide(ctx workflow.Context) (again, post bool) {
 		d.stage(ctx, activities.SettlementMismatch, d.totals(), "")
 		answer := d.ask(ctx, stepMismatch, []ResolutionKind{ResolveRetry, ResolveSkip, ResolveCompensate},
 			"the day does not match: "+d.view.Day.Why+". Read the reports again (retry), post with the difference in suspense (skip), or post nothing (compensate)")
-		switch answer.Kind {
-		case ResolveRetry:
-			return true, false
-		case ResolveCompensate:
+		if answer.Kind == ResolveCompensate {
 			d.stage(ctx, activities.SettlementUnposted, "Not posted: "+answer.Reason, answer.Actor)
 			return false, false
 		}
-		d.in.Policy.Mismatch = settlement.PolicySuspense
-		return true, false // the plan with the difference in suspense is worked out by the next reading
+		if answer.Kind == ResolveSkip {
+			d.in.Policy.Mismatch = settlement.PolicySuspense // the next reading works that plan out
+		}
+		return true, false
 	}
 	if d.in.Policy.Approval && len(d.view.Day.Plans) > 0 {
 		d.stage(ctx, activities.SettlementApproval, d.totals(), "")
 		answer := d.ask(ctx, stepApproval, []ResolutionKind{ResolveApprove, ResolveRetry, ResolveCompensate},
 			"finance is to approve: "+d.totals()+". Post (approve), read the reports again (retry), or post nothing (compensate)")
-		switch answer.Kind {
-		case ResolveRetry:
-			return true, false
-		case ResolveCompensate:
+		if answer.Kind == ResolveCompensate {
 			d.stage(ctx, activities.SettlementUnposted, "Not approved: "+answer.Reason, answer.Actor)
 			return false, false
+		}
+		if answer.Kind == ResolveRetry {
+			return true, false
 		}
 		d.stage(ctx, activities.SettlementPosting, "Approved", answer.Actor)
 	}

@@ -18,9 +18,9 @@ import (
 )
 
 var (
-	// ErrPostingDiffers: the place of a posting, or its reference, is taken by another one.
+	// ErrPostingDiffers tells that the place of a posting, or its reference, is taken by another one.
 	ErrPostingDiffers = errors.New("another posting has its place or its reference")
-	// ErrFileTooLarge: the file is larger than the journal keeps.
+	// ErrFileTooLarge tells that a file is larger than the journal keeps.
 	ErrFileTooLarge = errors.New("file is larger than the journal keeps")
 )
 

@@ -368,7 +368,7 @@ func (r *reportRow) info() *transactionDetails {
 
 func (r *reportRow) defined(key string) string {
 	for _, field := range r.info().MerchantDefined {
-		if string(field.Key) == key {
+		if field.Key == key {
 			return field.Value
 		}
 	}

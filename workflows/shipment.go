@@ -67,7 +67,7 @@ func Shipment(ctx workflow.Context, in ShipmentInput) (string, error) {
 func (s *shipment) story(ctx workflow.Context) string {
 	s.record(ctx)
 	onShipment := s.in.Order.Payment.Capture == canonical.CaptureOnShipment
-	if onShipment && s.shipped.Share.Amount.IsPositive() {
+	if onShipment && s.shipped.Share.Amount.IsPositive() && !s.paid(ctx) {
 		s.last = s.shipped.Final && !s.outstanding(ctx).IsPositive()
 		s.capture(ctx)
 	}
@@ -100,16 +100,26 @@ func (s *shipment) record(ctx workflow.Context) {
 	})
 }
 
-// outstanding is what other shipments of an order that has left in full have yet to capture: one of them may be parked, and the last capture
-// lets go of what the bank still holds for it.
-func (s *shipment) outstanding(ctx workflow.Context) decimal.Decimal {
+// paid tells that the whole order is captured already: by a reviewer who accepted it, for example.
+func (s *shipment) paid(ctx workflow.Context) bool {
+	return !s.in.Order.Total.Sub(s.captured(ctx)).IsPositive()
+}
+
+// captured is what is captured of the order so far.
+func (s *shipment) captured(ctx workflow.Context) decimal.Decimal {
 	var state activities.OrderState
 	_ = s.desk.try(ctx, retried(stepReadPayment), func(ctx workflow.Context, _ int) error {
 		var err error
 		state, err = read(ledger(ctx, "Read what is captured"), ledgerWork.ReadOrder, s.in.Order.OrderID)
 		return err
 	})
-	left := s.in.Order.Total.Sub(state.Payment.Captured)
+	return state.Payment.Captured
+}
+
+// outstanding is what other shipments of an order that has left in full have yet to capture: one of them may be parked, and the last capture
+// lets go of what the bank still holds for it.
+func (s *shipment) outstanding(ctx workflow.Context) decimal.Decimal {
+	left := s.in.Order.Total.Sub(s.captured(ctx))
 	if s.payment.CaptureID == "" { // its own share is not among that
 		left = left.Sub(s.shipped.Share.Amount)
 	}

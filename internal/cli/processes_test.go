@@ -115,7 +115,7 @@ func TestSetupBesideAnErpLeavesTheCentralJournalAlone(t *testing.T) {
 
 func TestSetupDoesWhatItCan(t *testing.T) {
 	s := newSite(t)
-	got := execute(t, s.with("TEMPORAL_ADDRESS", "127.0.0.1:1"), "", "setup", "--timeout", "2s")
+	got := execute(t, s.with("TEMPORAL_ADDRESS", "127.0.0.1:1"), "", "setup", "--timeout", "15s")
 	require.Equal(t, ExitFailure, got.code)
 	require.Regexp(t, `(?m)^central journal\s+ok`, got.stdout)
 	require.Regexp(t, `(?m)^search attributes\s+failed`, got.stdout)

@@ -30,9 +30,9 @@ func (s *Starter) SubmitOrder(ctx context.Context, order canonical.Order) (recor
 	if !found {
 		return journal.OrderRecord{}, false, invalid("/channel", canonical.RuleEnum, "is not a channel of this installation")
 	}
-	if order.Payment.Capture == canonical.CaptureOnShipment && !s.offersOnShipment(channel) {
+	if order.Payment.Capture == canonical.CaptureOnShipment && !s.settings.CapturesOnShipment(channel) {
 		return journal.OrderRecord{}, false, invalid("/payment/capture", RuleNotOffered,
-			"capture on_shipment is not offered for this channel; use immediate or after_authorization")
+			"capture on_shipment is not offered for this channel, whose ERP is not asked for shipments; use immediate or after_authorization")
 	}
 	input, err := json.Marshal(order)
 	if err != nil {
@@ -57,14 +57,6 @@ func (s *Starter) SubmitOrder(ctx context.Context, order canonical.Order) (recor
 		s.log.WarnContext(ctx, "order not started, the sweeper will", "order", order.OrderID, "error", err)
 	}
 	return record, created, nil
-}
-
-// captureOnShipment: this release captures orders as their goods leave.
-const captureOnShipment = false
-
-// offersOnShipment tells whether a channel's orders may be captured as their goods leave: only where the ERP is asked for shipments.
-func (s *Starter) offersOnShipment(channel config.Channel) bool {
-	return captureOnShipment && s.settings.CapturesOnShipment(channel)
 }
 
 // invalid is a request with one thing wrong in it.

@@ -108,12 +108,22 @@ func TestChannelDecidesHowAnOrderRuns(t *testing.T) {
 	elsewhere.Channel = "web-mars"
 	_, _, err = w.SubmitOrder(t.Context(), elsewhere)
 	require.True(t, starter.Is(err, starter.Invalid))
+}
+
+func TestOrdersAreCapturedOnShipmentWhereShipmentsAreHeardOf(t *testing.T) {
 	onShipment := order("C")
 	onShipment.Payment.Capture = canonical.CaptureOnShipment
-	_, _, err = w.SubmitOrder(t.Context(), onShipment)
+
+	deaf := newWorld(t, map[string]string{"TENDERLINE_SYSPRO_CHANGES_INTERVAL": "0"})
+	_, _, err := deaf.SubmitOrder(t.Context(), onShipment)
 	var refused *starter.Error
 	require.ErrorAs(t, err, &refused)
 	require.Equal(t, "/payment/capture", refused.Problems[0].Pointer)
+
+	polling := newWorld(t, nil)
+	_, created, err := polling.SubmitOrder(t.Context(), onShipment)
+	require.NoError(t, err)
+	require.True(t, created)
 }
 
 func TestPaymentOutcomeGivesUpInTime(t *testing.T) {

@@ -105,7 +105,6 @@ func TestOrdersThatAreRefused(t *testing.T) {
 		{"negative quantity", orderJSON(`"quantity":"2"`, `"quantity":"-2"`), http.StatusUnprocessableEntity, "invalid", "/lines/0/quantity", "minimum"},
 		{"ten thousand lines", orderJSON(line, manyLines), http.StatusUnprocessableEntity, "invalid", "/lines", "max_items"},
 		{"unknown token", orderJSON("BROWSER_TOKEN", "nonsense"), http.StatusUnprocessableEntity, "invalid", "/payment/token/value", "token_shape"},
-		{"capture on shipment", orderJSON(`"immediate"`, `"on_shipment"`), http.StatusUnprocessableEntity, "invalid", "/payment/capture", "not_offered"},
 		{"another shop's channel", orderJSON(`"web-us"`, `"web-eu"`), http.StatusForbidden, "forbidden", "-", ""},
 		{"no channel of ours", orderJSON(`"web-us"`, `"web-mars"`), http.StatusForbidden, "forbidden", "-", ""},
 		{"huge", orderJSON(`"Widget"`, `"`+strings.Repeat("x", 5<<20)+`"`), http.StatusRequestEntityTooLarge, "too-large", "-", ""},

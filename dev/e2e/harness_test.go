@@ -42,6 +42,9 @@ func quick(more map[string]string) map[string]string {
 		"TENDERLINE_CALLBACK_TIMEOUT":           "1s",
 		"TENDERLINE_POLICY_STEP_TIMEOUT":        "3s",
 		"TENDERLINE_SWEEP_INTERVAL":             "200ms",
+		"TENDERLINE_SYSPRO_CHANGES_INTERVAL":    "0s", // tests of changes switch it on
+		"TENDERLINE_SETTLEMENT_REPORT_PAUSE":    "300ms",
+		"TENDERLINE_ALERTS_INTERVAL":            "300ms",
 		"TENDERLINE_SWEEP_INBOX_TRIES":          "20", // a webhook may be minutes early
 		// The channel says what becomes of an order that the ERP refuses for good.
 		"TENDERLINE_CHANNELS": `{"*":{},"undo":{"policy":{"onErpFailure":"compensate"}},"short":{"policy":{"parkDeadline":"2s","onErpFailure":"park"}},

@@ -190,6 +190,8 @@ type LedgerEntry struct {
 	Reason     string `json:"reason,omitempty"`
 	// Review is the case of a payment that was held: OPEN, ACCEPTED or REJECTED.
 	Review string `json:"review,omitempty"`
+	// BatchDate is the day, YYYY-MM-DD in the merchant's time zone, whose batch took it; "" until then.
+	BatchDate string `json:"batchDate,omitempty"`
 }
 
 // Ledger gives everything that moved money, or was to, in order.
@@ -205,7 +207,7 @@ func (s *Server) ledger() Ledger {
 		}
 		entry := LedgerEntry{
 			ID: t.ID, Kind: t.Kind, Status: t.Status, Amount: formatAmount(t.Amount, t.Currency), Currency: t.Currency, Reference: t.Reference,
-			TransactionID: t.TransactionID, RelatedID: t.RelatedID, At: t.At, MerchantID: t.MerchantID, Reason: t.Reason, Review: t.Review,
+			TransactionID: t.TransactionID, RelatedID: t.RelatedID, At: t.At, MerchantID: t.MerchantID, Reason: t.Reason, Review: t.Review, BatchDate: t.BatchDate,
 		}
 		if t.payment() {
 			entry.Held = formatAmount(s.books.held(t), t.Currency)

@@ -49,6 +49,14 @@ func (h *history) Signal(ctx context.Context, workflowID, name string, body any)
 	return nil
 }
 
+// Wait waits until a workflow has ended.
+func (h *history) Wait(ctx context.Context, workflowID string) error {
+	if err := h.client.GetWorkflow(ctx, workflowID, "").Get(ctx, nil); err != nil {
+		return fmt.Errorf("wait for %s: %w", workflowID, err)
+	}
+	return nil
+}
+
 // input is the first payload of a workflow's history: its input.
 func (h *history) input(ctx context.Context, workflowID string) (*commonpb.Payload, error) {
 	events := h.client.GetWorkflowHistory(ctx, workflowID, "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)

@@ -101,6 +101,7 @@ type program struct {
 	stack   *stack.Stack
 	world   *world.World
 	history *history
+	date    string // business date of the samples; "" where none were played
 }
 
 func (p *program) print(format string, values ...any) { _, _ = fmt.Fprintf(p.out, format, values...) }
@@ -133,7 +134,7 @@ func (p *program) show(ctx context.Context) error {
 		case err != nil && (p.demo || !errors.Is(err, errDiffers)):
 			return err
 		}
-		about = about.reviewing(good(results, samples.WaitingReview), p.page).refunding(good(results, samples.Paid))
+		about = about.reviewing(good(results, samples.WaitingReview), p.page).refunding(good(results, samples.Paid)).settling(p.date)
 	}
 	if p.demo {
 		return nil
@@ -161,6 +162,7 @@ func (p *program) play(ctx context.Context) (results []samples.Result, err error
 		Progress: samples.NewProgress(p.out, time.Now, isTerminal(p.out), list),
 	}
 	begun := time.Now()
+	p.date = samples.Day(begun)
 	results = runner.Run(ctx, list)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
@@ -170,12 +172,44 @@ func (p *program) play(ctx context.Context) (results []samples.Result, err error
 		return nil, err
 	}
 	p.print("\n")
-	fine := p.make(ctx, p.checks(results[0].OrderID)) && samples.AsExpected(results)
+	settled := p.make(ctx, p.settle(runner, results))
+	fine := p.make(ctx, p.checks(results[0].OrderID)) && settled && samples.AsExpected(results)
 	p.print("\n%s\n", summary(results, fine, time.Since(begun)))
 	if !fine {
 		err = errDiffers
 	}
 	return results, err
+}
+
+// settle is the settlement of the day on which the samples were played: over all that they did.
+func (p *program) settle(runner *samples.Runner, results []samples.Result) []check {
+	books := &samples.Books{
+		World: p.world, Merchant: stack.Merchant, Date: p.date, Temporal: p.history, Progress: runner.Progress.Line("Settlement day " + p.date),
+		Order: func(slug string) string { return orderOf(results, slug) },
+	}
+	var parts []check
+	failed := false
+	for _, part := range books.Parts() {
+		parts = append(parts, check{part.Title, func(ctx context.Context) error {
+			if failed {
+				return errors.New("was not tried")
+			}
+			err := part.Play(ctx)
+			failed = err != nil
+			return err
+		}})
+	}
+	return parts
+}
+
+// orderOf is the order of a sample.
+func orderOf(results []samples.Result, slug string) string {
+	for _, r := range results {
+		if r.Sample.Slug == slug {
+			return r.OrderID
+		}
+	}
+	return ""
 }
 
 // page is the Temporal UI's page of a workflow.

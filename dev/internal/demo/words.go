@@ -21,6 +21,7 @@ type places struct {
 	Signal                                       string // that decides a review
 	Review, ReviewPage                           string // order that waits for a review, and its page; "" is none
 	Paid                                         string // order that is confirmed and paid; "" is none
+	Date                                         string // business date that was settled; "" is none
 }
 
 func (p *program) places() places {
@@ -48,6 +49,12 @@ func (about places) reviewing(orderID string, page func(workflowID string) strin
 // refunding adds an order that can be refunded.
 func (about places) refunding(orderID string) places {
 	about.Paid = orderID
+	return about
+}
+
+// settling adds the business date that was settled.
+func (about places) settling(date string) places {
+	about.Date = date
 	return about
 }
 
@@ -87,6 +94,17 @@ Refund an order that is paid, in part, by lines, or all that is left; then see w
   TENDERLINE_API_KEY={{.KeyShop}} go run . refund create {{.Paid}} R-2 --line 1=1 --restock{{.Flag}}
   TENDERLINE_API_KEY={{.KeyShop}} go run . refund create {{.Paid}} R-3{{.Flag}}
   TENDERLINE_API_KEY={{.KeyOperator}} go run . audit {{.Paid}}{{.Flag}}
+{{end}}{{if .Date}}
+See how the day was settled, and what finance reads; then settle it once more, which posts nothing twice:
+  TENDERLINE_API_KEY={{.KeyFinance}} go run . settlement show {{.Date}}{{.Flag}}
+  curl -H 'Authorization: Bearer {{.KeyFinance}}' '{{.API}}/v1/settlements/{{.Date}}/discrepancies?format=html' > settlement.html
+  TENDERLINE_API_KEY={{.KeyFinance}} go run . settlement run {{.Date}}{{.Flag}}
+  Orders since then are in no batch yet; the gateway closes it with
+  curl -X POST '{{.Gateway}}/_sandbox/settle?date={{.Date}}'
+{{end}}{{if .Paid}}
+Credit an order as the ERP's people do; the buyer is paid back within seconds:
+  curl -d '{"OrderNumber":"{{.Paid}}","Amount":5.00}' {{.ERP}}/_sandbox/credit-memos
+  TENDERLINE_API_KEY={{.KeyShop}} go run . refund list {{.Paid}}{{.Flag}}
 {{end}}
 Submit an order of your own, with a fresh browser token:
   token=$(curl -s -d '{"scenario":"approve"}' {{.Gateway}}/_sandbox/tokens | sed 's/.*"transientTokenJwt": *"\([^"]*\)".*/\1/')

@@ -60,7 +60,7 @@ func (w Want) cancelledInErp() Want {
 
 // All are the samples, in the order in which they are shown.
 func All() []Sample {
-	return slices.Concat(payments(), reviews(), refunds(), lostAnswers(), troubledBookings(), parkings())
+	return slices.Concat(payments(), reviews(), refunds(), changes(), disputes(), lostAnswers(), troubledBookings(), parkings())
 }
 
 // payments are what a card and a shop can do.

@@ -28,7 +28,7 @@ func Judge(want Want, got Evidence) []string {
 	if got.Order.NeedsAttention {
 		d.add("the order still waits for an operator")
 	}
-	d.promises(got)
+	d.promises(want, got)
 	d.money("captured", want.Captured, got.Money.Captured)
 	d.money("held", want.Held, got.Money.Held)
 	d.money("refunded", want.Refunded, got.Money.Refunded)
@@ -57,8 +57,8 @@ func shown(value any) string {
 }
 
 // promises are those that hold for every order, however it was to end.
-func (d *differences) promises(got Evidence) {
-	if got.Money.Live > 1 {
+func (d *differences) promises(want Want, got Evidence) {
+	if got.Money.Live > max(1, want.Captures) {
 		d.add("the gateway has %d live authorizations or captures", got.Money.Live)
 	}
 	if len(got.Books.SalesOrders) > 1 {

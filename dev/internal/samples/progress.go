@@ -29,12 +29,15 @@ func NewProgress(out io.Writer, clock func() time.Time, colour bool, list []Samp
 }
 
 // of gives what prints the lines of one sample.
-func (p *Progress) of(sample Sample) func(string) {
+func (p *Progress) of(sample Sample) func(string) { return p.Line(sample.Title) }
+
+// Line gives what prints the lines of what has a title.
+func (p *Progress) Line(title string) func(string) {
 	return func(text string) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		since := p.Clock().Sub(p.begun)
-		_, _ = fmt.Fprintf(p.Out, "%6.1fs  %-*s  %s\n", since.Seconds(), p.Width, sample.Title, p.coloured(text))
+		_, _ = fmt.Fprintf(p.Out, "%6.1fs  %-*s  %s\n", since.Seconds(), p.Width, title, p.coloured(text))
 	}
 }
 

@@ -24,6 +24,8 @@ type Temporal interface {
 	Started(ctx context.Context, workflowID string) (bool, error)
 	// Signal sends a signal with a body in plain JSON.
 	Signal(ctx context.Context, workflowID, name string, body any) error
+	// Wait waits until a workflow has ended; the error says how, where it has failed.
+	Wait(ctx context.Context, workflowID string) error
 }
 
 // Run plays the samples and judges each: first those that lose an answer of the gateway, one after the other until the answer is lost; beside

@@ -33,6 +33,7 @@ type Want struct {
 	Status      string   // order status; Refused where the order was not taken
 	Payment     string   // payment status
 	Captured    string   // money that stays captured; "" is none
+	Captures    int      // in how many parts; 0 is in one
 	Held        string   // money that stays on hold; "" is none
 	SalesOrder  string   // status of the one sales order in the ERP; "" is none
 	Invoices    int      // in the ERP

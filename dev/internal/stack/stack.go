@@ -88,7 +88,12 @@ const (
 	KeyOperator = "dev-operator"
 	KeyFinance  = "dev-finance"
 
-	merchant     = "tenderline_sandbox"
+	// ErpKeyID names the key by which changes are signed that the ERP's side pushes; PushKey is that key.
+	ErpKeyID = "erp-1"
+
+	// Merchant is the gateway account.
+	Merchant = "tenderline_sandbox"
+
 	gatewayKeyID = "08c94330-f618-42a3-b09d-e1e43be5efda"
 	webhookKeyID = "0b4f7a55-0000-4000-8000-00000000aa01"
 	erpClient    = "tenderline"
@@ -97,6 +102,9 @@ const (
 func secret(purpose string) string {
 	return base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "embedded %-23.23s", purpose))
 }
+
+// PushKey is the key, base64, of changes that the ERP's side pushes.
+func PushKey() string { return secret("pushed changes") }
 
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
@@ -126,7 +134,7 @@ func (o Options) env() map[string]string {
 		"TENDERLINE_CODEC_OPEN":                       "true",
 		"TENDERLINE_API_KEYS":                         embeddedKeys(),
 		"TENDERLINE_CYBERSOURCE_BASE_URL":             o.Ports.url(o.Ports.Gateway),
-		"TENDERLINE_CYBERSOURCE_MERCHANT_ID":          merchant,
+		"TENDERLINE_CYBERSOURCE_MERCHANT_ID":          Merchant,
 		"TENDERLINE_CYBERSOURCE_KEY_ID":               gatewayKeyID,
 		"TENDERLINE_CYBERSOURCE_SHARED_SECRET":        secret("gateway"),
 		"TENDERLINE_CYBERSOURCE_TRANSACTION_ID_GUARD": "verified",
@@ -152,6 +160,12 @@ func (o Options) env() map[string]string {
 		"TENDERLINE_POLICY_PAYMENT_WAIT":              "5m",
 		"TENDERLINE_POLICY_STEP_TIMEOUT":              "10s",
 		"TENDERLINE_POLICY_GATEWAY_PATIENCE":          "2m",
+		"TENDERLINE_SYSPRO_CHANGES_INTERVAL":          "3s",
+		"TENDERLINE_SYSPRO_CHANGES_WEBHOOK_KEYS":      ErpKeyID + ":" + secret("pushed changes"),
+		"TENDERLINE_SETTLEMENT_REPORT_PAUSE":          "1s",
+		"TENDERLINE_SETTLEMENT_PATIENCE":              "30s",
+		"TENDERLINE_SETTLEMENT_STEP_TIMEOUT":          "1m",
+		"TENDERLINE_ALERTS_INTERVAL":                  "1s",
 		"TENDERLINE_SWEEP_INTERVAL":                   "1s",
 		"TENDERLINE_SWEEP_INBOX_TRIES":                "3",
 		"TENDERLINE_CALLBACK_TIMEOUT":                 "5s",
@@ -233,9 +247,10 @@ func (o Options) checkPorts() error {
 func (s *Stack) startSandboxes(ctx context.Context) error {
 	o := s.options
 	gatewayConfig := gatewaysandbox.Config{
-		MerchantID: merchant, KeyID: gatewayKeyID, SharedSecret: secret("gateway"), StateDir: o.Dir, SearchLag: 500 * time.Millisecond,
+		MerchantID: Merchant, KeyID: gatewayKeyID, SharedSecret: secret("gateway"), StateDir: o.Dir, SearchLag: 500 * time.Millisecond,
 		DetailsLag: 500 * time.Millisecond, AllowHTTPWebhooks: true, RetryUnit: time.Second, Logger: o.Logger,
-		Webhook: &gatewaysandbox.PresetWebhook{URL: o.Ports.url(o.Ports.API) + "/webhooks/cybersource", KeyID: webhookKeyID, Key: secret("webhook")},
+		MultiCapture: true, // orders captured per shipment need an account that allows it
+		Webhook:      &gatewaysandbox.PresetWebhook{URL: o.Ports.url(o.Ports.API) + "/webhooks/cybersource", KeyID: webhookKeyID, Key: secret("webhook")},
 	}
 	if o.Gateway != nil {
 		o.Gateway(&gatewayConfig)
@@ -319,6 +334,9 @@ func (s *Stack) startTenderline(ctx context.Context) error {
 		api.RunSweeper(ctx, s.Settings.Sweep.Interval)
 		return nil
 	})
+	if _, err := s.App.ReconcileSchedules(ctx); err != nil {
+		return fmt.Errorf("schedules: %w", err)
+	}
 	if s.options.NoWorkers {
 		return nil
 	}
@@ -327,6 +345,11 @@ func (s *Stack) startTenderline(ctx context.Context) error {
 		return err
 	}
 	s.run(ctx, "workers", workers.Run)
+	alerts, err := s.App.Alerts(ctx)
+	if err != nil {
+		return err
+	}
+	s.run(ctx, "alerts", func(ctx context.Context) error { return alerts.Run(ctx, s.Settings.Alerts.Interval) })
 	return nil
 }
 

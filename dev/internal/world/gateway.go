@@ -81,7 +81,8 @@ type Transaction struct {
 	RelatedID string          `json:"relatedId"`
 	Held      decimal.Decimal `json:"held"`
 	At        time.Time       `json:"at"`
-	Review    string          `json:"review"` // case of a payment that was held: OPEN, ACCEPTED or REJECTED
+	BatchDate string          `json:"batchDate"` // day in whose batch it is; "" in none
+	Review    string          `json:"review"`    // case of a payment that was held: OPEN, ACCEPTED or REJECTED
 }
 
 // Of tells whether a transaction belongs to an order: its own reference, or a follow-on's.

@@ -24,6 +24,7 @@ const (
 	Shop     = "dev-shop"
 	Analyst  = "dev-analyst"
 	Operator = "dev-operator"
+	Finance  = "dev-finance"
 )
 
 // Answer is an HTTP answer.
@@ -138,7 +139,7 @@ type OrderView struct {
 // Final tells whether the order has ended.
 func (v OrderView) Final() bool {
 	switch v.Status {
-	case "confirmed", "declined", "rejected", "cancelled", "compensated":
+	case "confirmed", "shipped", "declined", "rejected", "cancelled", "compensated":
 		return true
 	default:
 		return false

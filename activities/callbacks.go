@@ -39,15 +39,33 @@ type callbackBody struct {
 	Data      callbackData `json:"data"`
 }
 
+// callbackData is what happened. An event of no order, such as stock.changed, has nothing but its own part.
 type callbackData struct {
-	OrderID        string                  `json:"orderId"`
-	Status         canonical.OrderStatus   `json:"status"`
-	PaymentStatus  canonical.PaymentStatus `json:"paymentStatus"`
+	OrderID        string                  `json:"orderId,omitempty"`
+	Status         canonical.OrderStatus   `json:"status,omitempty"`
+	PaymentStatus  canonical.PaymentStatus `json:"paymentStatus,omitempty"`
 	Reason         string                  `json:"reason,omitempty"`
 	ErpOrderNumber string                  `json:"erpOrderNumber,omitempty"`
 	Invoice        string                  `json:"invoice,omitempty"`
 	BackOrdered    []Shortage              `json:"backOrdered,omitempty"`
-	Refund         *callbackRefund         `json:"refund,omitempty"` // of events refund.*
+	Refund         *callbackRefund         `json:"refund,omitempty"`   // of events refund.*
+	Shipment       *ShipmentNotice         `json:"shipment,omitempty"` // of event order.shipped
+	Stock          *callbackStock          `json:"stock,omitempty"`    // of event stock.changed
+}
+
+// callbackStock is what is free of an article.
+type callbackStock struct {
+	StockCode string `json:"stockCode"`
+	Warehouse string `json:"warehouse,omitempty"`
+	Available string `json:"available"`
+}
+
+// stockOf is a message's stock as a shop reads it; nil where it is about something else.
+func stockOf(in CallbackInput) *callbackStock {
+	if in.Data["stockCode"] == "" {
+		return nil
+	}
+	return &callbackStock{StockCode: in.Data["stockCode"], Warehouse: in.Data["warehouse"], Available: in.Data["available"]}
 }
 
 type callbackRefund struct {
@@ -83,6 +101,12 @@ func (c *Callbacks) deliver(ctx context.Context, in CallbackInput) error {
 	if shop.URL == "" {
 		return nil // the channel asks for its answers by GET
 	}
+	if in.OrderID == "" { // it concerns no order: nobody's story tells of it
+		return c.post(outbound.WithOperation(ctx, in.ID), shop, in)
+	}
+	if in.OrderID == "" {
+		return c.post(outbound.WithOperation(ctx, in.ID), shop, in)
+	}
 	if in.Status == "" { // a process beside the order's own: where the order stands is in the journal
 		record, err := c.Journal.Order(ctx, in.OrderID)
 		if err != nil {
@@ -105,6 +129,7 @@ func (c *Callbacks) post(ctx context.Context, shop Shop, in CallbackInput) error
 	body, err := json.Marshal(callbackBody{Type: in.Event, Timestamp: in.At, Data: callbackData{
 		OrderID: in.OrderID, Status: in.Status, PaymentStatus: in.Payment, Reason: in.Reason,
 		ErpOrderNumber: in.Data["erpOrderNumber"], Invoice: in.Data["invoice"], BackOrdered: in.Lines, Refund: refunded(in.Refund),
+		Shipment: in.Shipment, Stock: stockOf(in),
 	}})
 	if err != nil {
 		return fmt.Errorf("encode callback: %w", err)

@@ -202,7 +202,7 @@ func (s *shipment) finish(ctx workflow.Context) {
 		s.log.Error("read model not written", "error", err)
 	}
 	startCallback(ctx, s.log, s.in.Policy, activities.CallbackInput{
-		ID: CallbackWorkflowID(s.in.Order.OrderID, EventShipped+"/"+CallbackEvent(s.in.Shipment.Number), 1), OrderID: s.in.Order.OrderID,
+		ID: CallbackWorkflowID(s.in.Order.OrderID, s.told(), 1), OrderID: s.in.Order.OrderID,
 		Channel: s.in.Order.Channel, Event: string(EventShipped), At: now, Status: in.Mark.Status, Payment: s.payment.Status,
 		Shipment: &activities.ShipmentNotice{
 			Number: s.in.Shipment.Number, Carrier: s.in.Shipment.Carrier, Tracking: s.in.Shipment.Tracking, ShippedOn: s.in.Shipment.ShippedOn,
@@ -223,4 +223,13 @@ func (s *shipment) sentence() string {
 		text += "; not captured: " + s.uncaptured
 	}
 	return text
+}
+
+// told names what the shop is told: once that the parcel left, and once more where its tracking number comes later.
+func (s *shipment) told() CallbackEvent {
+	event := EventShipped + "/" + CallbackEvent(s.in.Shipment.Number)
+	if s.in.Shipment.Tracking != "" {
+		event += "/tracked"
+	}
+	return event
 }

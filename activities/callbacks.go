@@ -104,9 +104,6 @@ func (c *Callbacks) deliver(ctx context.Context, in CallbackInput) error {
 	if in.OrderID == "" { // it concerns no order: nobody's story tells of it
 		return c.post(outbound.WithOperation(ctx, in.ID), shop, in)
 	}
-	if in.OrderID == "" {
-		return c.post(outbound.WithOperation(ctx, in.ID), shop, in)
-	}
 	if in.Status == "" { // a process beside the order's own: where the order stands is in the journal
 		record, err := c.Journal.Order(ctx, in.OrderID)
 		if err != nil {

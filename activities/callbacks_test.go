@@ -203,32 +203,3 @@ func TestCallbackTellsOfAShipmentAndOfStock(t *testing.T) {
 	require.JSONEq(t, `{"type":"stock.changed","timestamp":"2026-11-21T09:00:00Z",
 		"data":{"stock":{"stockCode":"A100","warehouse":"E","available":"7"}}}`, string(s.received[1].body))
 }
-
-func TestCallbackTellsOfAParcel(t *testing.T) {
-	s := newShopping(t)
-	_, err := s.env.ExecuteActivity(s.callbacks.DeliverCallback, activities.CallbackInput{
-		ID: "callback/WEB-1/order.shipped/D-1/1", OrderID: "WEB-1", Channel: "web-us", Event: "order.shipped",
-		At: time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC), Status: canonical.OrderShipped, Payment: canonical.PaymentCaptured,
-		Shipment: &activities.ShipmentNotice{
-			Number: "D-1", Carrier: "UPS", Tracking: "1Z999", ShippedOn: "2026-11-21", Complete: true,
-			Lines: []canonical.ShipmentLine{{LineNumber: 1, StockCode: "A100", Quantity: dec("2")}},
-		},
-	})
-	require.NoError(t, err)
-	require.Len(t, s.received, 1)
-	require.JSONEq(t, `{"type":"order.shipped","timestamp":"2026-11-21T09:00:00Z","data":{"orderId":"WEB-1","status":"shipped","paymentStatus":"captured",
-		"shipment":{"number":"D-1","carrier":"UPS","tracking":"1Z999","shippedOn":"2026-11-21","complete":true,
-		"lines":[{"lineNumber":1,"stockCode":"A100","quantity":"2"}]}}}`, string(s.received[0].body))
-}
-
-func TestCallbackTellsOfAnArticleThatConcernsNoOrder(t *testing.T) {
-	s := newShopping(t)
-	_, err := s.env.ExecuteActivity(s.callbacks.DeliverCallback, activities.CallbackInput{
-		ID: "callback/stock/1", Channel: "web-us", Event: "stock.changed", At: time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC),
-		Data: map[string]string{"stockCode": "A100", "warehouse": "N", "available": "7"},
-	})
-	require.NoError(t, err)
-	require.Len(t, s.received, 1)
-	require.JSONEq(t, `{"type":"stock.changed","timestamp":"2026-11-21T09:00:00Z","data":{"stockCode":"A100","warehouse":"N","available":"7"}}`,
-		string(s.received[0].body))
-}

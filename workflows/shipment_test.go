@@ -82,7 +82,7 @@ func TestShopIsToldOfEachParcel(t *testing.T) {
 	require.Len(t, w.told, 2)
 	for i, number := range []string{"D1", "D2"} {
 		told := w.told[i]
-		require.Equal(t, "callback/WEB-10001/order.shipped/"+number, told.ID)
+		require.Equal(t, "callback/WEB-10001/order.shipped/"+number+"/tracked", told.ID)
 		require.Equal(t, []string{"WEB-10001", "web-us", "order.shipped", "captured"}, []string{told.OrderID, told.Channel, told.Event, string(told.Payment)})
 		require.False(t, told.At.IsZero())
 		require.Equal(t, &activities.ShipmentNotice{

@@ -93,6 +93,9 @@ func (s *Starter) deliverMemo(ctx context.Context, item journal.InboxItem, erp s
 	if invoice == "" {
 		invoice = of.record.ErpInvoice
 	}
+	if memo.CustomerCode == "" { // a push need not name it, but the refund's entry does
+		memo.CustomerCode = of.record.CustomerCode
+	}
 	return s.begin(ctx, item, start{
 		id: workflows.CreditMemoWorkflowID(erp, memo.Number), summary: "Credit memo " + memo.Number + " of order " + of.record.OrderID,
 		orderID: of.record.OrderID, erp: erp, workflow: workflows.CreditMemo,

@@ -81,12 +81,16 @@ func (w *workerProcess) kill(t *testing.T) {
 
 // killable is a stack whose workers run in a process of their own. Calls may take so long that an order can be held in the middle of one;
 // the rest is as short as elsewhere.
-func killable(t *testing.T) (*rig, *workerProcess) {
+func killable(t *testing.T, more ...string) (*rig, *workerProcess) {
 	t.Helper()
-	r := start(t, stack.Options{NoWorkers: true, Env: map[string]string{
+	settings := map[string]string{
 		"TENDERLINE_CYBERSOURCE_TIMEOUT": "9s", "TENDERLINE_SYSPRO_TIMEOUT": "9s", "TENDERLINE_POLICY_STEP_TIMEOUT": "10s",
 		"TENDERLINE_POLICY_PREPARATION_FOR": "1m", "TENDERLINE_CYBERSOURCE_RESOLVE_BUDGET": "90s",
-	}})
+	}
+	for i := 0; i+1 < len(more); i += 2 {
+		settings[more[i]] = more[i+1]
+	}
+	r := start(t, stack.Options{NoWorkers: true, Env: settings})
 	return r, newWorkerProcess(t, r)
 }
 

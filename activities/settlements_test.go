@@ -527,8 +527,8 @@ func TestADryRunWritesTheReportAlone(t *testing.T) {
 	figures, err := s.store.DayFigures(t.Context(), merchant, "USD", date, "9999-12-31")
 	require.NoError(t, err)
 	require.Empty(t, figures)
-	real := s.settled(t, date)
-	require.Equal(t, day.Plans[0].Journal, real.Plans[0].Journal)
+	settled := s.settled(t, date)
+	require.Equal(t, day.Plans[0].Journal, settled.Plans[0].Journal)
 }
 
 // A worker that dies after it has written down what the day takes leaves a day that the next try works out the same.

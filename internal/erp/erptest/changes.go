@@ -28,7 +28,7 @@ func (s *stage) lists(t *testing.T) {
 }
 
 // walk reads a list to its end, page by page, and holds it to its order: by time, then by number, each row once.
-func walk[T any](t require.TestingT, ctx context.Context, query erp.ChangeQuery, number func(T) string,
+func walk[T any](ctx context.Context, t require.TestingT, query erp.ChangeQuery, number func(T) string,
 	list func(context.Context, erp.ChangeQuery) (erp.ChangePage[T], error),
 ) []erp.Changed[T] {
 	var all []erp.Changed[T]
@@ -76,13 +76,13 @@ func last[T any](rows []erp.Changed[T], is func(T) bool) (row erp.Changed[T], fo
 }
 
 // listed waits until a list shows a row: lists may hold young rows back.
-func listed[T any](t *testing.T, ctx context.Context, query erp.ChangeQuery, number func(T) string,
+func listed[T any](ctx context.Context, t *testing.T, query erp.ChangeQuery, number func(T) string,
 	list func(context.Context, erp.ChangeQuery) (erp.ChangePage[T], error), is func(T) bool,
 ) erp.Changed[T] {
 	t.Helper()
 	var found erp.Changed[T]
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
-		row, there := last(walk(c, ctx, query, number, list), is)
+		row, there := last(walk(ctx, c, query, number, list), is)
 		require.True(c, there)
 		found = row
 	}, 10*time.Second, 50*time.Millisecond)
@@ -94,13 +94,13 @@ func (s *stage) testListCreditMemos(t *testing.T) {
 	ctx, from := s.ctx(t), since()
 	memo := s.makeCreditMemo(t)
 	is := func(m erp.CreditMemo) bool { return m.Number == memo.Number }
-	row := listed(t, ctx, erp.ChangeQuery{Since: from}, memoNumber, s.Changes.ListCreditMemos, is)
+	row := listed(ctx, t, erp.ChangeQuery{Since: from}, memoNumber, s.Changes.ListCreditMemos, is)
 	require.Equal(t, memo.Reference, row.Document.Reference)
 	require.Equal(t, s.Company.Customer, row.Document.CustomerCode)
 	require.Equal(t, s.Company.Currency, row.Document.Currency)
 	require.NotEmpty(t, row.Document.Invoice)
 	requireAmount(t, memo.Amount, row.Document.Amount)
-	inclusive := listed(t, ctx, erp.ChangeQuery{Since: row.At}, memoNumber, s.Changes.ListCreditMemos, is)
+	inclusive := listed(ctx, t, erp.ChangeQuery{Since: row.At}, memoNumber, s.Changes.ListCreditMemos, is)
 	require.Equal(t, row, inclusive, "the time that is asked for is part of the answer")
 
 	_, err := s.unreachable(t).ListCreditMemos(ctx, erp.ChangeQuery{Since: from})
@@ -120,7 +120,7 @@ func (s *stage) testListShipments(t *testing.T) {
 	ctx, from, order := s.ctx(t), since(), s.makeOrder(t)
 	number := s.Clerk.Ship(t, order.Number, 1, "UPS", s.name("Z"))
 	is := func(shipment canonical.Shipment) bool { return shipment.Number == number }
-	row := listed(t, ctx, erp.ChangeQuery{Since: from}, shipmentNumber, s.Changes.ListShipments, is)
+	row := listed(ctx, t, erp.ChangeQuery{Since: from}, shipmentNumber, s.Changes.ListShipments, is)
 	shipped := row.Document
 	require.Equal(t, order.Number, shipped.SalesOrder)
 	require.Equal(t, order.OrderNumber, shipped.OrderID)
@@ -138,7 +138,7 @@ func (s *stage) testListShipments(t *testing.T) {
 	require.NotEqual(t, number, rest)
 	_, err := s.Port.CreateInvoice(ctx, s.key(), s.Documents.Invoice(order.Number))
 	require.NoError(t, err)
-	row = listed(t, ctx, erp.ChangeQuery{Since: from}, shipmentNumber, s.Changes.ListShipments,
+	row = listed(ctx, t, erp.ChangeQuery{Since: from}, shipmentNumber, s.Changes.ListShipments,
 		func(shipment canonical.Shipment) bool { return shipment.Number == rest && shipment.Invoice != "" })
 	require.False(t, row.Document.Partial, "the invoice is a change of the shipment")
 }
@@ -147,7 +147,7 @@ func (s *stage) testListSalesOrders(t *testing.T) {
 	s.lists(t)
 	ctx, from, order := s.ctx(t), since(), s.makeOrder(t)
 	state := func(wanted erp.OrderState) erp.Changed[erp.Order] {
-		return listed(t, ctx, erp.ChangeQuery{Since: from}, salesOrderNumber, s.Changes.ListSalesOrders,
+		return listed(ctx, t, erp.ChangeQuery{Since: from}, salesOrderNumber, s.Changes.ListSalesOrders,
 			func(o erp.Order) bool { return o.Number == order.Number && o.State == wanted })
 	}
 	made := state(erp.OrderOpen)
@@ -177,10 +177,10 @@ func (s *stage) testPages(t *testing.T) {
 		numbers = append(numbers, s.makeOrder(t).Number)
 	}
 	for _, number := range numbers {
-		listed(t, ctx, erp.ChangeQuery{Since: from}, salesOrderNumber, s.Changes.ListSalesOrders, func(o erp.Order) bool { return o.Number == number })
+		listed(ctx, t, erp.ChangeQuery{Since: from}, salesOrderNumber, s.Changes.ListSalesOrders, func(o erp.Order) bool { return o.Number == number })
 	}
 	for _, limit := range []int{1, 2, 3, 100} {
-		rows := walk(t, ctx, erp.ChangeQuery{Since: from, Limit: limit}, salesOrderNumber, s.Changes.ListSalesOrders)
+		rows := walk(ctx, t, erp.ChangeQuery{Since: from, Limit: limit}, salesOrderNumber, s.Changes.ListSalesOrders)
 		for _, number := range numbers {
 			_, found := last(rows, func(o erp.Order) bool { return o.Number == number })
 			require.True(t, found, "pages of %d leave %s out", limit, number)
@@ -196,7 +196,7 @@ func (s *stage) testLateRows(t *testing.T) {
 	ctx, watermark := s.ctx(t), since()
 	read := map[string]bool{}
 	poll := func(t require.TestingT) {
-		rows := walk(t, ctx, erp.ChangeQuery{Since: watermark.Add(-overlap), Limit: 3}, salesOrderNumber, s.Changes.ListSalesOrders)
+		rows := walk(ctx, t, erp.ChangeQuery{Since: watermark.Add(-overlap), Limit: 3}, salesOrderNumber, s.Changes.ListSalesOrders)
 		for _, row := range rows {
 			read[fmt.Sprint(row.Document.Number, " ", row.At)] = true
 			if row.At.After(watermark) {
@@ -296,7 +296,7 @@ func (s *stage) testAcknowledge(t *testing.T) {
 	s.lists(t)
 	ctx, from, memo := s.ctx(t), since(), s.makeCreditMemo(t)
 	status := func(wanted erp.RefundStatus) {
-		listed(t, ctx, erp.ChangeQuery{Since: from}, memoNumber, s.Changes.ListCreditMemos,
+		listed(ctx, t, erp.ChangeQuery{Since: from}, memoNumber, s.Changes.ListCreditMemos,
 			func(m erp.CreditMemo) bool { return m.Number == memo.Number && m.RefundStatus == wanted })
 	}
 	failed := erp.Acknowledgement{Number: memo.Number, Failure: "the payment was charged back", Currency: memo.Currency, At: time.Now()}
@@ -305,7 +305,7 @@ func (s *stage) testAcknowledge(t *testing.T) {
 	done := s.acknowledgement(memo)
 	require.NoError(t, s.Changes.AcknowledgeCreditMemo(ctx, s.key(), done))
 	status(erp.RefundDone)
-	pending := walk(t, ctx, erp.ChangeQuery{Since: from, Pending: true}, memoNumber, s.Changes.ListCreditMemos)
+	pending := walk(ctx, t, erp.ChangeQuery{Since: from, Pending: true}, memoNumber, s.Changes.ListCreditMemos)
 	_, waits := last(pending, func(m erp.CreditMemo) bool { return m.Number == memo.Number })
 	require.False(t, waits, "what is refunded waits no more")
 

@@ -192,7 +192,7 @@ func (s *shipment) inErp(ctx workflow.Context, name, summary string, activity fu
 // finish writes the order's status and tells the shop.
 func (s *shipment) finish(ctx workflow.Context) {
 	now := workflow.Now(ctx).UTC()
-	in := activities.ProgressInput{OrderID: s.in.Order.OrderID, Mark: activities.Mark{Seq: now.UnixMicro()}, Events: []activities.TimelineEvent{{
+	in := activities.ProgressInput{OrderID: s.in.Order.OrderID, ErpInvoice: s.in.Shipment.Invoice, Mark: activities.Mark{Seq: now.UnixMicro()}, Events: []activities.TimelineEvent{{
 		Key: "shipment/" + s.in.Shipment.Number, At: now, Kind: "shipment", Summary: s.sentence(), Detail: map[string]string{"shipment": s.in.Shipment.Number},
 	}}}
 	if s.shipped.Complete {

@@ -17,6 +17,7 @@ type SettlementPolicy struct {
 	Fees         settlement.FeePolicy       `json:"fees"`                // in the journal, or as an AP invoice of the processor
 	Mode         settlement.Mode            `json:"mode"`                // detail or summary, by company
 	GroupBy      []string                   `json:"groupBy,omitempty"`   // what keeps lines apart beside the category
+	Ledger       string                     `json:"ledger,omitempty"`    // currency of the general ledger; "": each currency is posted as it is
 	ClosedPeriod ClosedPeriodPolicy         `json:"closedPeriod"`
 	Approval     bool                       `json:"approval,omitempty"` // finance approves before anything is posted
 	ShowPaid     bool                       `json:"showPaid,omitempty"` // the ERP's payment status becomes Paid, order by order

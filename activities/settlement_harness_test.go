@@ -165,7 +165,7 @@ func (s *settling) settled(t tb, date string) activities.ReconciledDay {
 	return day
 }
 
-// books gives, per currency and account, what is posted of a day: debits less credits.
+// books gives, per currency of the ledger and account, what is posted of a day: debits less credits.
 func (s *settling) books(t tb, date string) map[string]string {
 	t.Helper()
 	postings, err := s.store.Postings(context.Background(), merchant, date)
@@ -177,7 +177,7 @@ func (s *settling) books(t tb, date string) map[string]string {
 		}
 		require.True(t, posting.Entry.Balanced())
 		for _, line := range posting.Entry.Lines {
-			key := posting.Currency + " " + line.Account
+			key := posting.Entry.Currency + " " + line.Account
 			sums[key] = sums[key].Add(line.Debit).Sub(line.Credit)
 		}
 	}

@@ -2,6 +2,8 @@ package activities
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/tenderline/tenderline/internal/canonical"
@@ -83,6 +85,10 @@ func (r *reading) journal(day canonical.Settlement, posted []journal.Posting, se
 	if err != nil {
 		return nil, invalidSettlement("reference", err.Error())
 	}
+	day, err = r.inLedger(day)
+	if err != nil {
+		return nil, err
+	}
 	wanted, some, err := r.wanted(day, reference)
 	if err != nil {
 		return nil, err
@@ -99,7 +105,7 @@ func (r *reading) journal(day canonical.Settlement, posted []journal.Posting, se
 	case len(before) == 0:
 		return &wanted, nil
 	case !some:
-		wanted = canonical.JournalEntry{Date: before[0].Date, Currency: day.Currency, Description: before[0].Description}
+		wanted = canonical.JournalEntry{Date: before[0].Date, Currency: before[0].Currency, Description: before[0].Description}
 	}
 	correction, needed, err := settlement.Correction(wanted, before, reference)
 	if err != nil {
@@ -110,6 +116,30 @@ func (r *reading) journal(day canonical.Settlement, posted []journal.Posting, se
 	}
 	return &correction, nil
 }
+
+// inLedger is a currency's day in the ledger's own currency, where that is another one: what rounding or the rates of single lines leave over
+// goes to the exchange account. The journal keeps the name of the currency that was settled.
+func (r *reading) inLedger(day canonical.Settlement) (canonical.Settlement, error) {
+	ledger := r.in.Policy.Ledger
+	if ledger == "" || ledger == day.Currency || len(day.Lines) == 0 {
+		return day, nil
+	}
+	rates, err := r.Rates()
+	if err != nil {
+		return day, &fault.Fault{Kind: fault.MissingReference, System: settlementSystem, Code: codeNoRate, Message: "the exchange rates can't be read: " + err.Error()}
+	}
+	converted, err := settlement.ConvertSettlement(day, ledger, canonical.Money{}, rates)
+	if errors.Is(err, settlement.ErrNoRate) {
+		return day, &fault.Fault{
+			Kind: fault.MissingReference, System: settlementSystem, Code: codeNoRate,
+			Message: fmt.Sprintf("there is no exchange rate %s/%s for %s; add it, then retry", day.Currency, ledger, day.Date),
+		}
+	}
+	return converted, err
+}
+
+// codeNoRate marks a day whose currency nobody has told the price of.
+const codeNoRate = "NO_RATE"
 
 // wanted is the whole journal of a currency's day, as the mapping makes it; false where there is nothing to book, or it adds up to nothing.
 func (r *reading) wanted(day canonical.Settlement, reference string) (canonical.JournalEntry, bool, error) {

@@ -27,12 +27,13 @@ import (
 type Settlements struct {
 	Journal  *journal.Store
 	Mappings *mappings.Set
-	Reports  ReportSource   // nil where the process has no way to the gateway
-	Wanted   []WantedReport // files of the account
-	Query    bool           // transactions are asked for as a query where their file is not there for good
-	Suffix   string         // of references, where several merchants post in one ledger
-	Dir      string         // where reports are spooled
-	Window   time.Duration  // operations older than this that never settled are not told of any more; 0: all are
+	Reports  ReportSource                          // nil where the process has no way to the gateway
+	Wanted   []WantedReport                        // files of the account
+	Query    bool                                  // transactions are asked for as a query where their file is not there for good
+	Rates    func() (settlement.RateSource, error) // of days in other currencies than the ledger's; asked anew for each day
+	Suffix   string                                // of references, where several merchants post in one ledger
+	Dir      string                                // where reports are spooled
+	Window   time.Duration                         // operations older than this that never settled are not told of any more; 0: all are
 	Clock    func() time.Time
 }
 

@@ -587,3 +587,36 @@ func TestFinanceIsToldOfADayThatWaits(t *testing.T) {
 	require.ElementsMatch(t, []string{journal.AudienceIT, journal.AudienceOperator, journal.AudienceFinance}, park("2", fault.Busy, "cybersource"))
 	require.ElementsMatch(t, []string{journal.AudienceOperator, journal.AudienceFinance}, park("3", fault.ClosedPeriod, "erp-syspro"))
 }
+
+// A ledger of one currency takes days in others at the rates of the day; a rate that nobody has told stops the day, and no money is made up.
+func TestOtherCurrenciesReachTheLedgerAtTheirRates(t *testing.T) {
+	s := newSettling(t)
+	rates := settlement.FixedRates{"JPY/USD": dec("0.0065")}
+	s.steps.Rates = func() (settlement.RateSource, error) { return rates, nil }
+	s.policy.Ledger = "USD"
+	s.sell(t, "5000", "JPY")
+	s.sell(t, "20.00", "EUR")
+	s.sell(t, "10.00", "USD")
+	s.settle(t, s.today(), nil)
+	_, err := s.try(s.today())
+	refused := requireFault(t, err, fault.MissingReference, true)
+	require.ErrorContains(t, refused, "EUR/USD")
+
+	rates["EUR/USD"] = dec("1.0812")
+	day := s.reconcile(t, s.today())
+	require.Equal(t, settlement.Clean, day.Outcome, day.Why)
+	require.Len(t, day.Plans, 3, "one journal for each currency that was settled")
+	for _, plan := range day.Plans {
+		require.Equal(t, "USD", plan.Journal.Currency)
+		require.True(t, plan.Journal.Balanced())
+		require.Contains(t, plan.Journal.Reference, plan.Currency)
+	}
+	s.post(t, s.today(), day)
+	require.Equal(t, "-64.12", s.books(t, s.today())["USD 1050"], "5000 JPY are 32.50, 20.00 EUR are 21.62")
+	require.Empty(t, s.settled(t, s.today()).Plans, "the day again posts nothing")
+
+	rates["EUR/USD"] = dec("1.09")
+	corrected := s.settled(t, s.today())
+	require.Len(t, corrected.Plans, 1, "another rate corrects what it changes")
+	require.Equal(t, "-64.30", s.books(t, s.today())["USD 1050"])
+}

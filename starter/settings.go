@@ -20,6 +20,7 @@ func settlementInput(m config.Merchant) workflows.SettlementInput {
 			Fees:         settlement.FeePolicy(s.Fees),
 			Mode:         settlement.Mode(s.Mode),
 			GroupBy:      s.GroupBy,
+			Ledger:       s.Ledger,
 			ClosedPeriod: activities.ClosedPeriodPolicy(s.ClosedPeriod),
 			Approval:     s.Approval,
 			ShowPaid:     s.ShowPaid,

@@ -29,6 +29,9 @@ type Settlement struct {
 	Tolerance    Amounts       `envconfig:"TOLERANCE" default:"*=0.05" desc:"currency=amount, ... that a day may differ by before that counts; * for all others; goes to the rounding account"`
 	Fees         string        `envconfig:"FEES" default:"journal" desc:"fees as lines of the journal, or as an AP invoice of the processor: journal or invoice"`
 	GroupBy      []string      `envconfig:"GROUP_BY" desc:"what gets journal lines of its own beside the category: cardType, merchantId, paymentType, batchId, merchantDefinedData.N"`
+	Ledger       string        `envconfig:"LEDGER_CURRENCY" desc:"currency of the general ledger: days in other currencies are converted; empty: each is posted as it is"`
+	Rates        Rates         `envconfig:"RATES" desc:"fixed exchange rates, EUR/USD=1.08, ...: the price of one EUR in USD"`
+	RatesFile    string        `envconfig:"RATES_FILE" desc:"CSV of exchange rates with the columns date, from, to, rate; read anew for each day, in place of fixed ones"`
 	ClosedPeriod string        `envconfig:"CLOSED_PERIOD" default:"next_open" desc:"journal of a closed period: next_open (posted in the open one, with the original date in its text) or park"`
 	Approval     bool          `envconfig:"APPROVAL" default:"false" desc:"finance approves each day before anything of it is posted"`
 	ShowPaid     bool          `envconfig:"SHOW_PAID" default:"true" desc:"the ERP shows the orders of a settled day as paid"`
@@ -214,6 +217,33 @@ func (a *Amounts) Decode(text string) error {
 	return nil
 }
 
+// Rates are exchange rates by "EUR/USD": the price of one EUR in USD.
+type Rates map[string]decimal.Decimal
+
+var (
+	currencyPair = regexp.MustCompile(`^[A-Z]{3}/[A-Z]{3}$`)
+	plainRate    = regexp.MustCompile(`^[0-9]{1,9}(\.[0-9]{1,12})?$`)
+)
+
+// Decode reads "EUR/USD=1.0812, JPY/USD=0.0065".
+func (r *Rates) Decode(text string) error {
+	pairs := Pairs{}
+	err := pairs.Decode(text)
+	*r = Rates{}
+	for _, pair := range slices.Sorted(maps.Keys(pairs)) {
+		rate, badRate := decimal.NewFromString(pairs[pair])
+		if badRate != nil || !currencyPair.MatchString(pair) || !plainRate.MatchString(pairs[pair]) || !rate.IsPositive() {
+			err = errors.New("not a rate")
+			break
+		}
+		(*r)[pair] = rate
+	}
+	if err != nil {
+		return errors.New("must be FROM/TO=rate, ... with codes such as EUR/USD, each pair once, and rates such as 1.0812")
+	}
+	return nil
+}
+
 // ClockTime reads a time of day, HH:MM; 24:00 is the end of the day.
 func ClockTime(text string) (hour, minute int, err error) {
 	if text == "24:00" {
@@ -250,6 +280,9 @@ func (c *checks) settlement(s Settlement) {
 	c.oneOf("SETTLEMENT_MISMATCH", s.Mismatch, "park", "suspense")
 	c.oneOf("SETTLEMENT_FEES", s.Fees, "journal", "invoice")
 	c.oneOf("SETTLEMENT_CLOSED_PERIOD", s.ClosedPeriod, "next_open", "park")
+	if s.Ledger != "" && (!currencyCode.MatchString(s.Ledger) || s.Ledger == "*") {
+		c.fail("SETTLEMENT_LEDGER_CURRENCY", "must be a currency code such as USD, or empty")
+	}
 	for i, field := range s.GroupBy {
 		if !groupField.MatchString(field) || slices.Contains(s.GroupBy[:i], field) {
 			c.fail("SETTLEMENT_GROUP_BY", "must hold cardType, merchantId, paymentType, batchId or merchantDefinedData.N, each once")

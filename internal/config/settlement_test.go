@@ -129,3 +129,12 @@ func TestChannelsThatHearOfStock(t *testing.T) {
 	eu, _ := c.Channel("web-eu")
 	require.Equal(t, []bool{true, false}, []bool{us.StockCallbacks, eu.StockCallbacks})
 }
+
+func TestExchangeRates(t *testing.T) {
+	var rates config.Rates
+	require.NoError(t, rates.Decode("EUR/USD=1.0812, JPY/USD=0.0065"))
+	require.Equal(t, "1.0812", rates["EUR/USD"].String())
+	for _, wrong := range []string{"EUR=1.08", "EUR/USD", "EUR/USD=0", "EUR/USD=-1", "eur/usd=1", "EUR/USD=1.08,EUR/USD=1.09", "EUR/USD=1e3"} {
+		require.Error(t, rates.Decode(wrong), wrong)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"slices"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/tenderline/tenderline/internal/config"
 	"github.com/tenderline/tenderline/internal/cybersource"
 	"github.com/tenderline/tenderline/internal/journal"
+	"github.com/tenderline/tenderline/internal/settlement"
 	"github.com/tenderline/tenderline/internal/settlement/report"
 	"github.com/tenderline/tenderline/mappings"
 	"github.com/tenderline/tenderline/worker"
@@ -103,7 +105,21 @@ func (a *App) settlements(made *activities.Settlements, store *journal.Store, se
 	s := a.Config.Settlement
 	return &activities.Settlements{
 		Journal: store, Mappings: set, Wanted: wantedReports(s.Reports), Query: s.Query, Suffix: s.Suffix, Dir: s.Dir, Window: s.Window, Clock: time.Now,
+		Rates: func() (settlement.RateSource, error) { return exchangeRates(s) },
 	}
+}
+
+// exchangeRates are the fixed rates of the settings, or those of the file as it is now.
+func exchangeRates(s config.Settlement) (settlement.RateSource, error) {
+	if s.RatesFile == "" {
+		return settlement.FixedRates(s.Rates), nil
+	}
+	file, err := os.Open(s.RatesFile)
+	if err != nil {
+		return nil, fmt.Errorf("TENDERLINE_SETTLEMENT_RATES_FILE: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	return settlement.ReadRates(file)
 }
 
 // reports are the way to the gateway's reports: streams, past the transport of payments.

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -59,6 +60,8 @@ type Store interface {
 	Stock(ctx context.Context, codes ...string) ([]journal.StockLevel, error)
 	PutStock(ctx context.Context, levels ...journal.StockLevel) (changed []journal.StockLevel, err error)
 	Chargeback(ctx context.Context, caseID string) (journal.ChargebackRecord, error)
+	Payments(ctx context.Context, filter journal.PaymentFilter) (page []journal.Payment, next string, err error)
+	AddNotices(ctx context.Context, notices ...journal.Notice) error
 }
 
 // Settings tells what a channel decided, how a merchant's days are settled, and how disputes are followed; config.Config has it.
@@ -68,6 +71,7 @@ type Settings interface {
 	CapturesOnShipment(channel config.Channel) bool
 	Merchant(id string) (config.Merchant, bool)
 	Chargebacks() config.Chargeback
+	AuthorizationLives() []time.Duration
 }
 
 // Options of a Starter. Only the first three are needed.
@@ -90,6 +94,9 @@ type Starter struct {
 	inboxTries int
 	clock      func() time.Time
 	log        *slog.Logger
+
+	mutex    sync.Mutex
+	lookedAt time.Time // for authorizations that are about to run out
 }
 
 // startTimeout bounds a start: it goes on when the caller has gone, since the order's row is committed.

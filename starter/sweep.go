@@ -27,7 +27,7 @@ func (s *Starter) Sweep(ctx context.Context) (Swept, error) {
 	started, startErr := s.sweepOrders(ctx)
 	refunds, refundErr := s.sweepRefunds(ctx)
 	events, inboxErr := s.sweepInbox(ctx)
-	return Swept{Started: started, Refunds: refunds, Events: events}, errors.Join(startErr, refundErr, inboxErr)
+	return Swept{Started: started, Refunds: refunds, Events: events}, errors.Join(startErr, refundErr, inboxErr, s.warnOfExpiry(ctx))
 }
 
 func (s *Starter) sweepOrders(ctx context.Context) (int, error) {

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -215,4 +216,14 @@ func prefixed(place string, err error) error {
 		lines = append(lines, fmt.Errorf("%s: %s", place, line))
 	}
 	return errors.Join(lines...)
+}
+
+// AuthorizationLives are the ages at which the channels' authorizations count as run out, each once, sorted; those that never do are left out.
+func (c Config) AuthorizationLives() []time.Duration {
+	lives := map[time.Duration]bool{c.Policy.AuthorizationLife: true}
+	for _, channel := range c.channels {
+		lives[channel.Policy.AuthorizationLife] = true
+	}
+	delete(lives, 0)
+	return slices.Sorted(maps.Keys(lives))
 }

@@ -59,6 +59,8 @@ type Changes struct {
 	Overlap       time.Duration `envconfig:"OVERLAP" default:"5m" desc:"how far behind the latest change the next question begins: rows may be committed late"`
 	Lookback      time.Duration `envconfig:"LOOKBACK" default:"24h" desc:"how far back the first question reaches"`
 	PageSize      int           `envconfig:"PAGE_SIZE" default:"100" desc:"changes in one answer"`
+	StockCodes    []string      `envconfig:"STOCK_CODES" desc:"articles whose stock is asked for each time, beside those of sales orders that changed"`
+	Warehouse     string        `envconfig:"WAREHOUSE" desc:"whose stock is asked for; empty: all of them together"`
 	WebhookKeys   Secret        `envconfig:"WEBHOOK_KEYS" desc:"keyId:base64,... that changes pushed to POST /webhooks/erp/{erp} are signed with; several during roll-over; empty: none are taken"`
 	WebhookMaxAge time.Duration `envconfig:"WEBHOOK_MAX_AGE" default:"5m" desc:"oldest signature time of a pushed change that is accepted"`
 }

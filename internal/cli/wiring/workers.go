@@ -157,8 +157,10 @@ func (a *App) erpParts(ctx context.Context, settings *worker.Config) error {
 		if err != nil {
 			return err
 		}
+		changes, _ := a.Config.Changes(name)
 		settings.Booking = append(settings.Booking, &activities.Booking{
 			Name: name, Port: port, Operations: operations, Mappings: set, Settle: a.Config.Cybersource.SettleWait, Clock: time.Now,
+			Watched: changes.StockCodes, Warehouse: changes.Warehouse,
 		})
 	}
 	return nil

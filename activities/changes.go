@@ -157,20 +157,11 @@ func payable(order canonical.Order, memo MemoChange, earlier []canonical.RefundB
 	case !payment.Captured.IsPositive():
 		return memoRefusedError(fmt.Sprintf("%s asked, but nothing of the order is captured: the payment is %s", asked, cmp.Or(payment.Status, canonical.PaymentNone)))
 	}
-	if left := leftOf(earlier, payment); memo.Amount.GreaterThan(left) {
+	if left := payment.LeftAfter(earlier); memo.Amount.GreaterThan(left) {
 		return memoRefusedError(fmt.Sprintf("%s asked, but of the captured %s only %s can be paid back: %s is charged back, the rest refunded or about to be",
 			asked, order.Money(payment.Captured), order.Money(left), order.Money(payment.ChargedBack)))
 	}
 	return nil
-}
-
-// leftOf is what of the captured money no refund has taken or is about to take.
-func leftOf(earlier []canonical.RefundBreakdown, payment journal.Payment) decimal.Decimal {
-	left := payment.Captured.Sub(payment.ChargedBack)
-	for _, refund := range earlier {
-		left = left.Sub(refund.Total)
-	}
-	return decimal.Max(decimal.Min(left, payment.Refundable), decimal.Zero)
 }
 
 // FindOwnMemo tells which refund or compensation of ours a credit memo belongs to, and whether its money has moved.

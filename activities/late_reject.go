@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/shopspring/decimal"
-
 	"github.com/tenderline/tenderline/internal/canonical"
 	"github.com/tenderline/tenderline/internal/fault"
 	"github.com/tenderline/tenderline/internal/journal"
@@ -40,18 +38,11 @@ func (l *Ledger) takeRest(ctx context.Context, in TakeRestInput) (TakenRest, err
 
 // rest is what no refund before has taken, as far as the money goes.
 func rest(order canonical.Order, earlier []canonical.RefundBreakdown, payment journal.Payment) (canonical.RefundBreakdown, error) {
-	left := payment.Captured.Sub(payment.ChargedBack)
-	for _, refund := range earlier {
-		left = left.Sub(refund.Total)
-	}
-	left = decimal.Min(left, payment.Refundable)
-	if !left.IsPositive() {
+	left := payment.LeftAfter(earlier)
+	if left.IsZero() {
 		return canonical.RefundBreakdown{}, errNothingLeft
 	}
-	breakdown, problems := canonical.ApportionRefund(order, earlier, canonical.RefundWish{})
-	if len(problems) == 0 && breakdown.Total.GreaterThan(left) {
-		breakdown, problems = canonical.ApportionRefund(order, earlier, canonical.RefundWish{Amount: &left})
-	}
+	breakdown, problems := canonical.ApportionWithin(order, earlier, canonical.RefundWish{}, left)
 	if len(problems) > 0 {
 		return canonical.RefundBreakdown{}, &fault.Fault{Kind: fault.Conflict, System: "tenderline", Message: "the rest can't be worked out: " + problems[0].Message}
 	}

@@ -177,11 +177,7 @@ func apportion(order canonical.Order, wish canonical.RefundWish) func([]canonica
 		if reason := money.nothingLeft(payment.Status); reason != "" {
 			return canonical.RefundBreakdown{}, &Error{Kind: Conflict, Message: reason}
 		}
-		breakdown, problems := canonical.ApportionRefund(order, earlier, wish)
-		if len(problems) == 0 && breakdown.Total.GreaterThan(money.left) && wish.Amount == nil && wish.Lines == nil {
-			// All that is left of the money, which chargebacks can have made less than what is left of the order.
-			breakdown, problems = canonical.ApportionRefund(order, earlier, canonical.RefundWish{Amount: &money.left})
-		}
+		breakdown, problems := canonical.ApportionWithin(order, earlier, wish, money.left)
 		if len(problems) > 0 {
 			return canonical.RefundBreakdown{}, unrefundable(problems)
 		}
@@ -213,17 +209,15 @@ type balance struct {
 	captured, refunded, chargedBack, left decimal.Decimal
 }
 
-// balanceOf counts what is refunded, and what other refunds are about to take; an operation of the gateway that no refund knows of (a
-// reviewer's, for example) counts too.
+// balanceOf counts what is refunded, and what other refunds are about to take.
 func balanceOf(order canonical.Order, earlier []canonical.RefundBreakdown, payment journal.Payment) balance {
 	taken := decimal.Zero
 	for _, refund := range earlier {
 		taken = taken.Add(refund.Total)
 	}
-	left := decimal.Min(payment.Captured.Sub(payment.ChargedBack).Sub(taken), payment.Refundable)
 	return balance{
 		currency: order.Currency, captured: payment.Captured, refunded: decimal.Max(taken, payment.Refunded),
-		chargedBack: payment.ChargedBack, left: decimal.Max(left, decimal.Zero),
+		chargedBack: payment.ChargedBack, left: payment.LeftAfter(earlier),
 	}
 }
 

@@ -26,6 +26,24 @@ type step struct {
 	mended  func() (by string, mended bool)                                   // the wait may also end by itself; nil: it does not
 }
 
+// retried is a step that people can but try again.
+func retried(name string) step {
+	return step{name: name, actions: []ResolutionKind{ResolveRetry}, deaf: true}
+}
+
+// optional is a step that people may leave out; overdue is what its deadline answers.
+func optional(name string, deadline time.Duration, overdue ResolutionKind) step {
+	return step{name: name, actions: []ResolutionKind{ResolveRetry, ResolveSkip}, deadline: deadline, overdue: overdue, deaf: true}
+}
+
+// posting is a step that books in the ERP what has happened already: it can be posted on another date, or be left to finance, who book it by
+// hand.
+func posting(name string, deadline time.Duration, take func(date string)) step {
+	s := optional(name, deadline, ResolveRetry)
+	s.correct = dateOnly(take)
+	return s
+}
+
 // undoWish says that a step is to be undone instead of done; it is the answer of a person, a deadline, a policy or a cancel wish.
 type undoWish struct {
 	Step   string

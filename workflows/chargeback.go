@@ -194,10 +194,7 @@ func (c *chargeback) book(ctx workflow.Context) {
 
 func (c *chargeback) inErp(ctx workflow.Context, name string, forward func(workflow.Context, activities.BookChargebackInput) error) {
 	date := businessDate(ctx)
-	s := step{
-		name: name, actions: []ResolutionKind{ResolveRetry, ResolveSkip}, deadline: c.in.Policy.ParkDeadline, overdue: ResolveRetry, deaf: true,
-		correct: dateOnly(func(corrected string) { date = corrected }),
-	}
+	s := posting(name, c.in.Policy.ParkDeadline, func(corrected string) { date = corrected })
 	_ = c.desk.try(ctx, s, func(ctx workflow.Context, attempt int) error {
 		return forward(ctx, activities.BookChargebackInput{
 			OrderID: c.in.OrderID, SalesOrder: c.in.SalesOrder, Invoice: c.in.Invoice, Case: c.in.Case, Outcome: c.outcome, Site: c.in.Site,

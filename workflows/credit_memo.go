@@ -151,7 +151,7 @@ func (m *creditMemo) refund(ctx workflow.Context, taken activities.TakenMemo) (R
 // acknowledge tells the ERP what became of the memo.
 func (m *creditMemo) acknowledge(ctx workflow.Context, in activities.AcknowledgeMemoInput) {
 	in.OrderID, in.Number, in.At = m.in.Order.OrderID, m.in.Memo.Number, workflow.Now(ctx).UTC()
-	s := step{name: stepAcknowledge, actions: []ResolutionKind{ResolveRetry, ResolveSkip}, deadline: m.in.Policy.ParkDeadline, overdue: ResolveRetry, deaf: true}
+	s := optional(stepAcknowledge, m.in.Policy.ParkDeadline, ResolveRetry)
 	_ = m.desk.try(ctx, s, func(ctx workflow.Context, attempt int) error {
 		in.Attempt = attempt
 		return do(booking(ctx, m.in.Erp, m.in.Policy, "Acknowledge the credit memo"), erpWork.AcknowledgeMemo, in)

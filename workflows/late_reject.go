@@ -101,18 +101,13 @@ func (l *lateReject) awaitEnd(ctx workflow.Context) error {
 	}
 }
 
-// retried is a step that people can but try again.
-func retried(name string) step {
-	return step{name: name, actions: []ResolutionKind{ResolveRetry}, deaf: true}
-}
-
 // hold holds the sales order where it has not left, and says where it stands.
 func (l *lateReject) hold(ctx workflow.Context) string {
 	if l.state.SalesOrder == "" {
 		return "there is no sales order"
 	}
 	var held activities.RefundBooked
-	s := step{name: stepHold, actions: []ResolutionKind{ResolveRetry, ResolveSkip}, deadline: l.in.Policy.ParkDeadline, overdue: ResolveSkip, deaf: true}
+	s := optional(stepHold, l.in.Policy.ParkDeadline, ResolveSkip)
 	_ = l.desk.try(ctx, s, func(ctx workflow.Context, attempt int) error {
 		var err error
 		held, err = run(booking(ctx, l.in.Erp, l.in.Policy, "Hold the sales order"), erpWork.HoldSalesOrder, l.holdInput(attempt))
@@ -138,7 +133,7 @@ func (l *lateReject) free(ctx workflow.Context) {
 	if !l.held {
 		return
 	}
-	s := step{name: stepFree, actions: []ResolutionKind{ResolveRetry, ResolveSkip}, deadline: l.in.Policy.ParkDeadline, overdue: ResolveRetry, deaf: true}
+	s := optional(stepFree, l.in.Policy.ParkDeadline, ResolveRetry)
 	_ = l.desk.try(ctx, s, func(ctx workflow.Context, attempt int) error {
 		in := l.holdInput(attempt)
 		in.Release = true

@@ -168,7 +168,7 @@ func (o *order) markCustomer(ctx workflow.Context) {
 
 // markCustomer marks the customer of a rejected payment at the gateway; it may be skipped, and is at its deadline.
 func markCustomer(ctx workflow.Context, d *desk, policy Policy, in activities.MarkCustomerInput) {
-	s := step{name: stepMark, actions: []ResolutionKind{ResolveRetry, ResolveSkip}, deadline: policy.ParkDeadline, overdue: ResolveSkip, deaf: true}
+	s := optional(stepMark, policy.ParkDeadline, ResolveSkip)
 	marked := false
 	_ = d.try(ctx, s, func(ctx workflow.Context, attempt int) error {
 		in.Attempt = attempt

@@ -290,15 +290,13 @@ func (r *refund) withMoney(name string) step {
 
 // inErp is a step in the ERP after the money moved. It can be posted on another date, or be left to finance, who book it by hand.
 func (r *refund) inErp(name string) step {
-	return step{
-		name: name, actions: []ResolutionKind{ResolveRetry, ResolveSkip}, deadline: r.in.Policy.ParkDeadline, overdue: ResolveRetry, deaf: true,
-		correct: dateOnly(func(date string) { r.date = date }),
-		suggest: func(ctx workflow.Context, cause error) ([]activities.Fix, error) {
-			return suggestFixes(ctx, r.in.Erp, r.in.Policy, cause, activities.SuggestFixInput{
-				OrderID: r.in.Order.OrderID, Step: name, Order: r.in.Order, CustomerCode: r.in.CustomerCode, Site: r.in.Site, Date: r.bookInput(ctx, 1).Date,
-			})
-		},
+	s := posting(name, r.in.Policy.ParkDeadline, func(date string) { r.date = date })
+	s.suggest = func(ctx workflow.Context, cause error) ([]activities.Fix, error) {
+		return suggestFixes(ctx, r.in.Erp, r.in.Policy, cause, activities.SuggestFixInput{
+			OrderID: r.in.Order.OrderID, Step: name, Order: r.in.Order, CustomerCode: r.in.CustomerCode, Site: r.in.Site, Date: r.bookInput(ctx, 1).Date,
+		})
 	}
+	return s
 }
 
 // refuse ends the refund without money moved.

@@ -294,10 +294,7 @@ func (d *day) keep(ctx workflow.Context, document string, posted *activities.Pos
 // inLedger posts one document; nil means that people book it by hand.
 func (d *day) inLedger(ctx workflow.Context, name string, forward func(workflow.Context, int) (activities.Posted, error)) *activities.Posted {
 	var posted *activities.Posted
-	s := step{
-		name: name, actions: []ResolutionKind{ResolveRetry, ResolveSkip}, deadline: d.in.Policy.ParkDeadline, overdue: ResolveRetry, deaf: true,
-		correct: dateOnly(func(date string) { d.date = date }),
-	}
+	s := posting(name, d.in.Policy.ParkDeadline, func(date string) { d.date = date })
 	_ = d.desk.try(ctx, s, func(ctx workflow.Context, attempt int) error {
 		answer, err := forward(ctx, attempt)
 		if err == nil {

@@ -164,8 +164,7 @@ func (s *shipment) release(ctx workflow.Context) {
 	if keep && err == nil {
 		return // skipped: it is left to run out
 	}
-	step := step{name: stepReleaseRest, actions: []ResolutionKind{ResolveRetry, ResolveSkip}, deadline: s.in.Policy.ParkDeadline, overdue: ResolveRetry, deaf: true}
-	_ = s.desk.try(ctx, step, func(ctx workflow.Context, attempt int) error {
+	_ = s.desk.try(ctx, optional(stepReleaseRest, s.in.Policy.ParkDeadline, ResolveRetry), func(ctx workflow.Context, attempt int) error {
 		_, err := run(gateway(ctx, s.in.Policy, "Release what of the authorization is left"), payments.ReverseAuthorization, activities.UndoPaymentInput{
 			OrderID: s.in.Order.OrderID, Attempt: attempt, Reason: "order shipped",
 		})
@@ -176,10 +175,7 @@ func (s *shipment) release(ctx workflow.Context) {
 // inErp is a step in the ERP: it can be posted on another date, or be left to people.
 func (s *shipment) inErp(ctx workflow.Context, name, summary string, activity func(context.Context, activities.ShipInput) (activities.RefundBooked, error)) {
 	date := businessDate(ctx)
-	step := step{
-		name: name, actions: []ResolutionKind{ResolveRetry, ResolveSkip}, deadline: s.in.Policy.ParkDeadline, overdue: ResolveRetry, deaf: true,
-		correct: dateOnly(func(corrected string) { date = corrected }),
-	}
+	step := posting(name, s.in.Policy.ParkDeadline, func(corrected string) { date = corrected })
 	_ = s.desk.try(ctx, step, func(ctx workflow.Context, attempt int) error {
 		_, err := run(booking(ctx, s.in.Erp, s.in.Policy, summary), activity, activities.ShipInput{
 			OrderID: s.in.Order.OrderID, Shipment: s.in.Shipment, SalesOrder: s.in.SalesOrder, CustomerCode: s.in.CustomerCode,

@@ -75,6 +75,16 @@ func ApportionRefund(order Order, earlier []RefundBreakdown, wish RefundWish) (R
 	return b, nil
 }
 
+// ApportionWithin is ApportionRefund for a payment of which no more than an amount is left: a wish for all that is left of the order takes no
+// more than that, since chargebacks can have made it less.
+func ApportionWithin(order Order, earlier []RefundBreakdown, wish RefundWish, left decimal.Decimal) (RefundBreakdown, []Problem) {
+	breakdown, problems := ApportionRefund(order, earlier, wish)
+	if len(problems) > 0 || wish.Amount != nil || wish.Lines != nil || breakdown.Total.LessThanOrEqual(left) {
+		return breakdown, problems
+	}
+	return ApportionRefund(order, earlier, RefundWish{Amount: &left})
+}
+
 // remainder is what is left of an order after its earlier refunds.
 type remainder struct {
 	order              Order

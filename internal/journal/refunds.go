@@ -82,6 +82,16 @@ func (r RefundRecord) same(asked RefundRecord) error {
 	return nil
 }
 
+// LeftAfter is what one more refund may take, on the locked payment that TakeRefund gives: of the captured money, what is not charged back, and
+// what no refund before has taken or is about to take. An operation of the gateway that no refund knows of counts too.
+func (p Payment) LeftAfter(earlier []canonical.RefundBreakdown) decimal.Decimal {
+	left := p.Captured.Sub(p.ChargedBack)
+	for _, refund := range earlier {
+		left = left.Sub(refund.Total)
+	}
+	return decimal.Max(decimal.Min(left, p.Refundable), decimal.Zero)
+}
+
 // reservedBy gives what refunds take or may still take.
 func reservedBy(refunds []RefundRecord) []canonical.RefundBreakdown {
 	var taken []canonical.RefundBreakdown

@@ -480,7 +480,7 @@ func TestLookups(t *testing.T) {
 		require.Error(t, err, name)
 	}
 	_, err = set.Mapping("syspro/nonsense")
-	require.ErrorContains(t, err, "there are: cybersource/payment, gl/chargeback, gl/fee_invoice, gl/settlement, gl/settlement_summary, syspro/credit_memo")
+	require.ErrorContains(t, err, "there are: cybersource/payment, gl/chargeback, gl/fee_invoice, gl/settlement, gl/settlement_summary, sagepro/credit_memo")
 }
 
 func TestOutcomesAreStatusesOfTheModel(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 	"github.com/tenderline/tenderline/internal/fault"
 )
 
-//go:embed all:cybersource all:syspro all:gl all:lookups all:fixtures
+//go:embed all:cybersource all:syspro all:sagepro all:gl all:lookups all:fixtures
 var embedded embed.FS
 
 // Options say where mappings come from.

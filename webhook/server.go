@@ -124,7 +124,10 @@ func Configured(c config.Config) (Deps, error) {
 	}
 	erps := map[string]ErpVerifier{}
 	for _, erp := range c.ERPs() {
-		changes, _ := c.Changes(erp)
+		changes, known := c.Changes(erp)
+		if !known {
+			continue // no order is booked there: nobody waits for its changes
+		}
 		pushKeys, err := changes.WebhookKeySet()
 		if err != nil {
 			return Deps{}, fmt.Errorf("webhook keys of %s: %w", erp, err)

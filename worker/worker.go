@@ -40,15 +40,20 @@ type Config struct {
 	Changes     *activities.Changes
 	Settlements *activities.Settlements // of both roles: its reports come from the gateway, its records go to the central database
 	Payments    *activities.Payments
-	Booking     []*activities.Booking // one for each ERP
+	Erps        []Erp
 
 	GatewayPerSecond float64 // steps at the gateway per second over all workers; 0: no limit
-	ErpPerSecond     float64 // steps at one ERP per second over all workers; 0: no limit
 	StopTimeout      time.Duration
 	Logger           *slog.Logger
 
 	MaxConcurrentActivities int // per task queue; 0: the SDK's default
 	MaxConcurrentWorkflows  int
+}
+
+// Erp is one ERP that a process works at: the queue erp-<name> is its own, so that an outage or a limit of one holds up no other.
+type Erp struct {
+	Booking   *activities.Booking
+	PerSecond float64 // steps at this ERP per second over all workers; 0: no limit
 }
 
 // Workers are the running workers of one process.
@@ -127,12 +132,12 @@ func (w *Workers) addGateway(config Config) error {
 }
 
 func (w *Workers) addErps(config Config) error {
-	if len(config.Booking) == 0 {
+	if len(config.Erps) == 0 {
 		return errors.New("role erp needs the settings of at least one ERP")
 	}
-	for _, booking := range config.Booking {
-		options := worker.Options{DisableWorkflowWorker: true, TaskQueueActivitiesPerSecond: config.ErpPerSecond}
-		w.queue(config, workflows.TaskQueueErp(booking.Name), options, booking.Operations).RegisterActivity(booking)
+	for _, erp := range config.Erps {
+		options := worker.Options{DisableWorkflowWorker: true, TaskQueueActivitiesPerSecond: erp.PerSecond}
+		w.queue(config, workflows.TaskQueueErp(erp.Booking.Name), options, erp.Booking.Operations).RegisterActivity(erp.Booking)
 	}
 	return nil
 }

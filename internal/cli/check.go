@@ -163,7 +163,7 @@ func (c *checker) run(ctx context.Context, loadErr error) {
 	case systemGateway:
 		c.gateway(ctx)
 	case systemErp:
-		for _, name := range c.app.Config.ERPs() {
+		for _, name := range c.app.Config.ServedERPs() {
 			c.system, c.broken = systemErp+" "+name, false
 			c.erp(ctx, name)
 		}
@@ -214,17 +214,20 @@ func hintFor(err error, hint string) string {
 }
 
 // settings checks that a system's variables are set.
-func (c *checker) settings(ctx context.Context, uses ...config.Use) {
-	c.need(ctx, "settings", "set the variables; `tenderline config` explains them", func(context.Context) error {
-		return c.app.Config.Check(uses...)
-	})
+func (c *checker) settings(ctx context.Context, check func() error) {
+	c.need(ctx, "settings", "set the variables; `tenderline config` explains them", func(context.Context) error { return check() })
+}
+
+// uses checks the variables of a part that every process knows by one name.
+func (c *checker) uses(use config.Use) func() error {
+	return func() error { return c.app.Config.Check(use) }
 }
 
 // absent is the id of things that are nowhere. Requests about them prove a right and change nothing.
 const absent = "tenderline-check"
 
 func (c *checker) journal(ctx context.Context) {
-	c.settings(ctx, config.UseJournal)
+	c.settings(ctx, c.uses(config.UseJournal))
 	if servesCentral(c.app.Config) {
 		c.need(ctx, "connect, tables", "start the database, correct TENDERLINE_DATABASE_DSN, or run `tenderline setup`", func(ctx context.Context) error {
 			_, err := c.app.Store(ctx)
@@ -277,7 +280,7 @@ func unless(err, answer error) error {
 }
 
 func (c *checker) temporal(ctx context.Context) {
-	c.settings(ctx, config.UseJournal) // the keys seal payloads
+	c.settings(ctx, c.uses(config.UseJournal)) // the keys seal payloads
 	c.need(ctx, "connect", "start Temporal, or correct TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and credentials", func(ctx context.Context) error {
 		_, err := c.app.Temporal(ctx)
 		return err
@@ -306,7 +309,7 @@ func (c *checker) temporal(ctx context.Context) {
 
 func (c *checker) gateway(ctx context.Context) {
 	const right = "give the key this right in the Business Center, or ask the gateway to enable the service"
-	c.settings(ctx, config.UseGateway)
+	c.settings(ctx, c.uses(config.UseGateway))
 	c.need(ctx, "configure", "correct the key in TENDERLINE_CYBERSOURCE_...", func(context.Context) error {
 		_, err := c.app.Gateway()
 		return err
@@ -364,7 +367,7 @@ func answered(err error) error {
 
 func (c *checker) erp(ctx context.Context, name string) {
 	const right = "give the ERP's operator or API client the right to this service"
-	c.settings(ctx, config.UseErp)
+	c.settings(ctx, func() error { return c.app.Config.CheckERPs(name) })
 	c.need(ctx, "reach, credential, company", "correct address, credential and company in TENDERLINE_"+strings.ToUpper(name)+"_...", func(ctx context.Context) error {
 		port, err := c.app.Erp(name)
 		if err != nil {

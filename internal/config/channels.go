@@ -14,11 +14,6 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// ERPSyspro names the ERP that a channel may have.
-const ERPSyspro = "syspro"
-
-var knownERPs = []string{ERPSyspro}
-
 // Channel is what holds for the orders of one shop channel: its own settings over the environment's.
 type Channel struct {
 	Name           string
@@ -60,18 +55,6 @@ func (c Config) Channel(name string) (Channel, bool) {
 
 // Channels names the channels with settings of their own, sorted; "*" stands for every other one.
 func (c Config) Channels() []string { return slices.Sorted(maps.Keys(c.channels)) }
-
-// ERPs names every ERP that some channel books in, sorted.
-func (c Config) ERPs() []string {
-	names := map[string]bool{}
-	for _, channel := range c.channels {
-		names[channel.Erp] = true
-	}
-	if len(names) == 0 {
-		names[c.ERP] = true
-	}
-	return slices.Sorted(maps.Keys(names))
-}
 
 // WithChannels gives the settings with these channels instead of those that were read; for programs that make their settings
 // themselves, such as the embedded run.
@@ -134,8 +117,9 @@ func (c Config) readChannel(name string, written channelText, env Environment) (
 	if written.ERP != "" {
 		channel.Erp = written.ERP
 	}
-	if !slices.Contains(knownERPs, channel.Erp) {
-		problems = append(problems, errors.New("erp must be "+either(knownERPs)))
+	erp, known := c.ERPSettings(channel.Erp)
+	if !known {
+		problems = append(problems, errors.New("erp must be "+either(KnownERPs())))
 	}
 	if written.CallbackURL != "" {
 		channel.CallbackURL = written.CallbackURL
@@ -166,8 +150,11 @@ func (c Config) readChannel(name string, written channelText, env Environment) (
 	if channel.Policy.GatewayPatience <= c.Cybersource.ResolveBudget {
 		problems = append(problems, errors.New("policy gatewayPatience must be longer than "+Prefix+"_CYBERSOURCE_RESOLVE_BUDGET"))
 	}
-	if channel.Policy.StepTimeout <= max(c.Cybersource.Timeout, c.Syspro.Timeout, c.Callback.Timeout) {
+	if channel.Policy.StepTimeout <= max(c.Cybersource.Timeout, c.Callback.Timeout) {
 		problems = append(problems, errors.New("policy stepTimeout must be longer than the time-out of one call"))
+	}
+	if known && channel.Policy.StepTimeout <= erp.Timeout {
+		problems = append(problems, errors.New("policy stepTimeout must be longer than "+Prefix+"_"+erpVariable(channel.Erp)+"_TIMEOUT"))
 	}
 	return channel, errors.Join(problems...)
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -36,6 +37,18 @@ func (c *checks) text(name, value string) {
 func (c *checks) oneOf(name, value string, allowed ...string) {
 	if !slices.Contains(allowed, value) {
 		c.fail(name, "must be "+either(allowed))
+	}
+}
+
+func (c *checks) shaped(name, value string, shape *regexp.Regexp, rule string) {
+	if !shape.MatchString(value) {
+		c.fail(name, rule)
+	}
+}
+
+func (c *checks) zone(name, value string) {
+	if _, err := time.LoadLocation(value); err != nil || value == "" || value == "Local" {
+		c.fail(name, "must be the name of a time zone such as UTC or America/Los_Angeles")
 	}
 }
 

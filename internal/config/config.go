@@ -18,7 +18,8 @@ type Config struct {
 	Encryption  Encryption  `envconfig:"ENCRYPTION"`
 	Cybersource Cybersource `envconfig:"CYBERSOURCE"`
 	Syspro      Syspro      `envconfig:"SYSPRO"`
-	ERP         string      `envconfig:"ERP" default:"syspro" desc:"ERP of channels that name none: syspro"`
+	Sagepro     Sagepro     `envconfig:"SAGEPRO"`
+	ERP         string      `envconfig:"ERP" default:"syspro" desc:"ERP of channels that name none: syspro or sagepro"`
 	Policy      Policy      `envconfig:"POLICY"`
 	Settlement  Settlement  `envconfig:"SETTLEMENT"`
 	Chargeback  Chargeback  `envconfig:"CHARGEBACK"`
@@ -89,18 +90,6 @@ type Cybersource struct {
 	WebhookMaxAge     time.Duration `envconfig:"WEBHOOK_MAX_AGE" default:"60m" desc:"oldest signature time that is accepted"`
 	MLEPrivateKeyFile string        `envconfig:"MLE_PRIVATE_KEY_FILE" desc:"PEM private key that opens encrypted webhooks"`
 	Outbound          Outbound      `envconfig:""`
-}
-
-// Syspro is the SYSPRO facade.
-type Syspro struct {
-	BaseURL      string        `envconfig:"BASE_URL" desc:"address of the facade"`
-	ClientID     string        `envconfig:"CLIENT_ID" desc:"OAuth client of the facade"`
-	ClientSecret Secret        `envconfig:"CLIENT_SECRET" desc:"secret of the OAuth client"`
-	APIKey       Secret        `envconfig:"API_KEY" desc:"instead of client id and secret"`
-	Company      string        `envconfig:"COMPANY" desc:"company id to log in to"`
-	Timeout      time.Duration `envconfig:"TIMEOUT" default:"25s" desc:"one HTTP call; must stay below TENDERLINE_POLICY_STEP_TIMEOUT"`
-	Changes      Changes       `envconfig:"CHANGES"`
-	Outbound     Outbound      `envconfig:""`
 }
 
 // Outbound bounds what is sent to a system outside.
@@ -193,6 +182,7 @@ const (
 // Worker says what a worker process does.
 type Worker struct {
 	Roles                   []string      `envconfig:"ROLES" default:"workflows,cybersource,erp" desc:"task queues that this worker serves"`
+	ERPs                    []string      `envconfig:"ERPS" desc:"ERPs that this worker serves in role erp; empty: all that channels or settlement name"`
 	MaxConcurrentActivities int           `envconfig:"MAX_CONCURRENT_ACTIVITIES" default:"100" desc:"activities at once per task queue"`
 	MaxConcurrentWorkflows  int           `envconfig:"MAX_CONCURRENT_WORKFLOWS" default:"100" desc:"workflow tasks at once"`
 	StopTimeout             time.Duration `envconfig:"STOP_TIMEOUT" default:"45s" desc:"for activities under way when the process stops; longer than one activity's 40s"`

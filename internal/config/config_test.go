@@ -78,13 +78,20 @@ func TestEverythingWrongIsReportedAtOnceWithoutValues(t *testing.T) {
 		"TENDERLINE_CHANNELS":                         `{"web":{"typo":1}}`,
 		"TENDERLINE_WORKER_ROLES":                     "workflows,cooking-s3cret",
 		"TENDERLINE_TRACE_RATIO":                      "NaN",
-		"TENDERLINE_ERP":                              "abacus-s3cret",
+		"TENDERLINE_WORKER_ERPS":                      "sagepro,abacus-s3cret",
+		"TENDERLINE_SAGEPRO_DIALECT":                  "foxpro-s3cret",
 	}
 	_, err := config.Load(config.Map(values))
 	require.Error(t, err)
 	for name := range values {
 		require.ErrorContains(t, err, name)
 	}
+	require.NotContains(t, err.Error(), "s3cret")
+}
+
+func TestAnERPWithoutAnAdapterIsRefused(t *testing.T) {
+	_, err := config.Load(config.Map(map[string]string{"TENDERLINE_ERP": "abacus-s3cret"}))
+	require.ErrorContains(t, err, "TENDERLINE_ERP must be sagepro or syspro")
 	require.NotContains(t, err.Error(), "s3cret")
 }
 
@@ -163,7 +170,7 @@ func TestChannelsThatAreRefused(t *testing.T) {
 		"unknown field":        {`{"web":{"polcy":{}}}`, "polcy"},
 		"unknown policy":       {`{"web":{"policy":{"stok":"park"}}}`, "stok"},
 		"wrong policy":         {`{"web":{"policy":{"onErpFailure":"pray"}}}`, "channel web: policy onErpFailure must be park or compensate"},
-		"unknown erp":          {`{"web":{"erp":"abacus"}}`, "channel web: erp must be syspro"},
+		"unknown erp":          {`{"web":{"erp":"abacus"}}`, "channel web: erp must be sagepro or syspro"},
 		"secret is not set":    {`{"web":{"callbackUrl":"https://s.example","callbackSecretEnv":"NOT_SET"}}`, "NOT_SET"},
 		"secret, not its name": {`{"web":{"callbackSecretEnv":"whsec_abc"}}`, "must be the name of a variable"},
 		"no secret":            {`{"web":{"callbackUrl":"https://s.example"}}`, "no secret to sign with"},

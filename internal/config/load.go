@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"os"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,12 +35,12 @@ func Load(env Environment) (Config, error) {
 			problems = append(problems, err)
 		}
 	}
-	problems = append(problems, c.values()...)
 	channels, err := c.readChannels(env)
+	c.channels = channels
+	problems = append(problems, c.values()...)
 	if err != nil {
 		problems = append(problems, err)
 	}
-	c.channels = channels
 	return c, errors.Join(problems...)
 }
 
@@ -124,22 +123,22 @@ func (c Config) values() []error {
 	v.oneOf("CYBERSOURCE_AUTH", c.Cybersource.Auth, "jwt", "jwt_p12", "http_signature")
 	v.oneOf("CYBERSOURCE_TRANSACTION_ID_GUARD", string(c.Cybersource.Guard), string(GuardUnverified), string(GuardVerified))
 	v.address("CYBERSOURCE_BASE_URL", c.Cybersource.BaseURL)
-	v.address("SYSPRO_BASE_URL", c.Syspro.BaseURL)
 	v.address("CALLBACK_URL", c.Callback.URL)
 	v.address("TRACE_ENDPOINT", c.Trace.Endpoint)
 	for _, origin := range c.Codec.Origins {
 		v.origin("CODEC_ORIGINS", origin)
 	}
-	v.oneOf("ERP", c.ERP, knownERPs...)
+	v.oneOf("ERP", c.ERP, KnownERPs()...)
 	v.oneOf("LOG_LEVEL", c.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("LOG_FORMAT", c.Log.Format, "json", "text")
 	for _, role := range c.Worker.Roles {
 		v.oneOf("WORKER_ROLES", role, RoleWorkflows, RoleCybersource, RoleErp)
 	}
+	for _, erp := range c.Worker.ERPs {
+		v.oneOf("WORKER_ERPS", erp, KnownERPs()...)
+	}
 	v.positive("CYBERSOURCE_TIMEOUT", c.Cybersource.Timeout)
 	v.below("CYBERSOURCE_TIMEOUT", c.Cybersource.Timeout, c.Policy.StepTimeout, "TENDERLINE_POLICY_STEP_TIMEOUT")
-	v.positive("SYSPRO_TIMEOUT", c.Syspro.Timeout)
-	v.below("SYSPRO_TIMEOUT", c.Syspro.Timeout, c.Policy.StepTimeout, "TENDERLINE_POLICY_STEP_TIMEOUT")
 	v.positive("CYBERSOURCE_SETTLE_WAIT", c.Cybersource.SettleWait)
 	v.positive("CYBERSOURCE_RESOLVE_BUDGET", c.Cybersource.ResolveBudget)
 	v.positive("CYBERSOURCE_INDEX_LAG", c.Cybersource.IndexLag)
@@ -162,10 +161,9 @@ func (c Config) values() []error {
 	v.alerts(c.Alerts, c.Mail)
 	v.mail(c.Mail)
 	v.settlement(c.Settlement)
-	v.changes("SYSPRO_CHANGES", c.Syspro.Changes)
+	v.erps(c)
 	v.positive("CHARGEBACK_REMIND", c.Chargeback.Remind)
 	v.outbound("CYBERSOURCE", c.Cybersource.Outbound)
-	v.outbound("SYSPRO", c.Syspro.Outbound)
 	v.proxies("HTTP_TRUSTED_PROXIES", c.HTTP.TrustedProxies)
 	v.found = append(v.found, c.Policy.problems(func(field string) string { return Prefix + "_POLICY_" + field })...)
 	if c.Policy.GatewayPatience <= c.Cybersource.ResolveBudget {
@@ -187,7 +185,7 @@ type Use string
 const (
 	UseJournal Use = "journal" // database and encryption keys
 	UseGateway Use = "gateway" // Cybersource credentials
-	UseErp     Use = "erp"     // ERP credentials of every ERP that a channel names
+	UseErp     Use = "erp"     // ERP credentials of every ERP that the process serves
 	UseAPI     Use = "api"     // API keys
 )
 
@@ -203,15 +201,16 @@ func (c Config) Check(uses ...Use) error {
 		case UseGateway:
 			c.Cybersource.check(v)
 		case UseErp:
-			if slices.Contains(c.ERPs(), ERPSyspro) {
-				c.Syspro.check(v)
-			}
+			v.found = append(v.found, c.CheckERPs(c.ServedERPs()...))
 		case UseAPI:
 			if len(c.API.Keys) == 0 {
 				v.fail("API_KEYS", "is required: nobody could call")
 			}
 			v.webhookKeys("CYBERSOURCE_WEBHOOK_KEYS", c.Cybersource.WebhookKeys)
-			v.webhookKeys("SYSPRO_CHANGES_WEBHOOK_KEYS", c.Syspro.Changes.WebhookKeys)
+			for _, erp := range KnownERPs() {
+				settings, _ := c.ERPSettings(erp)
+				v.webhookKeys(erpVariable(erp)+"_CHANGES_WEBHOOK_KEYS", settings.Changes.WebhookKeys)
+			}
 			v.file("CYBERSOURCE_MLE_PRIVATE_KEY_FILE", c.Cybersource.MLEPrivateKeyFile)
 		}
 	}
@@ -234,14 +233,15 @@ func (g Cybersource) check(v *checks) {
 	}
 }
 
-func (s Syspro) check(v *checks) {
-	v.required("SYSPRO_BASE_URL", s.BaseURL)
-	v.required("SYSPRO_COMPANY", s.Company)
-	if s.APIKey != "" {
-		return
+// CheckERPs tells, all at once, what is missing for work at these ERPs.
+func (c Config) CheckERPs(names ...string) error {
+	v := &checks{}
+	for _, name := range names {
+		if section, known := c.erpSections()[name]; known {
+			section.check(v, erpVariable(name))
+		}
 	}
-	v.required("SYSPRO_CLIENT_ID", s.ClientID)
-	v.required("SYSPRO_CLIENT_SECRET", s.ClientSecret.Reveal())
+	return errors.Join(v.found...)
 }
 
 // WebhookKeySet gives the webhook signature keys by id, base64 as the gateway shows them.

@@ -103,14 +103,6 @@ func (c Config) SettlementErp() string {
 	return c.ERP
 }
 
-// Changes gives how an ERP is asked for changes; false for one that no channel books in.
-func (c Config) Changes(erp string) (Changes, bool) {
-	if erp != ERPSyspro || !slices.Contains(c.ERPs(), erp) {
-		return Changes{}, false
-	}
-	return c.Syspro.Changes, true
-}
-
 // CapturesOnShipment tells whether a channel's orders may be captured as their goods leave: somebody must hear of the shipments.
 func (c Config) CapturesOnShipment(channel Channel) bool {
 	changes, known := c.Changes(channel.Erp)
@@ -272,11 +264,9 @@ func (c *checks) settlement(s Settlement) {
 	if _, _, err := ClockTime(s.Cutoff); err != nil {
 		c.fail("SETTLEMENT_CUTOFF", err.Error())
 	}
-	if _, err := time.LoadLocation(s.TimeZone); err != nil || s.TimeZone == "" || s.TimeZone == "Local" {
-		c.fail("SETTLEMENT_TIME_ZONE", "must be the name of a time zone such as UTC or America/Los_Angeles")
-	}
+	c.zone("SETTLEMENT_TIME_ZONE", s.TimeZone)
 	if s.ERP != "" {
-		c.oneOf("SETTLEMENT_ERP", s.ERP, knownERPs...)
+		c.oneOf("SETTLEMENT_ERP", s.ERP, KnownERPs()...)
 	}
 	c.oneOf("SETTLEMENT_MODE", s.Mode, "detail", "summary")
 	c.oneOf("SETTLEMENT_MISMATCH", s.Mismatch, "park", "suspense")

@@ -17,7 +17,6 @@ import (
 	"github.com/tenderline/tenderline/internal/cybersource"
 	"github.com/tenderline/tenderline/internal/engine"
 	"github.com/tenderline/tenderline/internal/erp"
-	"github.com/tenderline/tenderline/internal/erp/syspro"
 	"github.com/tenderline/tenderline/internal/journal"
 	"github.com/tenderline/tenderline/internal/keyring"
 	"github.com/tenderline/tenderline/internal/outbound"
@@ -41,6 +40,7 @@ type App struct {
 	mappings   *mappings.Set
 	connection *engine.Connection
 	gateway    *cybersource.Client
+	erps       map[string]erp.Port
 	traces     *telemetry.Traces
 	closers    []func() error
 }
@@ -208,20 +208,6 @@ func (a *App) transport(system string, o config.Outbound, timeout time.Duration,
 		System: system, Limit: rate.Limit(o.Rate), Burst: o.Burst, Timeout: timeout, Logger: a.Log, Observe: a.Metrics.Call, Base: base,
 		Breaker: outbound.Breaker{FailureRatio: o.BreakerRatio, MinRequests: o.BreakerMinRequests, Window: o.BreakerWindow, OpenFor: o.BreakerOpenFor},
 	})
-}
-
-// Erp is the adapter of a named ERP.
-func (a *App) Erp(name string) (erp.Port, error) {
-	switch name {
-	case config.ERPSyspro:
-		s := a.Config.Syspro
-		return syspro.New(syspro.Config{
-			BaseURL: s.BaseURL, ClientID: s.ClientID, ClientSecret: s.ClientSecret.Reveal(), APIKey: s.APIKey.Reveal(), CompanyID: s.Company,
-			Transport: a.transport("erp-"+name, s.Outbound, s.Timeout, nil), Timeout: s.Timeout, Logger: a.Log, Name: "erp-" + name,
-		})
-	default:
-		return nil, fmt.Errorf("ERP %q is unknown", name)
-	}
 }
 
 // Ready refuses to go on with a Temporal server that lacks the search attributes.

@@ -32,7 +32,7 @@ func (a *App) Workers(ctx context.Context) (*worker.Workers, error) {
 	settings := worker.Config{
 		Client: connection.Client, StopTimeout: w.StopTimeout, Logger: a.Log,
 		MaxConcurrentActivities: w.MaxConcurrentActivities, MaxConcurrentWorkflows: w.MaxConcurrentWorkflows,
-		GatewayPerSecond: a.Config.Cybersource.Outbound.ActivitiesPerSecond, ErpPerSecond: a.Config.Syspro.Outbound.ActivitiesPerSecond,
+		GatewayPerSecond: a.Config.Cybersource.Outbound.ActivitiesPerSecond,
 	}
 	for _, role := range w.Roles {
 		settings.Roles = append(settings.Roles, worker.Role(role))
@@ -139,7 +139,7 @@ func wantedReports(settings config.Reports) []activities.WantedReport {
 	return wanted
 }
 
-// erpParts are what steps at the ERPs need: no central database where the ERP operations have a journal of their own.
+// erpParts are what steps at the ERPs that this process serves need: no central database where the ERP operations have a journal of their own.
 func (a *App) erpParts(ctx context.Context, settings *worker.Config) error {
 	if err := a.Config.Check(config.UseErp); err != nil {
 		return err
@@ -152,15 +152,18 @@ func (a *App) erpParts(ctx context.Context, settings *worker.Config) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range a.Config.ERPs() {
+	for _, name := range a.Config.ServedERPs() {
 		port, err := a.Erp(name)
 		if err != nil {
 			return err
 		}
-		changes, _ := a.Config.Changes(name)
-		settings.Booking = append(settings.Booking, &activities.Booking{
-			Name: name, Port: port, Operations: operations, Mappings: set, Settle: a.Config.Cybersource.SettleWait, Clock: time.Now,
-			Watched: changes.StockCodes, Warehouse: changes.Warehouse,
+		own, _ := a.Config.ERPSettings(name)
+		settings.Erps = append(settings.Erps, worker.Erp{
+			Booking: &activities.Booking{
+				Name: name, Port: port, Operations: operations, Mappings: set, Settle: a.Config.Cybersource.SettleWait, Clock: time.Now,
+				Watched: own.Changes.StockCodes, Warehouse: own.Changes.Warehouse,
+			},
+			PerSecond: own.Outbound.ActivitiesPerSecond,
 		})
 	}
 	return nil

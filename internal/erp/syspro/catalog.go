@@ -19,14 +19,18 @@ const (
 // asked for at once. The likeliest spellings are asked first; less likely ones only while nothing was found, in three calls at most. Of what
 // exists, only the nearest are given: who wrote A-100 meant A100, not A200.
 func (c *Client) NearStockCodes(ctx context.Context, stockCode, warehouse string, limit int) ([]string, error) {
-	for candidates := spellings(stockCode, maxSpellings); len(candidates) > 0; {
+	for candidates := erp.Spellings(stockCode, maxSpellings); len(candidates) > 0; {
 		page := candidates[:min(len(candidates), spellingsPerPage)]
 		candidates = candidates[len(page):]
 		stocked, err := c.stocked(ctx, page, warehouse)
 		if err != nil {
 			return nil, err
 		}
-		if near := nearest(page, stocked); len(near) > 0 {
+		near := erp.Nearest(page, func(code string) (string, bool) {
+			known, exists := stocked[foldKey(code)]
+			return known, exists
+		})
+		if len(near) > 0 {
 			return near[:min(len(near), limit)], nil
 		}
 	}
@@ -34,10 +38,10 @@ func (c *Client) NearStockCodes(ctx context.Context, stockCode, warehouse string
 }
 
 // stocked gives those of the codes that the ERP keeps in a warehouse: by their folded key, as it spells them.
-func (c *Client) stocked(ctx context.Context, candidates []spelling, warehouse string) (map[string]string, error) {
+func (c *Client) stocked(ctx context.Context, candidates []erp.Spelling, warehouse string) (map[string]string, error) {
 	query := url.Values{}
 	for _, candidate := range candidates {
-		query.Add("StockCode", candidate.code)
+		query.Add("StockCode", candidate.Code)
 	}
 	if warehouse != "" {
 		query.Set("Warehouse", warehouse)
@@ -63,21 +67,6 @@ func (c *Client) stocked(ctx context.Context, candidates []spelling, warehouse s
 	return known, nil
 }
 
-// nearest gives what exists of the candidates at the smallest distance at which anything does, in their order.
-func nearest(candidates []spelling, stocked map[string]string) []string {
-	var near []string
-	distance := otherEdit
-	for _, candidate := range candidates {
-		code, exists := stocked[foldKey(candidate.code)]
-		if !exists || len(near) > 0 && candidate.distance > distance {
-			continue
-		}
-		distance = candidate.distance
-		near = append(near, code)
-	}
-	return distinct(near)
-}
-
 // NearCustomers asks by the shop's id and by e-mail address, then for a few spellings of the code. The facade finds nobody by name. An
 // e-mail address that several customers have tells nothing.
 func (c *Client) NearCustomers(ctx context.Context, hint erp.CustomerHint, limit int) ([]erp.Customer, error) {
@@ -91,8 +80,8 @@ func (c *Client) NearCustomers(ctx context.Context, hint erp.CustomerHint, limit
 	}
 	if hint.Code != "" {
 		questions = append(questions, question{"CustomerCode", hint.Code})
-		for _, candidate := range spellings(hint.Code, maxCustomerCodes) {
-			questions = append(questions, question{"CustomerCode", candidate.code})
+		for _, candidate := range erp.Spellings(hint.Code, maxCustomerCodes) {
+			questions = append(questions, question{"CustomerCode", candidate.Code})
 		}
 	}
 	var found []erp.Customer

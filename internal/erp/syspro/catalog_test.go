@@ -2,43 +2,14 @@ package syspro
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"pgregory.net/rapid"
 
 	"github.com/tenderline/tenderline/internal/erp"
 	"github.com/tenderline/tenderline/internal/fault"
 )
-
-func TestSpellingsHoldWhatWasMeant(t *testing.T) {
-	for written, meant := range map[string]string{
-		"a-100": "A100", "A 100": "A100", "A.100": "A100", "a100": "A100", "A100": "a100", "A0100": "A100", "A1OO": "A10O", "AI00": "A100", "A10O": "A100",
-		"B10O": "B100", "A100-BLUE-XL": "A100", "1A00": "A100", "A1000": "A100", "A10": "A100", "A101": "A100", "A400": "A100", "AA100": "A100",
-		"15562": "015562", "00015562": "15562", "WIDGET-12": "WIDGET12", "WIDGET12": "WIDGET-12", "CUST42": "CUST042", "ACOUNT": "ACCOUNT",
-	} {
-		require.True(t, slices.ContainsFunc(spellings(written, maxSpellings), func(s spelling) bool { return s.code == meant }), written)
-	}
-}
-
-func TestSpellingsAreBounded(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		code := rapid.StringMatching(`[A-Za-z0-9 ._äé/-]{0,40}`).Draw(t, "code")
-		most := rapid.IntRange(0, maxSpellings).Draw(t, "most")
-		got := spellings(code, most)
-		require.LessOrEqual(t, len(got), most)
-		seen := map[string]bool{code: true, "": true}
-		for i, each := range got {
-			require.False(t, seen[each.code], each.code)
-			require.LessOrEqual(t, len(each.code), maxCodeLength)
-			require.Equal(t, strings.ToValidUTF8(each.code, ""), each.code)
-			require.True(t, i == 0 || got[i-1].distance <= each.distance, "the nearest first")
-			seen[each.code] = true
-		}
-	})
-}
 
 func TestNearStockCodesAsksALittle(t *testing.T) {
 	none := reply{status: 404, body: `{"Status":"Error","Errors":[{"Code":"STOCK_NOT_FOUND","Message":"not found"}]}`}

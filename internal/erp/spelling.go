@@ -1,12 +1,13 @@
-package syspro
+package erp
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 )
 
-// maxCodeLength is the longest stock code; a customer code is shorter.
+// maxCodeLength is the longest stock code of any ERP; a customer code is shorter.
 const maxCodeLength = 30
 
 // lookalikes are what people take for one another when they type a code off a page.
@@ -21,49 +22,68 @@ var (
 	boundary     = regexp.MustCompile(`([A-Z])([0-9])|([0-9])([A-Z])`)
 )
 
-// How far a spelling is from what was written; the nearest that exist count alone.
+// Distance is how far a spelling is from what was written; the nearest that exist count alone.
+type Distance int
+
+// The distances.
 const (
-	writtenOtherwise = iota // other case, other separators, zeros before a number
-	typicalSlip             // characters that look alike, a variant's suffix, two swapped, one too many, one doubled
-	otherEdit               // one wrong or missing
+	WrittenOtherwise Distance = iota // other case, other separators, zeros before a number
+	TypicalSlip                      // characters that look alike, a variant's suffix, two swapped, one too many, one doubled
+	OtherEdit                        // one wrong or missing
 )
 
-// spelling is a code that somebody may have meant who wrote another one.
-type spelling struct {
-	code     string
-	distance int
+// Spelling is a code that somebody may have meant who wrote another one.
+type Spelling struct {
+	Code     string
+	Distance Distance
 }
 
-// spellings gives codes that somebody may have meant who wrote code, the nearest first. They are at most a number, each once, and never code
+// Nearest gives what exists of the candidates at the smallest distance at which anything does, in their order, each once. exists tells whether
+// an ERP has a code, and how it spells it.
+func Nearest(candidates []Spelling, exists func(code string) (string, bool)) []string {
+	var near []string
+	distance := OtherEdit
+	for _, candidate := range candidates {
+		code, known := exists(candidate.Code)
+		if !known || len(near) > 0 && candidate.Distance > distance || slices.Contains(near, code) {
+			continue
+		}
+		distance = candidate.Distance
+		near = append(near, code)
+	}
+	return near
+}
+
+// Spellings gives codes that somebody may have meant who wrote code, the nearest first. They are at most a number, each once, and never code
 // itself.
-func spellings(code string, most int) []spelling {
+func Spellings(code string, most int) []Spelling {
 	s := &speller{most: most, seen: map[string]bool{code: true, "": true}}
 	upper := strings.ToUpper(strings.TrimSpace(code))
 	joined := separators.ReplaceAllString(upper, "")
 	s.add(upper, strings.ToLower(upper), joined, separators.ReplaceAllString(upper, "-"))
 	s.add(leadingZeros.ReplaceAllString(joined, "$1$2"), leadingZeros.ReplaceAllString(upper, "$1$2"), digits.ReplaceAllString(joined, "0$0"))
 	s.add(boundary.ReplaceAllString(joined, "$1$3-$2$4"))
-	s.distance = typicalSlip
+	s.distance = TypicalSlip
 	s.lookalikes(joined)
 	s.stems(upper)
 	s.slips(joined)
-	s.distance = otherEdit
+	s.distance = OtherEdit
 	s.edits(joined)
 	return s.found
 }
 
 type speller struct {
 	most     int
-	distance int
+	distance Distance
 	seen     map[string]bool
-	found    []spelling
+	found    []Spelling
 }
 
 func (s *speller) add(codes ...string) {
 	for _, code := range codes {
 		if len(s.found) < s.most && len(code) <= maxCodeLength && !s.seen[code] {
 			s.seen[code] = true
-			s.found = append(s.found, spelling{code, s.distance})
+			s.found = append(s.found, Spelling{code, s.distance})
 		}
 	}
 }

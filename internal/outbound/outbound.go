@@ -1,22 +1,17 @@
-// Package outbound is the way to every system outside: one http.RoundTripper with circuit breaker, client-side rate limit,
-// time-out, bounded answers and a record of each call. It tells a request that never left from one whose answer was lost,
-// because the first may be sent again and the second must be asked for.
+// Package outbound is the way to every system outside: a Guard with circuit breaker, client-side rate limit and a record of each call, and
+// around it, for systems behind HTTP, one http.RoundTripper with time-out and bounded answers. It tells a request that never left from one
+// whose answer was lost, because the first may be sent again and the second must be asked for.
 package outbound
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"net/http"
 	"regexp"
 	"strings"
-	"sync/atomic"
 	"time"
 
-	"github.com/sony/gobreaker/v2"
 	"golang.org/x/time/rate"
-
-	"github.com/tenderline/tenderline/internal/fault"
 )
 
 // Config describes the way to one system. Only System is needed; zero values give the defaults named below.
@@ -70,22 +65,7 @@ const (
 // sent at most once: bodies can't be replayed by net/http, not even under an Idempotency-Key.
 func Transport(config Config) http.RoundTripper {
 	config = config.withDefaults()
-	t := &transport{config: config}
-	if config.Limit > 0 {
-		t.limiter = rate.NewLimiter(config.Limit, config.Burst)
-	}
-	t.breaker = gobreaker.NewCircuitBreaker[*http.Response](gobreaker.Settings{ //nolint:bodyclose // a type, no response
-		Name:     config.System,
-		Interval: config.Breaker.Window,
-		Timeout:  config.Breaker.OpenFor,
-		ReadyToTrip: func(counts gobreaker.Counts) bool {
-			return counts.Requests >= config.Breaker.MinRequests &&
-				float64(counts.TotalFailures) >= config.Breaker.FailureRatio*float64(counts.Requests)
-		},
-		OnStateChange: t.stateChanged,
-		IsExcluded:    saysNothingOfTheSystem,
-	})
-	return t
+	return &transport{config: config, guard: NewGuard(config)}
 }
 
 // Client is an http.Client over the transport that never follows a redirect: the signature covers one host and path, and a
@@ -135,10 +115,8 @@ func orDefault[T int64 | uint32 | float64 | time.Duration](value, fallback T) T 
 }
 
 type transport struct {
-	config   Config
-	breaker  *gobreaker.CircuitBreaker[*http.Response]
-	limiter  *rate.Limiter
-	openedAt atomic.Int64 // Unix nanoseconds; of the breaker's own clock, which is the wall clock
+	config Config
+	guard  *Guard
 }
 
 // errServerError marks a 5xx for the breaker; it never leaves this package.
@@ -146,110 +124,26 @@ var errServerError = errors.New("server error")
 
 // RoundTrip sends one request, at most once.
 func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
-	call := Call{
-		At:           t.config.Clock(),
-		System:       t.config.System,
-		Method:       request.Method,
-		Route:        t.config.Route(request),
-		OperationKey: operationOf(request.Context()),
-	}
-	response, err := t.breaker.Execute(func() (*http.Response, error) {
-		if err := t.wait(request.Context()); err != nil {
-			closeBody(request)
-			return nil, err
+	call := Call{Method: request.Method, Route: t.config.Route(request)}
+	var response *http.Response
+	taken := false
+	err := t.guard.Do(request.Context(), call, func(call *Call) error {
+		taken = true
+		got, err := t.send(request)
+		if got != nil {
+			call.Status = got.StatusCode
+			call.CorrelationID = t.correlation(got.Header)
 		}
-		return t.send(request)
+		response = got
+		return err
 	})
-	response, err = t.answer(request, response, err)
-	t.observe(request.Context(), call, response, err)
-	return response, err
-}
-
-// answer turns the breaker's results into ours: a 5xx is an answer again, a refusal of the breaker becomes a fault.
-func (t *transport) answer(request *http.Request, response *http.Response, err error) (*http.Response, error) {
-	switch {
-	case errors.Is(err, errServerError):
-		return response, nil
-	case errors.Is(err, gobreaker.ErrOpenState):
+	if !taken {
 		closeBody(request)
-		return nil, t.refusal(CodeBreakerOpen, "the system fails too often, calls pause", t.untilProbe())
-	case errors.Is(err, gobreaker.ErrTooManyRequests):
-		closeBody(request)
-		return nil, t.refusal(CodeBreakerOpen, "the system is being probed after failures", halfOpenPause)
-	default:
-		return response, err
 	}
-}
-
-// wait takes a place under the client-side limit, or refuses when the queue is longer than the patience of config or caller.
-func (t *transport) wait(ctx context.Context) error {
-	if t.limiter == nil {
-		return nil
+	if err != nil {
+		return nil, err
 	}
-	place := t.limiter.Reserve()
-	delay := place.Delay()
-	deadline, bounded := ctx.Deadline()
-	if delay > t.config.MaxWait || bounded && delay > time.Until(deadline) {
-		place.Cancel()
-		return t.refusal(CodeClientLimit, "too many calls wait for the client-side rate limit", delay)
-	}
-	if delay == 0 {
-		return nil
-	}
-	timer := time.NewTimer(delay)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		place.Cancel()
-		return t.refusal(CodeClientLimit, "the caller gave up waiting for the client-side rate limit", delay)
-	}
-}
-
-func (t *transport) refusal(code, message string, retryAfter time.Duration) *fault.Fault {
-	return &fault.Fault{Kind: fault.RateLimit, System: t.config.System, Code: code, Message: message, RetryAfter: retryAfter}
-}
-
-func (t *transport) stateChanged(_ string, from, to gobreaker.State) {
-	if to == gobreaker.StateOpen {
-		t.openedAt.Store(time.Now().UnixNano())
-	}
-	t.config.Logger.Warn("circuit breaker", "system", t.config.System, "from", from.String(), "to", to.String())
-}
-
-// untilProbe is the rest of the breaker's pause, never less than a moment, so that callers don't spin at its end.
-func (t *transport) untilProbe() time.Duration {
-	rest := t.config.Breaker.OpenFor - time.Since(time.Unix(0, t.openedAt.Load()))
-	return max(rest, 100*time.Millisecond)
-}
-
-// saysNothingOfTheSystem excludes from the breaker's count what ended before the system could fail.
-func saysNothingOfTheSystem(err error) bool {
-	f := fault.As(err)
-	return f != nil && (f.Code == CodeClientLimit || errors.Is(f.Err, context.Canceled))
-}
-
-func (t *transport) observe(ctx context.Context, call Call, response *http.Response, err error) {
-	call.Duration = t.config.Clock().Sub(call.At)
-	if response != nil {
-		call.Status = response.StatusCode
-		call.CorrelationID = t.correlation(response.Header)
-	}
-	call.Error = errorName(call.Status, err)
-	if recorder := recorderOf(ctx); recorder != nil {
-		recorder.add(call)
-	}
-	t.config.Observe(call)
-	level := slog.LevelInfo
-	if call.Error != "" || call.Status >= http.StatusBadRequest {
-		level = slog.LevelWarn
-	}
-	t.config.Logger.LogAttrs(ctx, level, "outside call",
-		slog.String("system", call.System), slog.String("method", call.Method), slog.String("route", call.Route),
-		slog.Int("status", call.Status), slog.Duration("duration", call.Duration),
-		slog.String("correlation_id", call.CorrelationID), slog.String("operation", call.OperationKey),
-		slog.String("error", call.Error))
+	return response, nil
 }
 
 // maxTraceID bounds what an outside header may put into logs and records.
@@ -262,22 +156,6 @@ func (t *transport) correlation(header http.Header) string {
 		}
 	}
 	return ""
-}
-
-func errorName(status int, err error) string {
-	f := fault.As(err)
-	switch {
-	case f != nil && f.Code != "":
-		return string(f.Kind) + "/" + f.Code
-	case f != nil:
-		return string(f.Kind)
-	case err != nil:
-		return string(fault.UnknownOutcome)
-	case status >= http.StatusInternalServerError:
-		return codeServerError
-	default:
-		return ""
-	}
 }
 
 // identifier fits path segments that name one record: long numbers, hexadecimal keys, UUIDs.

@@ -121,10 +121,8 @@ func start(ctx context.Context, dir string, problems io.Writer) (*bench, func(),
 	if err != nil {
 		return nil, nil, err
 	}
-	b := &bench{stack: s, started: time.Now(), world: &world.World{
-		API: s.APIURL(), Gateway: s.GatewayURL(), ERP: s.ErpURL(), Shop: s.ShopURL(),
-		Client: &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 256}},
-	}}
+	b := &bench{stack: s, started: time.Now(), world: s.World()}
+	b.world.Client = &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 256}}
 	if b.orders, err = s.App.Temporal(ctx); err == nil {
 		b.plain, err = client.DialContext(ctx, client.Options{
 			HostPort: s.Temporal.Addr(), Namespace: b.orders.Namespace, Logger: sdklog.NewStructuredLogger(log),

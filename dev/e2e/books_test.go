@@ -86,7 +86,7 @@ func (r *rig) feeInvoices(t *testing.T) int {
 	var ledger struct {
 		APInvoices []json.RawMessage `json:"apInvoices"`
 	}
-	r.get(t, r.ERP+"/_sandbox/ledger", &ledger)
+	r.get(t, r.ERP.URL+"/_sandbox/ledger", &ledger)
 	return len(ledger.APInvoices)
 }
 
@@ -97,7 +97,7 @@ func TestAnswersOfASettlementDayAreLost(t *testing.T) {
 	date := r.sell(t, 2)
 	for _, route := range []string{journalRoute, feeRoute} {
 		// Go's client sends once more by itself where a used connection is cut: two of them are lost.
-		require.NoError(t, r.Break(t.Context(), r.ERP, world.Fault{Route: route, Mode: "drop_after", Times: 2}))
+		require.NoError(t, r.Break(t.Context(), r.ERP.URL, world.Fault{Route: route, Mode: "drop_after", Times: 2}))
 	}
 	r.settle(t, date)
 	r.postedOnce(t, date, 2)
@@ -128,7 +128,7 @@ func TestWorkerKilledInASettlementDay(t *testing.T) {
 		started, err = r.World.Settle(t.Context(), date, false)
 		require.NoError(t, err)
 	})
-	hold(r.ERP, journalRoute, func() { worker.start(t) })
+	hold(r.ERP.URL, journalRoute, func() { worker.start(t) })
 	worker.start(t)
 	r.dayEnds(t, started.WorkflowID, date)
 	r.postedOnce(t, date, 2)

@@ -97,7 +97,7 @@ func TestCancelAtEachStage(t *testing.T) {
 	} {
 		t.Run(route, func(t *testing.T) {
 			id := r.id()
-			sandbox := r.ERP
+			sandbox := r.ERP.URL
 			if route == payRoute {
 				sandbox = r.Gateway
 			}

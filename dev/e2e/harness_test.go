@@ -94,9 +94,7 @@ func start(t *testing.T, options stack.Options) *rig {
 		default:
 		}
 	})
-	return &rig{stack: s, World: &world.World{
-		API: s.APIURL(), Gateway: s.GatewayURL(), ERP: s.ErpURL(), Shop: s.ShopURL(), Client: &http.Client{Timeout: 30 * time.Second},
-	}}
+	return &rig{stack: s, World: s.World()}
 }
 
 // id makes the ID of another order of this stack.
@@ -194,7 +192,7 @@ func (r *rig) requireSound(t *testing.T, id string) {
 	require.NoError(t, err)
 	require.LessOrEqual(t, len(books.SalesOrders), 1, "two sales orders of one order number")
 	require.LessOrEqual(t, len(books.Invoices), 1, "invoiced twice")
-	open := openBooks(books)
+	open := r.openBooks(books)
 	if view.Status == "confirmed" {
 		require.Equal(t, 1, money.Live, "%+v", money.Lines)
 		require.True(t, money.Held.IsZero(), "a hold was left: %+v", money.Lines)
@@ -218,10 +216,10 @@ func (r *rig) requireSound(t *testing.T, id string) {
 }
 
 // openBooks counts what is open of an order in the ERP.
-func openBooks(b world.Books) map[string]int {
+func (r *rig) openBooks(b world.Books) map[string]int {
 	counted := map[string]int{}
 	for _, order := range b.SalesOrders {
-		if order["OrderStatus"] != `\` && len(b.CreditMemos) == 0 {
+		if status, _ := order["OrderStatus"].(string); r.ERP.Means(status) != world.SalesOrderCancelled && len(b.CreditMemos) == 0 {
 			counted["orders"]++
 		}
 	}
@@ -308,7 +306,7 @@ func (r *rig) inReview(t *testing.T, id string) {
 // mend ends every fault; it also serves clean-up, when a test's own context has ended.
 func (r *rig) mend(t *testing.T) {
 	t.Helper()
-	for _, sandbox := range []string{r.Gateway, r.ERP, r.Shop} {
+	for _, sandbox := range []string{r.Gateway, r.ERP.URL, r.Shop} {
 		require.NoError(t, r.World.Mend(context.WithoutCancel(t.Context()), sandbox))
 	}
 }
@@ -376,7 +374,7 @@ func (r *rig) customers(t *testing.T, external string) int {
 			ExternalID string `json:"ExternalId"`
 		} `json:"customers"`
 	}
-	r.get(t, r.ERP+"/_sandbox/ledger", &ledger)
+	r.get(t, r.ERP.URL+"/_sandbox/ledger", &ledger)
 	count := 0
 	for _, customer := range ledger.Customers {
 		if strings.EqualFold(customer.ExternalID, external) {
@@ -396,7 +394,7 @@ func (r *rig) stock(t *testing.T, code string) float64 {
 			QtyOnHand float64
 		} `json:"stock"`
 	}
-	r.get(t, r.ERP+"/_sandbox/ledger", &ledger)
+	r.get(t, r.ERP.URL+"/_sandbox/ledger", &ledger)
 	total := 0.0
 	for _, balance := range ledger.Stock {
 		if balance.StockCode == code {

@@ -128,7 +128,7 @@ func TestWorkerKilledInTheMiddleOfACall(t *testing.T) {
 	var orders []stuck
 	for _, committed := range []bool{true, false} {
 		for _, p := range points {
-			sandbox := r.ERP
+			sandbox := r.ERP.URL
 			if p.gateway {
 				sandbox = r.Gateway
 			}

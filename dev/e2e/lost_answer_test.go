@@ -85,7 +85,7 @@ func (r *rig) calls(t *testing.T, since time.Time) []call {
 	t.Helper()
 	var found []call
 	seen := map[string]int{}
-	for _, sandbox := range []string{r.Gateway, r.ERP} {
+	for _, sandbox := range []string{r.Gateway, r.ERP.URL} {
 		var record struct {
 			Requests []struct {
 				At           time.Time
@@ -183,9 +183,9 @@ func TestLostSignIn(t *testing.T) {
 	want := r.travel(t, sale)
 	for _, mode := range []string{"drop_after", "drop_before", "truncate", "garbage"} {
 		r := start(t, stack.Options{})
-		require.NoError(t, r.Break(t.Context(), r.ERP, world.Fault{Route: "POST /APIServices/AuthService/Token", Mode: mode, Times: 1}))
+		require.NoError(t, r.Break(t.Context(), r.ERP.URL, world.Fault{Route: "POST /APIServices/AuthService/Token", Mode: mode, Times: 1}))
 		require.Equal(t, want, r.travel(t, sale), mode)
-		require.Equal(t, 1, r.hits(t, r.ERP, mode))
+		require.Equal(t, 1, r.hits(t, r.ERP.URL, mode))
 	}
 }
 

@@ -186,7 +186,7 @@ func followUps() []recording {
 	parked := part
 	parked.ask = func(t *testing.T, r *rig, id string) {
 		t.Helper()
-		require.NoError(t, r.Break(t.Context(), r.ERP, world.Fault{
+		require.NoError(t, r.Break(t.Context(), r.ERP.URL, world.Fault{
 			Route: "POST /APIServices/CreditMemoService/AddCreditMemo", Mode: "status", Status: 422, Reason: "PERIOD_CLOSED", Times: 1,
 		}))
 		part.ask(t, r, id)
@@ -256,7 +256,7 @@ func TestRecordHistories(t *testing.T) {
 				require.NoError(t, r.Break(t.Context(), r.Gateway, world.Fault{Route: payRoute, Mode: "drop_after", Times: 1}))
 			}
 			if recorded.fault != nil {
-				require.NoError(t, r.Break(t.Context(), r.ERP, *recorded.fault))
+				require.NoError(t, r.Break(t.Context(), r.ERP.URL, *recorded.fault))
 			}
 			r.submit(t, r.order(t, id, recorded.buy))
 			if recorded.play != nil {

@@ -11,6 +11,7 @@ import (
 	commonpb "go.temporal.io/api/common/v1"
 
 	"github.com/tenderline/tenderline/dev/internal/samples"
+	"github.com/tenderline/tenderline/dev/internal/world"
 )
 
 func stateDir(t *testing.T, files map[string]string) string {
@@ -76,7 +77,7 @@ func TestOnlyAGoodOrderIsOneToGoOnWith(t *testing.T) {
 	review.Differences = []string{"rejected"}
 	require.Empty(t, good([]samples.Result{review}, samples.WaitingReview))
 	for _, slug := range []string{samples.WaitingReview, samples.Paid} {
-		require.True(t, slices.ContainsFunc(samples.All(), func(s samples.Sample) bool { return s.Slug == slug }), slug)
+		require.True(t, slices.ContainsFunc(samples.All(world.Syspro("")), func(s samples.Sample) bool { return s.Slug == slug }), slug)
 	}
 }
 

@@ -12,6 +12,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/tenderline/tenderline/dev/internal/stack"
+	"github.com/tenderline/tenderline/dev/internal/world"
 )
 
 // options are what the command line and the environment say.
@@ -21,8 +24,20 @@ type options struct {
 	offset    int    // added to every port
 	noSamples bool
 	demo      bool
+	erp       string            // that the samples are booked in; allERPs: each gets all of them
 	settings  map[string]string // over the embedded ones
 	ignored   []string          // variables that the embedded run has its own value of
+}
+
+// Values of --erp beside the ERPs' names.
+const (
+	defaultERP = "syspro"
+	allERPs    = "all"
+)
+
+// erps are the ERPs in which the samples are booked. The first is that of settlement, and of channels that name none.
+func (o *options) erps() []world.ERP {
+	return slices.DeleteFunc(stack.DefaultPorts(o.offset).ERPs(), func(erp world.ERP) bool { return o.erp != allERPs && o.erp != erp.Name })
 }
 
 // maxOffset keeps the highest port (9103) a port.
@@ -36,6 +51,7 @@ func parse(args, environ []string, help io.Writer) (options, error) {
 	flags.StringVar(&o.dir, "data", "", "directory that keeps all state (default .tenderline in the repository; with --demo a temporary one)")
 	flags.IntVar(&o.offset, "port-offset", 0, "moves every port up by so many")
 	flags.BoolVar(&o.noSamples, "no-samples", false, "send no sample orders")
+	flags.StringVar(&o.erp, "erp", defaultERP, "ERP that the samples are booked in: syspro, sagepro, or all for both in one deployment")
 	flags.BoolVar(&o.demo, "demo", false, "play the samples and exit, with status 1 if any did not end as expected")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -52,6 +68,8 @@ func parse(args, environ []string, help io.Writer) (options, error) {
 		return o, fmt.Errorf("--port-offset must be between 0 and %d", maxOffset)
 	case o.demo && o.noSamples:
 		return o, errors.New("--demo is the samples: it can't go with --no-samples")
+	case len(o.erps()) == 0:
+		return o, fmt.Errorf("--erp is %q: it must be syspro, sagepro or %s", o.erp, allERPs)
 	}
 	var err error
 	o.settings, o.ignored, err = overrides(environ)
@@ -63,7 +81,7 @@ func parse(args, environ []string, help io.Writer) (options, error) {
 var fixed = []string{
 	"API_", "CALLBACK_URL", "CALLBACK_SECRET", "CODEC_", "CYBERSOURCE_AUTH", "CYBERSOURCE_BASE_URL", "CYBERSOURCE_KEY_ID", "CYBERSOURCE_MERCHANT_ID",
 	"CYBERSOURCE_MLE_", "CYBERSOURCE_P12_", "CYBERSOURCE_PORTFOLIO_ID", "CYBERSOURCE_SHARED_SECRET", "CYBERSOURCE_WEBHOOK_KEYS", "DATABASE_",
-	"DEPLOYMENT", "ENCRYPTION_", "HTTP_ADDRESS", "METRICS_ADDRESS", "SYSPRO_API_KEY", "SYSPRO_BASE_URL", "SYSPRO_CHANGES_WEBHOOK_KEYS", "SYSPRO_CLIENT_", "SYSPRO_COMPANY",
+	"DEPLOYMENT", "ENCRYPTION_", "ERP", "HTTP_ADDRESS", "METRICS_ADDRESS", "SETTLEMENT_ERP", "SYSPRO_API_KEY", "SYSPRO_BASE_URL", "SYSPRO_CHANGES_WEBHOOK_KEYS", "SYSPRO_CLIENT_", "SYSPRO_COMPANY",
 }
 
 const prefix = "TENDERLINE_"

@@ -14,7 +14,7 @@ import (
 func TestParseReadsFlags(t *testing.T) {
 	o, err := parse([]string{"--data", "here", "--port-offset", "100", "--demo"}, nil, io.Discard)
 	require.NoError(t, err)
-	require.Equal(t, options{dir: "here", offset: 100, demo: true, settings: map[string]string{}}, o)
+	require.Equal(t, options{dir: "here", offset: 100, demo: true, erp: "syspro", settings: map[string]string{}}, o)
 }
 
 func TestParseRefuses(t *testing.T) {
@@ -24,6 +24,7 @@ func TestParseRefuses(t *testing.T) {
 		"a negative offset":      {"--port-offset", "-1"},
 		"ports beyond the last":  {"--port-offset", "56433"},
 		"samples without orders": {"--demo", "--no-samples"},
+		"an unknown ERP":         {"--erp", "sap"},
 	}
 	for name, args := range tests {
 		t.Run(name, func(t *testing.T) {

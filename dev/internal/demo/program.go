@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"maps"
-	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -99,7 +98,7 @@ type program struct {
 	options
 	out     io.Writer
 	stack   *stack.Stack
-	world   *world.World
+	world   *world.World // seen from the ERP of settlement, and of channels that name none
 	history *history
 	date    string // business date of the samples; "" where none were played
 }
@@ -108,9 +107,10 @@ func (p *program) print(format string, values ...any) { _, _ = fmt.Fprintf(p.out
 
 // settings are the caller's over those that the samples need.
 func (p *program) settings() map[string]string {
-	settings := map[string]string{prefix + "CHANNELS": samples.Channels}
+	erps := p.erps()
+	settings := map[string]string{prefix + "ERP": erps[0].Name, prefix + "CHANNELS": samples.Channels(erps...)}
 	if p.options.settings[prefix+"CHANNELS_FILE"] != "" {
-		clear(settings)
+		delete(settings, prefix+"CHANNELS")
 	}
 	maps.Copy(settings, p.options.settings)
 	return settings
@@ -118,10 +118,7 @@ func (p *program) settings() map[string]string {
 
 // show is what a person sees: where everything is, how the samples go and what to try next.
 func (p *program) show(ctx context.Context) error {
-	p.world = &world.World{
-		API: p.stack.APIURL(), Gateway: p.stack.GatewayURL(), ERP: p.stack.ErpURL(), Shop: p.stack.ShopURL(),
-		Client: &http.Client{Timeout: 30 * time.Second},
-	}
+	p.world = p.stack.World()
 	about := p.places()
 	if err := say(p.out, welcome, about); err != nil {
 		return err
@@ -156,7 +153,7 @@ func (p *program) play(ctx context.Context) (results []samples.Result, err error
 		return nil, err
 	}
 	defer p.history.close()
-	list := samples.All()
+	list := samples.All(p.erps()...)
 	runner := &samples.Runner{
 		World: p.world, RunID: samples.RunID(time.Now()), Clock: time.Now, Temporal: p.history,
 		Progress: samples.NewProgress(p.out, time.Now, isTerminal(p.out), list),
@@ -184,8 +181,8 @@ func (p *program) play(ctx context.Context) (results []samples.Result, err error
 // settle is the settlement of the day on which the samples were played: over all that they did.
 func (p *program) settle(runner *samples.Runner, results []samples.Result) []check {
 	books := &samples.Books{
-		World: p.world, Merchant: stack.Merchant, Date: p.date, Temporal: p.history, Progress: runner.Progress.Line("Settlement day " + p.date),
-		Order: func(slug string) string { return orderOf(results, slug) },
+		World: p.world, Merchant: stack.Merchant, Date: p.date, Sold: p.erps(), Temporal: p.history, Progress: runner.Progress.Line("Settlement day " + p.date),
+		Order: func(erp world.ERP, slug string) string { return orderOf(results, erp, slug) },
 	}
 	var parts []check
 	failed := false
@@ -202,10 +199,10 @@ func (p *program) settle(runner *samples.Runner, results []samples.Result) []che
 	return parts
 }
 
-// orderOf is the order of a sample.
-func orderOf(results []samples.Result, slug string) string {
+// orderOf is the order of a sample that was booked in an ERP.
+func orderOf(results []samples.Result, erp world.ERP, slug string) string {
 	for _, r := range results {
-		if r.Sample.Slug == slug {
+		if r.Sample.ERP.Name == erp.Name && r.Sample.Slug == slug {
 			return r.OrderID
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/tenderline/tenderline/dev/internal/ports"
 	"github.com/tenderline/tenderline/dev/internal/samples"
 	"github.com/tenderline/tenderline/dev/internal/stack"
+	"github.com/tenderline/tenderline/dev/internal/world"
 )
 
 // freeOffset is an offset at which every port is free now.
@@ -43,7 +44,7 @@ func TestDemoSucceedsWhereEveryOrderEndsAsExpected(t *testing.T) {
 	var out, problems bytes.Buffer
 	status := Main(t.Context(), []string{"--demo", "--port-offset", freeOffset(t)}, nil, &out, &problems)
 	require.Zero(t, status, "%s\n%s", out.String(), problems.String())
-	require.Contains(t, out.String(), fmt.Sprintf("All %d orders and every check came out as expected", len(samples.All())))
+	require.Contains(t, out.String(), fmt.Sprintf("All %d orders and every check came out as expected", len(samples.All(world.Syspro("")))))
 	require.NotContains(t, out.String(), "DIFFERS")
 }
 
@@ -56,7 +57,7 @@ func TestDemoFailsWhereAnOrderEndsOtherwise(t *testing.T) {
 	status := Main(t.Context(), []string{"--demo", "--port-offset", freeOffset(t)}, policy, &out, &problems)
 	require.Equal(t, exitFailed, status)
 	require.Contains(t, out.String(), "(Out of stock): order status: confirmed, expected rejected")
-	require.Contains(t, out.String(), fmt.Sprintf("NOT as expected: 1 of %d orders differ", len(samples.All())), out.String())
+	require.Contains(t, out.String(), fmt.Sprintf("NOT as expected: 1 of %d orders differ", len(samples.All(world.Syspro("")))), out.String())
 }
 
 // lockedBuffer is written by the program while the test reads it.

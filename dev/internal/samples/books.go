@@ -44,17 +44,26 @@ func disputes() []Sample {
 	}
 }
 
-// Books settles the day of a run, over everything that the run did, and judges it by the ledgers of gateway and ERP.
+// Books settles the day of a run, over everything that the run did, and judges it by the ledgers of gateway and ERPs. The day is posted in
+// the ERP from which the world is seen.
 type Books struct {
 	*world.World
 	Merchant string
-	Date     string // business date: the day of the run
-	Order    func(slug string) string
+	Date     string      // business date: the day of the run
+	Sold     []world.ERP // in which the orders of the run were booked
+	Order    func(erp world.ERP, slug string) string
 	Temporal Temporal
 	Progress func(text string)
 
-	extra string            // transaction that the gateway reported and never made
-	cases map[string]string // disputes by their order's slug
+	extra    string // transaction that the gateway reported and never made
+	disputes []disputed
+}
+
+// disputed is a payment of the day that is disputed.
+type disputed struct {
+	order   string
+	caseID  string
+	outcome string
 }
 
 // Part is one thing that the day must do.
@@ -130,16 +139,20 @@ func (b *Books) fresh(ctx context.Context) bool {
 	return err == nil && len(day.Postings) == 0
 }
 
-// dispute has both orders' payments disputed.
+// dispute has two payments of each ERP's orders disputed.
 func (b *Books) dispute(ctx context.Context) error {
-	b.cases = map[string]string{}
-	for _, slug := range []string{disputedWon, disputedLost} {
-		opened, err := b.OpenDispute(ctx, b.Order(slug), disputeFee)
+	b.disputes = nil
+	for _, erp := range b.Sold {
+		b.disputes = append(b.disputes,
+			disputed{order: b.Order(erp, disputedWon), outcome: "won"}, disputed{order: b.Order(erp, disputedLost), outcome: "lost"})
+	}
+	for i := range b.disputes {
+		opened, err := b.OpenDispute(ctx, b.disputes[i].order, disputeFee)
 		if err != nil {
 			return err
 		}
-		b.cases[slug] = opened.Case
-		b.Progress("bank: disputes " + b.Order(slug))
+		b.disputes[i].caseID = opened.Case
+		b.Progress("bank: disputes " + b.disputes[i].order)
 	}
 	return nil
 }
@@ -150,15 +163,17 @@ func (b *Books) plants(ctx context.Context) (map[string]bool, world.Plants, erro
 	if err != nil {
 		return nil, world.Plants{}, err
 	}
-	of := func(slug string) string {
-		at := slices.IndexFunc(settled.Transactions, func(t world.Transaction) bool { return t.Of(b.Order(slug)) && t.Kind != "refund" })
+	of := func(erp world.ERP, slug string) string {
+		order := b.Order(erp, slug)
+		at := slices.IndexFunc(settled.Transactions, func(t world.Transaction) bool { return t.Of(order) && t.Kind != "refund" })
 		if at < 0 {
-			err = errors.Join(err, fmt.Errorf("no batch of %s has the money of %s", b.Date, b.Order(slug)))
+			err = errors.Join(err, fmt.Errorf("no batch of %s has the money of %s", b.Date, order))
 			return ""
 		}
 		return settled.Transactions[at].ID
 	}
-	missing, off, twice := of(rowMissing), of(rowOff), of(rowTwice)
+	first, last := b.Sold[0], b.Sold[len(b.Sold)-1]
+	missing, off, twice := of(first, rowMissing), of(last, rowOff), of(last, rowTwice)
 	want := map[string]bool{"missing_row " + missing: true, "amount_differs " + off: true, "duplicate " + twice: true}
 	return want, world.Plants{
 		Missing: []string{missing}, Extra: 1, AmountOff: []world.OffPlanted{{ID: off, By: "1.00"}}, Duplicate: []string{twice},
@@ -240,19 +255,18 @@ func (b *Books) run(ctx context.Context) error {
 
 // decided has the banks decide both disputes. The reports tell of it, the day is corrected by what came back, and the outcome is booked.
 func (b *Books) decided(ctx context.Context) error {
-	outcomes := map[string]string{disputedWon: "won", disputedLost: "lost"}
-	before, err := b.Postings(ctx)
+	before, err := b.balances(ctx)
 	if err != nil {
 		return err
 	}
-	for _, slug := range []string{disputedWon, disputedLost} {
-		if err := b.caseIs(ctx, slug, "open"); err != nil {
+	for _, dispute := range b.disputes {
+		if err := b.caseIs(ctx, dispute, "open"); err != nil {
 			return err
 		}
-		if _, err := b.EndDispute(ctx, b.cases[slug], outcomes[slug]); err != nil {
+		if _, err := b.EndDispute(ctx, dispute.caseID, dispute.outcome); err != nil {
 			return err
 		}
-		b.Progress("bank: " + b.Order(slug) + " is " + outcomes[slug])
+		b.Progress("bank: " + dispute.order + " is " + dispute.outcome)
 	}
 	if _, err := b.CloseDay(ctx, b.Date, world.Plants{}); err != nil {
 		return err
@@ -260,49 +274,95 @@ func (b *Books) decided(ctx context.Context) error {
 	if err := b.run(ctx); err != nil {
 		return err
 	}
-	for _, slug := range []string{disputedWon, disputedLost} {
-		if err := b.caseIs(ctx, slug, outcomes[slug]); err != nil {
+	for _, dispute := range b.disputes {
+		if err := b.caseIs(ctx, dispute, dispute.outcome); err != nil {
 			return err
 		}
-		if err := within(ctx, b.Temporal, workflows.ChargebackWorkflowID(b.cases[slug])); err != nil {
+		if err := within(ctx, b.Temporal, workflows.ChargebackWorkflowID(dispute.caseID)); err != nil {
 			return err
 		}
 	}
 	if err := b.equal(ctx); err != nil {
 		return err
 	}
-	after, err := b.Postings(ctx)
+	after, err := b.balances(ctx)
 	if err != nil {
 		return err
 	}
-	// Won: the bank owes the money again, which settlement has seen come back. Lost: the receivable is a loss.
-	disputed := decimal.RequireFromString(total)
-	want := map[string]decimal.Decimal{
-		accountBank: disputed, accountLoss: disputed, accountChargeback: disputed.Add(disputed).Neg(),
+	for _, erp := range b.ERPs {
+		if err := sameSums("what the disputes left in the ledger of "+erp.Title, b.leftIn(erp), less(after[erp.Name], before[erp.Name])); err != nil {
+			return err
+		}
 	}
-	return sameSums("what both disputes left in the ledger", want, world.ByAccount(after[len(before):], settledCurrency))
+	return nil
+}
+
+// leftIn is what one dispute that was won and one that was lost of each ERP's orders leave in the ledger of an ERP. Won: the bank owes the
+// money again, which settlement sees come back, wherever the order was booked. Lost: the receivable is a loss.
+func (b *Books) leftIn(erp world.ERP) map[string]decimal.Decimal {
+	one := decimal.RequireFromString(total)
+	sums := map[string]decimal.Decimal{}
+	if slices.ContainsFunc(b.Sold, func(sold world.ERP) bool { return sold.Name == erp.Name }) {
+		sums[accountLoss], sums[accountClearing], sums[accountChargeback] = one, one, one.Add(one).Neg()
+	}
+	if erp.Name == b.ERP.Name {
+		back := one.Mul(decimal.NewFromInt(int64(len(b.Sold))))
+		sums[accountBank], sums[accountClearing] = back, sums[accountClearing].Sub(back)
+	}
+	return even(sums)
+}
+
+// balances are those of every ERP's accounts, by its name.
+func (b *Books) balances(ctx context.Context) (map[string]map[string]decimal.Decimal, error) {
+	all := map[string]map[string]decimal.Decimal{}
+	for _, erp := range b.ERPs {
+		postings, err := b.In(erp).Postings(ctx)
+		if err != nil {
+			return nil, err
+		}
+		all[erp.Name] = world.ByAccount(postings, settledCurrency)
+	}
+	return all, nil
+}
+
+// less takes sums by account away from others.
+func less(sums, away map[string]decimal.Decimal) map[string]decimal.Decimal {
+	left := maps.Clone(sums)
+	for account, amount := range away {
+		left[account] = left[account].Sub(amount)
+	}
+	return even(left)
 }
 
 // caseIs waits until a dispute stands so.
-func (b *Books) caseIs(ctx context.Context, slug, state string) error {
-	return until(ctx, "the chargeback of "+b.Order(slug)+" is not "+state, func() (bool, error) {
-		chargeback, err := b.Chargeback(ctx, b.cases[slug])
-		if err == nil && (chargeback.State != state || chargeback.OrderID != b.Order(slug)) {
+func (b *Books) caseIs(ctx context.Context, dispute disputed, state string) error {
+	return until(ctx, "the chargeback of "+dispute.order+" is not "+state, func() (bool, error) {
+		chargeback, err := b.Chargeback(ctx, dispute.caseID)
+		if err == nil && (chargeback.State != state || chargeback.OrderID != dispute.order) {
 			err = fmt.Errorf("it is %+v", chargeback)
 		}
 		return err == nil, err
 	})
 }
 
-// paid looks at an order of the day: settled here, paid in the ERP.
+// paid looks at an order of the day in each ERP.
 func (b *Books) paid(ctx context.Context) error {
-	order := b.Order(Paid)
-	return until(ctx, "order "+order+" is not shown as paid", func() (bool, error) {
+	for _, erp := range b.Sold {
+		if err := b.paidIn(ctx, erp, b.Order(erp, Paid)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// paidIn looks at an order of the day: settled here, paid in the ERP.
+func (b *Books) paidIn(ctx context.Context, erp world.ERP, order string) error {
+	return until(ctx, "order "+order+" is not shown as paid in "+erp.Title, func() (bool, error) {
 		view, err := b.World.Order(ctx, order)
 		if err != nil {
 			return false, err
 		}
-		books, err := b.World.Books(ctx, order)
+		books, err := b.In(erp).Books(ctx, order)
 		if err != nil || len(books.Invoices) != 1 {
 			return false, errors.Join(fmt.Errorf("the ERP has %d invoices", len(books.Invoices)), err)
 		}

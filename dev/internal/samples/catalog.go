@@ -2,8 +2,8 @@ package samples
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
-	"net/http"
 	"slices"
 
 	"github.com/tenderline/tenderline/dev/internal/world"
@@ -12,8 +12,9 @@ import (
 // total is the total of world.NewOrder.
 const total = "48.19"
 
-// The channels of the samples, each with settings of its own.
+// The channels of the samples, each with settings of its own. An ERP's are called so after its mark.
 const (
+	Web       = "web-us"     // nothing is special
 	Kiosk     = "kiosk"      // nobody waits: a decline is final, and an ERP failure is compensated at once
 	Hasty     = "hasty"      // reviews are reminded of, escalated and decided by their deadline within seconds
 	Watchful  = "watchful"   // the gateway is asked every second how a case stands
@@ -23,15 +24,30 @@ const (
 	Impatient = "impatient"  // a step at the gateway is given up after a few seconds
 )
 
-// Channels are their settings.
-const Channels = `{"*":{},` +
-	`"` + Kiosk + `":{"policy":{"paymentWait":"0s","onErpFailure":"compensate"}},` +
-	`"` + Hasty + `":{"policy":{"reviewRemind":"1s","reviewEscalate":"2s","reviewDeadline":"6s"}},` +
-	`"` + Watchful + `":{"policy":{"reviewPoll":"1s"}},` +
-	`"` + ShortHold + `":{"policy":{"authorizationLife":"1s"}},` +
-	`"` + Depot + `":{"policy":{"invoice":"on_shipment"}},` +
-	`"` + Account + `":{"policy":{"credit":"park"}},` +
-	`"` + Impatient + `":{"policy":{"gatewayPatience":"14s"}}}`
+// Channels are the settings of the channels whose orders are booked in these ERPs, in JSON.
+func Channels(erps ...world.ERP) string {
+	policies := map[string]map[string]string{
+		Web:       {},
+		Kiosk:     {"paymentWait": "0s", "onErpFailure": "compensate"},
+		Hasty:     {"reviewRemind": "1s", "reviewEscalate": "2s", "reviewDeadline": "6s"},
+		Watchful:  {"reviewPoll": "1s"},
+		ShortHold: {"authorizationLife": "1s"},
+		Depot:     {"invoice": "on_shipment"},
+		Account:   {"credit": "park"},
+		Impatient: {"gatewayPatience": "14s"},
+	}
+	channels := map[string]any{"*": struct{}{}}
+	for _, erp := range erps {
+		for name, policy := range policies {
+			channels[erp.Mark+name] = map[string]any{"erp": erp.Name, "policy": policy}
+		}
+	}
+	text, err := json.Marshal(channels)
+	if err != nil {
+		panic(err) // maps of texts
+	}
+	return string(text)
+}
 
 // Slugs of samples whose orders are there to go on with.
 const (
@@ -42,7 +58,7 @@ const (
 // confirmed is how a good order ends; told is what the shop was told before.
 func confirmed(told ...string) Want {
 	return Want{
-		Status: "confirmed", Payment: "captured", Captured: total, SalesOrder: SalesOrderComplete, Invoices: 1, Receipts: 1,
+		Status: "confirmed", Payment: "captured", Captured: total, SalesOrder: world.SalesOrderComplete, Invoices: 1, Receipts: 1,
 		Told: append(told, "order.confirmed"),
 	}
 }
@@ -54,13 +70,23 @@ func ended(status, payment string, told ...string) Want {
 
 // cancelledInErp is an end with a sales order that was cancelled.
 func (w Want) cancelledInErp() Want {
-	w.SalesOrder = SalesOrderCancelled
+	w.SalesOrder = world.SalesOrderCancelled
 	return w
 }
 
-// All are the samples, in the order in which they are shown.
-func All() []Sample {
-	return slices.Concat(payments(), reviews(), refunds(), changes(), disputes(), lostAnswers(), troubledBookings(), parkings())
+// All are the samples of orders that are booked in these ERPs, in the order in which they are shown.
+func All(erps ...world.ERP) []Sample {
+	var all []Sample
+	for _, erp := range erps {
+		for _, sample := range slices.Concat(payments(), reviews(), refunds(), changes(erp), disputes(), lostAnswers(), troubledBookings(), parkings()) {
+			sample.ERP = erp
+			if len(erps) > 1 {
+				sample.Title += " (" + erp.Title + ")"
+			}
+			all = append(all, sample)
+		}
+	}
+	return all
 }
 
 // payments are what a card and a shop can do.
@@ -95,7 +121,7 @@ func lostAnswers() []Sample {
 // troubledBookings are paid orders that the ERP has trouble with.
 func troubledBookings() []Sample {
 	credited := ended("compensated", "reversed")
-	credited.SalesOrder, credited.Invoices, credited.CreditMemos, credited.Credited = SalesOrderComplete, 1, 1, total
+	credited.SalesOrder, credited.Invoices, credited.CreditMemos, credited.Credited = world.SalesOrderComplete, 1, 1, total
 	return []Sample{
 		{
 			Slug: "before-invoice", Title: "ERP refuses the invoice: undone", Play: parked("FAILINV", "compensate"),
@@ -191,19 +217,18 @@ func parked(code, resolution string) func(context.Context, *Play) error {
 
 // outage lets the ERP fail on every sales order until it was asked twice.
 func outage(ctx context.Context, p *Play) error {
-	fault := world.Fault{Route: "POST /APIServices/SalesOrderService/**", Mode: "status", Status: http.StatusServiceUnavailable}
-	if err := p.Broken(ctx, p.ERP, fault); err != nil {
+	if err := p.Broken(ctx, p.ERP.URL, p.ERP.Down); err != nil {
 		return err
 	}
 	p.line("ERP: down")
 	if err := p.Place(ctx, "approve"); err != nil {
 		return err
 	}
-	if err := p.Hit(ctx, p.ERP, 2, patience); err != nil {
+	if err := p.Hit(ctx, p.ERP.URL, 2, patience); err != nil {
 		return err
 	}
 	p.line("ERP: back")
-	return p.Mend(ctx, p.ERP)
+	return p.Mend(ctx, p.ERP.URL)
 }
 
 // closedPeriod closes the ERP's period for receivables until the order is parked, then opens it and has the step retried.
@@ -231,12 +256,11 @@ func parkedInClosedPeriod(ctx context.Context, p *Play) error {
 
 // cancelWhileBooking has the ERP dawdle over the sales order and cancels meanwhile.
 func cancelWhileBooking(ctx context.Context, p *Play) error {
-	fault := world.Fault{Route: "POST /APIServices/SalesOrderService/AddSalesOrder", Mode: "delay", DelayMs: 1500, Times: 1}
-	return p.Breaking(ctx, p.ERP, fault, func() error {
+	return p.Breaking(ctx, p.ERP.URL, p.ERP.Slow, func() error {
 		if err := p.Place(ctx, "approve", captureApart); err != nil {
 			return err
 		}
-		if err := p.Hit(ctx, p.ERP, 1, patience); err != nil {
+		if err := p.Hit(ctx, p.ERP.URL, 1, patience); err != nil {
 			return err
 		}
 		p.line("shop: cancel")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tenderline/tenderline/dev/internal/world"
 	"github.com/tenderline/tenderline/internal/canonical"
 	"github.com/tenderline/tenderline/internal/config"
 )
@@ -19,12 +20,14 @@ func TestSamplesCanBeToldApart(t *testing.T) {
 	run := RunID(time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC))
 	valid := regexp.MustCompile(`^[A-Za-z0-9._-]{1,30}$`)
 	seen := map[string]bool{}
-	for _, sample := range All() {
+	all := All(world.Syspro(""), world.Sagepro(""))
+	require.Len(t, all, 2*len(All(world.Sagepro(""))), "each ERP gets all of them")
+	for _, sample := range all {
 		id := sample.OrderID(run)
 		require.Regexp(t, valid, id)
-		require.False(t, seen[sample.Slug] || seen[sample.Title], "%s is there twice", sample.Slug)
-		seen[sample.Slug], seen[sample.Title] = true, true
-		for _, other := range All() {
+		require.False(t, seen[id] || seen[sample.Title], "%s is there twice", id)
+		seen[id], seen[sample.Title] = true, true
+		for _, other := range all {
 			// References of follow-ons start with the order's ID and a hyphen.
 			require.False(t, strings.HasPrefix(other.OrderID(run), id+"-"), "%s and %s share transactions", sample.Slug, other.Slug)
 		}
@@ -45,7 +48,7 @@ func TestCardNumberIsOneThatMustBeRefused(t *testing.T) {
 
 func TestChannelsAreValidSettings(t *testing.T) {
 	settings, err := config.Load(config.Map(map[string]string{
-		"TENDERLINE_CHANNELS": Channels, "TENDERLINE_ENCRYPTION_KEYS": "k:" + strings.Repeat("A", 43) + "=", "TENDERLINE_CYBERSOURCE_RESOLVE_BUDGET": "13s",
+		"TENDERLINE_CHANNELS": Channels(world.Syspro("")), "TENDERLINE_ENCRYPTION_KEYS": "k:" + strings.Repeat("A", 43) + "=", "TENDERLINE_CYBERSOURCE_RESOLVE_BUDGET": "13s",
 	}))
 	require.NoError(t, err)
 	kiosk, known := settings.Channel(Kiosk)

@@ -14,14 +14,14 @@ import (
 // The ERP's words for how the refund of a credit memo stands.
 const memoRefunded = "Refunded"
 
-// erp is the one that the samples are booked in.
-const erp = "syspro"
-
 // changes are what people do in the ERP: it is asked for it.
-func changes() []Sample {
+func changes(erp world.ERP) []Sample {
 	parcels := Want{
-		Status: "shipped", Payment: "captured", Captured: "39.39", Captures: 2, SalesOrder: SalesOrderComplete, Invoices: 1, Receipts: 2,
+		Status: "shipped", Payment: "captured", Captured: "39.39", Captures: 2, SalesOrder: world.SalesOrderComplete, Invoices: 1, Receipts: 2,
 		Told: []string{"order.confirmed", "order.shipped", "order.shipped"},
+	}
+	if erp.InvoicesParcels {
+		parcels.Invoices = 2
 	}
 	return []Sample{
 		{Slug: "two-parcels", Title: "Captured parcel by parcel", Play: twoParcels, Want: parcels},
@@ -132,7 +132,7 @@ func memoOfOurs(ctx context.Context, p *Play) error {
 
 // acknowledged waits until a credit memo's process has ended, and the ERP shows the memo as refunded.
 func (p *Play) acknowledged(ctx context.Context, number string) error {
-	if err := p.Ended(ctx, workflows.CreditMemoWorkflowID(erp, number)); err != nil {
+	if err := p.Ended(ctx, workflows.CreditMemoWorkflowID(p.ERP.Name, number)); err != nil {
 		return err
 	}
 	books, err := p.Books(ctx, p.ID)

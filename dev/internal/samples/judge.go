@@ -14,8 +14,10 @@ import (
 type Evidence struct {
 	Order world.OrderView // as the API shows it
 	Money world.Money     // as the gateway's ledger has it
-	Books world.Books     // as the ERP's ledger has it
+	Books world.Books     // as the ledger of the ERP has it that it is to be booked in
 	Told  []string        // as the shop's ledger has it
+
+	Elsewhere []string // other ERPs that have it in their books
 }
 
 // Judge names every difference between what was to be and what the ledgers show, and every promise that is broken whatever was to be.
@@ -64,6 +66,9 @@ func (d *differences) promises(want Want, got Evidence) {
 	if len(got.Books.SalesOrders) > 1 {
 		d.add("the ERP has %d sales orders", len(got.Books.SalesOrders))
 	}
+	if len(got.Elsewhere) > 0 {
+		d.add("it is booked in %s too", strings.Join(got.Elsewhere, ", "))
+	}
 	if slices.Contains([]string{"declined", "rejected", "cancelled", "compensated", Refused}, got.Order.Status) {
 		if !got.Money.Captured.IsZero() || !got.Money.Held.IsZero() {
 			d.add("%s, but %s is captured and %s held", got.Order.Status, got.Money.Captured, got.Money.Held)
@@ -89,11 +94,11 @@ func (d *differences) amount(what, want string, got decimal.Decimal) {
 }
 
 func (d *differences) books(want Want, got Evidence) {
-	number, status := "", ""
+	number := ""
 	if len(got.Books.SalesOrders) > 0 {
-		number, status = text(got.Books.SalesOrders[0], "SalesOrder"), text(got.Books.SalesOrders[0], "OrderStatus")
+		number = text(got.Books.SalesOrders[0], "SalesOrder")
 	}
-	d.compare("sales order's status in the ERP", want.SalesOrder, status)
+	d.compare("sales order's status in the ERP", want.SalesOrder, got.Books.Status)
 	d.compare("sales order's number", number, got.Order.ErpOrderNumber)
 	invoice := ""
 	if len(got.Books.Invoices) > 0 {

@@ -15,9 +15,9 @@ func good() Evidence {
 		Order: world.OrderView{OrderID: "a", Status: "confirmed", PaymentStatus: "captured", ErpOrderNumber: "000001", ErpInvoice: "200001"},
 		Money: world.Money{Captured: decimal.RequireFromString("48.190"), Live: 1},
 		Books: world.Books{
-			SalesOrders: []map[string]any{{"SalesOrder": "000001", "OrderStatus": "9"}},
-			Invoices:    []map[string]any{{"InvoiceNumber": "200001"}},
-			Payments:    []map[string]any{{"PaymentType": "Receipt", "Reversed": false, "Amount": 48.19}},
+			Status: world.SalesOrderComplete, SalesOrders: []map[string]any{{"SalesOrder": "000001", "OrderStatus": "9"}},
+			Invoices: []map[string]any{{"InvoiceNumber": "200001"}},
+			Payments: []map[string]any{{"PaymentType": "Receipt", "Reversed": false, "Amount": 48.19}},
 		},
 		Told: []string{"order.confirmed"},
 	}
@@ -48,7 +48,9 @@ func TestJudgeNamesEveryDifference(t *testing.T) {
 		"booked twice": {
 			func(e *Evidence) { e.Books.SalesOrders = append(e.Books.SalesOrders, e.Books.SalesOrders[0]) }, "the ERP has 2 sales orders",
 		},
-		"not booked":       {func(e *Evidence) { e.Books.SalesOrders = nil }, "sales order's status in the ERP: nothing, expected 9"},
+		"not booked":       {func(e *Evidence) { e.Books.SalesOrders, e.Books.Status = nil, "" }, "sales order's status in the ERP: nothing, expected complete"},
+		"other state":      {func(e *Evidence) { e.Books.Status = "8" }, "sales order's status in the ERP: 8, expected complete"},
+		"booked elsewhere": {func(e *Evidence) { e.Elsewhere = []string{"SYSPRO", "Sage Pro"} }, "it is booked in SYSPRO, Sage Pro too"},
 		"other number":     {func(e *Evidence) { e.Order.ErpOrderNumber = "000002" }, "sales order's number: 000002, expected 000001"},
 		"other invoice":    {func(e *Evidence) { e.Order.ErpInvoice = "" }, "invoice's number: nothing, expected 200001"},
 		"not invoiced":     {func(e *Evidence) { e.Books.Invoices = nil }, "invoices in the ERP: 0, expected 1"},

@@ -141,8 +141,8 @@ func gatewayOutage(ctx context.Context, p *Play) error {
 
 // beside is another order of the same sample.
 func (p *Play) beside(slug string) *Play {
-	_, run, _ := strings.Cut(p.ID[len("gateway-"):], "-")
-	other, _ := newPlay(p.World, slug+"-"+run, func(string) {}, p.temporal)
+	run := p.ID[strings.LastIndexByte(p.ID, '-')+1:]
+	other, _ := newPlay(p.World, orderID(p.ERP, slug, run), func(string) {}, p.temporal)
 	return other
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -41,6 +42,13 @@ func (p *Play) Order(ctx context.Context, scenario string) (map[string]any, erro
 		return nil, err
 	}
 	return world.NewOrder(p.ID, token), nil
+}
+
+// Submit posts an order at the ERP's own channel and gives the answer whatever it is.
+func (p *Play) Submit(ctx context.Context, order map[string]any) (world.Answer, error) {
+	order = maps.Clone(order)
+	order["channel"] = p.ERP.Mark + part[string](order, "channel")
+	return p.World.Submit(ctx, order)
 }
 
 // Place places the sample's order with changes to it.
@@ -160,7 +168,7 @@ func (p *Play) HeldInErp(ctx context.Context) error {
 		return err
 	}
 	books, err := p.Books(ctx, p.ID)
-	if err == nil && (len(books.SalesOrders) != 1 || text(books.SalesOrders[0], "OrderStatus") != SalesOrderSuspended) {
+	if err == nil && (len(books.SalesOrders) != 1 || books.Status != world.SalesOrderSuspended) {
 		err = fmt.Errorf("the ERP has %+v, expected one suspended sales order", books.SalesOrders)
 	}
 	return err

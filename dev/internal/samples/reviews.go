@@ -25,7 +25,7 @@ func rejected() Want { return ended("rejected", "reversed", "order.held").cancel
 // reviews are orders that Decision Manager holds, decided in each of the ways.
 func reviews() []Sample {
 	waiting := Want{
-		Status: "in_review", Payment: "held", Held: total, SalesOrder: SalesOrderSuspended, Told: []string{"order.held"},
+		Status: "in_review", Payment: "held", Held: total, SalesOrder: world.SalesOrderSuspended, Told: []string{"order.held"},
 	}
 	accepted := confirmed("order.held")
 	returned := ended("cancelled", "reversed", "order.held").cancelledInErp()
@@ -204,7 +204,7 @@ func lateReject(ctx context.Context, p *Play) error {
 	if err != nil {
 		return err
 	}
-	if err := p.salesOrderIs(ctx, SalesOrderSuspended); err != nil {
+	if err := p.salesOrderIs(ctx, world.SalesOrderSuspended); err != nil {
 		return err
 	}
 	p.line("operator: refund it")
@@ -216,8 +216,8 @@ func lateReject(ctx context.Context, p *Play) error {
 
 func (p *Play) salesOrderIs(ctx context.Context, status string) error {
 	books, err := p.Books(ctx, p.ID)
-	if err == nil && (len(books.SalesOrders) != 1 || text(books.SalesOrders[0], "OrderStatus") != status) {
-		err = fmt.Errorf("the ERP has %+v, expected one sales order in status %s", books.SalesOrders, status)
+	if err == nil && (len(books.SalesOrders) != 1 || books.Status != status) {
+		err = fmt.Errorf("the ERP has %+v, expected one sales order that is %s", books.SalesOrders, status)
 	}
 	return err
 }

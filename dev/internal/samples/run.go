@@ -35,7 +35,7 @@ func (r *Runner) Run(ctx context.Context, list []Sample) []Result {
 	results := make([]Result, len(list))
 	var playing sync.WaitGroup
 	start := func(i int) <-chan struct{} {
-		play, free := newPlay(r.World, list[i].OrderID(r.RunID), r.Progress.of(list[i]), r.Temporal)
+		play, free := newPlay(r.World.In(list[i].ERP), list[i].OrderID(r.RunID), r.Progress.of(list[i]), r.Temporal)
 		playing.Go(func() {
 			defer play.free()
 			results[i] = r.play(ctx, list[i], play)
@@ -108,7 +108,27 @@ func (p *Play) evidence(ctx context.Context, want Want) (e Evidence, err error) 
 	if e.Books, err = p.Books(ctx, p.ID); err != nil {
 		return e, err
 	}
+	if e.Elsewhere, err = p.elsewhere(ctx); err != nil {
+		return e, err
+	}
 	return e, late
+}
+
+// elsewhere names the other ERPs that have booked something of the order.
+func (p *Play) elsewhere(ctx context.Context) (names []string, err error) {
+	for _, erp := range p.ERPs {
+		if erp.Name == p.ERP.Name {
+			continue
+		}
+		books, err := p.In(erp).Books(ctx, p.ID)
+		if err != nil {
+			return nil, err
+		}
+		if len(books.SalesOrders)+len(books.Payments) > 0 {
+			names = append(names, erp.Title)
+		}
+	}
+	return names, nil
 }
 
 // AsExpected tells that every sample ended as it was to.

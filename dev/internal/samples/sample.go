@@ -6,6 +6,8 @@ import (
 	"context"
 	"strconv"
 	"time"
+
+	"github.com/tenderline/tenderline/dev/internal/world"
 )
 
 // Trouble says what a sample breaks, and therefore what may run beside it.
@@ -21,8 +23,9 @@ const (
 
 // Sample is one order with what happens to it.
 type Sample struct {
-	Slug    string // start of the order's ID; at most 23 characters
+	Slug    string // start of the order's ID after the ERP's mark; with it at most 23 characters
 	Title   string // for people
+	ERP     world.ERP
 	Trouble Trouble
 	Play    func(ctx context.Context, p *Play) error // everything until nothing is left but to wait for the end
 	Want    Want
@@ -35,7 +38,7 @@ type Want struct {
 	Captured    string   // money that stays captured; "" is none
 	Captures    int      // in how many parts; 0 is in one
 	Held        string   // money that stays on hold; "" is none
-	SalesOrder  string   // status of the one sales order in the ERP; "" is none
+	SalesOrder  string   // what the status of the one sales order in the ERP means; "" is none
 	Invoices    int      // in the ERP
 	Receipts    int      // in the ERP, those reversed left out
 	CreditMemos int      // in the ERP
@@ -47,13 +50,6 @@ type Want struct {
 
 // Refused is the outcome of an order that was not taken.
 const Refused = "refused"
-
-// Statuses of a sales order in SYSPRO, as far as orders of the samples get.
-const (
-	SalesOrderSuspended = "S"
-	SalesOrderComplete  = "9"
-	SalesOrderCancelled = `\`
-)
 
 // Result is how a sample ended.
 type Result struct {
@@ -71,4 +67,6 @@ func (r Result) AsExpected() bool { return len(r.Differences) == 0 }
 func RunID(now time.Time) string { return strconv.FormatInt(now.Unix(), 36) }
 
 // OrderID is the order ID of a sample in a run.
-func (s Sample) OrderID(run string) string { return s.Slug + "-" + run }
+func (s Sample) OrderID(run string) string { return orderID(s.ERP, s.Slug, run) }
+
+func orderID(erp world.ERP, slug, run string) string { return erp.Mark + slug + "-" + run }

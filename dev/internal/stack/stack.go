@@ -20,6 +20,7 @@ import (
 
 	"github.com/tenderline/tenderline/dev/internal/ports"
 	"github.com/tenderline/tenderline/dev/internal/temporaldev"
+	"github.com/tenderline/tenderline/dev/internal/world"
 	"github.com/tenderline/tenderline/internal/cli/wiring"
 	"github.com/tenderline/tenderline/internal/config"
 	"github.com/tenderline/tenderline/internal/engine"
@@ -42,6 +43,11 @@ func DefaultPorts(offset int) Ports {
 		Temporal: 7233 + offset, UI: 8233 + offset, API: 8080 + offset, Metrics: 9090 + offset,
 		Gateway: 9101 + offset, ERP: 9102 + offset, Shop: 9103 + offset,
 	}
+}
+
+// ERPs are those that run, each with its sandbox.
+func (p Ports) ERPs() []world.ERP {
+	return []world.ERP{world.Syspro(p.url(p.ERP))}
 }
 
 // FreePorts are ports that nobody listens on, for tests.
@@ -116,11 +122,24 @@ func (s *Stack) APIURL() string { return s.options.Ports.url(s.options.Ports.API
 // GatewayURL is where the gateway's sandbox answers.
 func (s *Stack) GatewayURL() string { return s.options.Ports.url(s.options.Ports.Gateway) }
 
-// ErpURL is where the ERP's sandbox answers.
+// ErpURL is where SYSPRO's sandbox answers.
 func (s *Stack) ErpURL() string { return s.options.Ports.url(s.options.Ports.ERP) }
 
 // ShopURL is where the shop's sandbox answers, and the page that shows the three side by side.
 func (s *Stack) ShopURL() string { return s.options.Ports.url(s.options.Ports.Shop) }
+
+// World is the stack as it looks from outside, seen from the ERP of channels that name none.
+func (s *Stack) World() *world.World {
+	w := &world.World{
+		API: s.APIURL(), Gateway: s.GatewayURL(), Shop: s.ShopURL(), ERPs: s.options.Ports.ERPs(), Client: &http.Client{Timeout: 30 * time.Second},
+	}
+	for _, erp := range w.ERPs {
+		if erp.Name == s.Settings.ERP {
+			w.ERP = erp
+		}
+	}
+	return w
+}
 
 // env are the embedded settings: sandboxes as the world outside, waits shortened so that a person sees what happens.
 func (o Options) env() map[string]string {

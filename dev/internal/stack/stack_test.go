@@ -19,7 +19,7 @@ func TestStackTakesOrders(t *testing.T) {
 	s, err := stack.Start(t.Context(), stack.Options{TempDir: t.TempDir(), Ports: ports, NoUI: true, Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, s.Stop()) }()
-	w := &world.World{API: s.APIURL(), Gateway: s.GatewayURL(), ERP: s.ErpURL(), Shop: s.ShopURL(), Client: &http.Client{Timeout: 30 * time.Second}}
+	w := s.World()
 	token, err := w.Token(t.Context(), "approve")
 	require.NoError(t, err)
 	answer, err := w.Submit(t.Context(), world.NewOrder("WEB-1", token))

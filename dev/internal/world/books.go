@@ -201,7 +201,7 @@ func (w *World) Postings(ctx context.Context) ([]GLPosting, error) {
 	var ledger struct {
 		Postings []GLPosting `json:"postings"`
 	}
-	err := w.want(ctx, http.MethodGet, w.ERP+"/_sandbox/ledger", "", nil, &ledger, http.StatusOK)
+	err := w.want(ctx, http.MethodGet, w.ERP.URL+"/_sandbox/ledger", "", nil, &ledger, http.StatusOK)
 	return ledger.Postings, err
 }
 
@@ -261,8 +261,8 @@ type ParcelLine struct {
 // Ship has the ERP's clerk send a parcel and gives its number.
 func (w *World) Ship(ctx context.Context, parcel Parcel) (string, error) {
 	var made struct{ ShipmentNumber string }
-	err := w.want(ctx, http.MethodPost, w.ERP+"/_sandbox/shipments", "", parcel, &made, http.StatusOK, http.StatusCreated)
-	return made.ShipmentNumber, err
+	err := w.want(ctx, http.MethodPost, w.ERP.URL+"/_sandbox/shipments", "", parcel, &made, http.StatusOK, http.StatusCreated)
+	return strings.TrimSpace(made.ShipmentNumber), err
 }
 
 // CreditMemo has the ERP's clerk credit an order, for which the buyer is owed the amount; "" is all of it.
@@ -272,8 +272,8 @@ func (w *World) CreditMemo(ctx context.Context, order, amount string) (string, e
 		body["Amount"] = json.Number(amount)
 	}
 	var made struct{ CreditMemoNumber string }
-	err := w.want(ctx, http.MethodPost, w.ERP+"/_sandbox/credit-memos", "", body, &made, http.StatusOK, http.StatusCreated)
-	return made.CreditMemoNumber, err
+	err := w.want(ctx, http.MethodPost, w.ERP.URL+"/_sandbox/credit-memos", "", body, &made, http.StatusOK, http.StatusCreated)
+	return strings.TrimSpace(made.CreditMemoNumber), err
 }
 
 // Parcels are what the shop was told of the parcels of an order: their tracking numbers, in order.

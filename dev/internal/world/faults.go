@@ -55,7 +55,7 @@ func (w *World) awaitFaults(ctx context.Context, sandbox string, within time.Dur
 
 // Periods opens and closes the ERP's posting periods, as its accountant would.
 func (w *World) Periods(ctx context.Context, change map[string]any) error {
-	return w.want(ctx, http.MethodPost, w.ERP+"/_sandbox/periods", "", change, nil, http.StatusOK, http.StatusNoContent)
+	return w.want(ctx, http.MethodPost, w.ERP.URL+"/_sandbox/periods", "", change, nil, http.StatusOK, http.StatusNoContent)
 }
 
 // OpenPeriods opens those that follow the clock.

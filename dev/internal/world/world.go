@@ -15,8 +15,10 @@ import (
 
 // World is what stands around Tenderline, by address.
 type World struct {
-	API, Gateway, ERP, Shop string
-	Client                  *http.Client
+	API, Gateway, Shop string
+	ERP                ERP   // whose books are read, and whose people act
+	ERPs               []ERP // all that run, that one too
+	Client             *http.Client
 }
 
 // Keys of the embedded run.
@@ -111,7 +113,7 @@ type Fault struct {
 	Times   int     `json:"times,omitempty"`
 }
 
-// Break sets a fault at a sandbox (w.Gateway, w.ERP or w.Shop).
+// Break sets a fault at a sandbox (w.Gateway, w.ERP.URL or w.Shop).
 func (w *World) Break(ctx context.Context, sandbox string, fault Fault) error {
 	return w.want(ctx, http.MethodPost, sandbox+"/_sandbox/faults", "", fault, nil, http.StatusOK, http.StatusCreated, http.StatusNoContent)
 }
@@ -204,8 +206,9 @@ func (w *World) Pay(ctx context.Context, id, token string) error {
 	return w.want(ctx, http.MethodPost, w.API+"/v1/orders/"+url.PathEscape(id)+"/payment", Shop, body, nil, http.StatusOK, http.StatusAccepted)
 }
 
-// Books is what the ERP's ledger says of an order.
+// Books is what an ERP's ledger says of an order.
 type Books struct {
+	Status      string // of the first sales order, as it means here
 	SalesOrders []map[string]any
 	Invoices    []map[string]any
 	Payments    []map[string]any
@@ -215,7 +218,7 @@ type Books struct {
 // Books reads an order's documents from the ERP's ledger.
 func (w *World) Books(ctx context.Context, order string) (Books, error) {
 	var ledger map[string][]map[string]any
-	if err := w.want(ctx, http.MethodGet, w.ERP+"/_sandbox/ledger", "", nil, &ledger, http.StatusOK); err != nil {
+	if err := w.want(ctx, http.MethodGet, w.ERP.URL+"/_sandbox/ledger", "", nil, &ledger, http.StatusOK); err != nil {
 		return Books{}, err
 	}
 	var b Books
@@ -225,6 +228,10 @@ func (w *World) Books(ctx context.Context, order string) (Books, error) {
 			b.SalesOrders = append(b.SalesOrders, document)
 			numbers[document["SalesOrder"]] = true
 		}
+	}
+	if len(b.SalesOrders) > 0 {
+		status, _ := b.SalesOrders[0]["OrderStatus"].(string)
+		b.Status = w.ERP.Means(status)
 	}
 	invoices := map[any]bool{}
 	for _, document := range ledger["invoices"] {

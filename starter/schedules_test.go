@@ -16,6 +16,7 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/tenderline/tenderline/activities"
 	"github.com/tenderline/tenderline/internal/config"
 	"github.com/tenderline/tenderline/starter"
 	"github.com/tenderline/tenderline/workflows"
@@ -269,6 +270,36 @@ func TestSchedulesAreReconciled(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestEachErpIsPolledAtItsOwnPace: one schedule an ERP that orders are booked in, each from its own settings; days are posted in one ledger.
+func TestEachErpIsPolledAtItsOwnPace(t *testing.T) {
+	s := newSchedules()
+	two := map[string]string{
+		"CHANNELS": `{"web-us":{"erp":"sagepro"},"web-eu":{"erp":"syspro"}}`, "SETTLEMENT_ERP": "sagepro",
+		"SAGEPRO_CHANGES_INTERVAL": "5m", "SAGEPRO_CHANGES_FEEDS": "credit_memo,shipment",
+	}
+	changes, err := starter.ReconcileSchedules(t.Context(), s, scheduled(t, two))
+	require.NoError(t, err)
+	require.Equal(t, []starter.ScheduleChange{
+		{ID: settlementID, Result: starter.ScheduleCreated, When: "daily at 06:00 America/Los_Angeles"},
+		{ID: "erp-changes/sagepro", Result: starter.ScheduleCreated, When: "every 5m"},
+		{ID: changesID, Result: starter.ScheduleCreated, When: "every 1m"},
+	}, changes)
+	var in workflows.ErpChangesInput
+	action := s.kept["erp-changes/sagepro"].Action.(*client.ScheduleWorkflowAction)
+	require.NoError(t, converter.GetDefaultDataConverter().FromPayload(action.Args[0].(*commonpb.Payload), &in))
+	require.Equal(t, "sagepro", in.Erp)
+	require.Equal(t, []activities.ChangeFeed{activities.FeedCreditMemos, activities.FeedShipments}, in.Feeds)
+	var tick workflows.TickInput
+	action = s.kept[settlementID].Action.(*client.ScheduleWorkflowAction)
+	require.NoError(t, converter.GetDefaultDataConverter().FromPayload(action.Args[0].(*commonpb.Payload), &tick))
+	require.Equal(t, "sagepro", tick.Settlement.Erp)
+
+	two["CHANNELS"] = `{"web-us":{"erp":"sagepro"}}`
+	require.Equal(t, map[string]starter.ScheduleResult{
+		settlementID: starter.ScheduleKept, "erp-changes/sagepro": starter.ScheduleKept, changesID: starter.ScheduleDeleted,
+	}, reconcile(t, s, scheduled(t, two)), "an ERP that no channel names any more is not asked any more")
 }
 
 func TestAPausedScheduleStaysPaused(t *testing.T) {

@@ -19,9 +19,11 @@ import (
 
 	"github.com/tenderline/tenderline/activities"
 	"github.com/tenderline/tenderline/internal/canonical"
+	"github.com/tenderline/tenderline/internal/config"
 	"github.com/tenderline/tenderline/internal/fault"
 	"github.com/tenderline/tenderline/internal/journal"
 	"github.com/tenderline/tenderline/internal/settlement"
+	"github.com/tenderline/tenderline/webhook"
 	"github.com/tenderline/tenderline/workflows"
 )
 
@@ -358,6 +360,34 @@ func TestChangesThatAnErpPushes(t *testing.T) {
 	created, err := a.store.Receive(t.Context(), polled)
 	require.NoError(t, err)
 	require.False(t, created, "the poll tells the same change under the same ID")
+}
+
+// TestEachErpSignsWithItsOwnKeys: whoever pushes for one ERP can't tell changes of another, and an ERP that no order is booked in has no door.
+func TestEachErpSignsWithItsOwnKeys(t *testing.T) {
+	settings, err := config.Load(config.Map(map[string]string{
+		"TENDERLINE_CHANNELS":                     `{"web-us":{"erp":"sagepro"},"web-eu":{"erp":"syspro"}}`,
+		"TENDERLINE_SYSPRO_CHANGES_WEBHOOK_KEYS":  "new:b3RoZXIga2V5",
+		"TENDERLINE_SAGEPRO_CHANGES_WEBHOOK_KEYS": "new:" + webhookKey,
+	}))
+	require.NoError(t, err)
+	two, err := webhook.Configured(settings)
+	require.NoError(t, err)
+	a := newAPI(t, func(d *webhook.Deps, _ *config.Config) { d.Erps = two.Erps })
+	stock := `[{"id":"A100@1","feed":"stock","number":"A100","at":"2026-11-20T14:30:00Z","stock":{"stockCode":"A100","warehouse":"N","available":"7"}}]`
+	signed := a.pushed(stock, "new", a.clock.Now())
+	a.call("POST", "/webhooks/erp/syspro", nobody, stock, signed).refused(http.StatusUnauthorized, "signature")
+	a.call("POST", "/webhooks/erp/sagepro", nobody, stock, signed).is(http.StatusOK)
+	require.Eventually(t, func() bool {
+		levels, err := a.store.Stock(t.Context(), "A100")
+		return err == nil && len(levels) == 1 && levels[0].Erp == "sagepro"
+	}, 5*time.Second, 5*time.Millisecond)
+
+	settings, err = config.Load(config.Map(map[string]string{"TENDERLINE_SETTLEMENT_ERP": "sagepro"}))
+	require.NoError(t, err)
+	one, err := webhook.Configured(settings)
+	require.NoError(t, err)
+	require.Contains(t, one.Erps, "syspro")
+	require.NotContains(t, one.Erps, "sagepro", "days are posted there, but no orders are booked")
 }
 
 func TestPushesThatAreRefused(t *testing.T) {

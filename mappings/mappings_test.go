@@ -2,6 +2,7 @@ package mappings_test
 
 import (
 	"encoding/json"
+	"path/filepath"
 	"testing"
 
 	"github.com/shopspring/decimal"
@@ -24,6 +25,20 @@ func TestTheTestsBesideTheMappings(t *testing.T) {
 		t.Run(result.Mapping+"/"+result.Name, func(t *testing.T) {
 			require.True(t, result.Passed(), "%s:%d: %s", result.File, result.Line, result.Failure)
 		})
+	}
+}
+
+// TestExamples holds the overlays that documentation leads to: they load, and every test of theirs and of the files below passes.
+func TestExamples(t *testing.T) {
+	overlays, err := filepath.Glob("../examples/*/mappings")
+	require.NoError(t, err)
+	require.NotEmpty(t, overlays)
+	for _, dir := range overlays {
+		set, err := mappings.Load(mappings.Options{OverlayDir: dir})
+		require.NoError(t, err)
+		for _, result := range set.RunTests() {
+			require.True(t, result.Passed(), "%s:%d: %s: %s", result.File, result.Line, result.Name, result.Failure)
+		}
 	}
 }
 

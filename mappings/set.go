@@ -183,7 +183,7 @@ func (l *loader) compile() *Set {
 			l.fail(test.file, "mapping", "the tests are of a mapping %q that does not exist", test.mapping)
 		}
 	}
-	slices.SortFunc(set.tests, func(a, b *testFile) int { return strings.Compare(a.file, b.file) })
+	slices.SortStableFunc(set.tests, func(a, b *testFile) int { return strings.Compare(a.mapping, b.mapping) }) // the built-in file first
 	set.hash = l.digest("")
 	return set
 }

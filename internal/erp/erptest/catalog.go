@@ -70,7 +70,7 @@ func (s *stage) requireKnown(t *testing.T, codes []string) {
 func (s *stage) testNearCustomers(t *testing.T) {
 	catalog, unreachable := s.catalog(t)
 	ctx := s.ctx(t)
-	wanted := Customer{Code: s.name("C"), ExternalID: s.name("X"), Email: s.name("mail") + "@example.com", Name: "Ada Park", Currency: s.Company.Currency}
+	wanted := Customer{Code: s.customerCode(), ExternalID: s.name("X"), Email: s.name("mail") + "@example.com", Name: "Ada Park", Currency: s.Company.Currency}
 	_, err := s.Port.PutCustomer(ctx, s.key(), s.Documents.Customer(wanted))
 	require.NoError(t, err)
 	for name, hint := range map[string]erp.CustomerHint{
@@ -91,14 +91,14 @@ func (s *stage) testNearCustomers(t *testing.T) {
 	require.Len(t, near, 1, "no more than asked for")
 	require.Equal(t, wanted.Code, near[0].Code, "the shop's id tells most")
 
-	twin := Customer{Code: s.name("C"), ExternalID: s.name("X"), Email: wanted.Email, Name: "Ada Park", Currency: s.Company.Currency}
+	twin := Customer{Code: s.customerCode(), ExternalID: s.name("X"), Email: wanted.Email, Name: "Ada Park", Currency: s.Company.Currency}
 	_, err = s.Port.PutCustomer(ctx, s.key(), s.Documents.Customer(twin))
 	require.NoError(t, err)
 	near, err = catalog.NearCustomers(ctx, erp.CustomerHint{Email: wanted.Email}, 3)
 	require.NoError(t, err)
 	require.NotEqual(t, 1, len(near), "an address of two is not one of them")
 
-	for _, nobody := range []erp.CustomerHint{{}, {Name: "Nobody"}, {Code: s.name("N"), ExternalID: s.name("X"), Email: s.name("m") + "@example.com"}} {
+	for _, nobody := range []erp.CustomerHint{{}, {Name: "Nobody"}, {Code: s.customerCode(), ExternalID: s.name("X"), Email: s.name("m") + "@example.com"}} {
 		near, err := catalog.NearCustomers(ctx, nobody, 3)
 		require.NoError(t, err)
 		require.Empty(t, near)

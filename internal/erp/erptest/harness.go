@@ -6,6 +6,8 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/tenderline/tenderline/internal/erp"
+	"github.com/tenderline/tenderline/internal/fault"
 )
 
 // Operation names a mutation of the port.
@@ -58,13 +61,15 @@ type Harness struct {
 	Journals erp.JournalPort // nil: the adapter has none
 
 	Unreachable  erp.Port // nothing listens where it calls
-	Unauthorised erp.Port // its credential is refused
+	Unauthorised erp.Port // its credential is refused. Nil: the ERP asks for none
 
 	Documents Documents // makes documents in the ERP's dialect
 	Company   Company
 
 	// DropAfter makes the next call of the operation commit and lose its answer.
 	DropAfter func(t *testing.T, operation Operation)
+	// DropBefore makes the next call of the operation lose its connection before the ERP has carried it out.
+	DropBefore func(t *testing.T, operation Operation)
 	// Count tells how many documents the ERP holds under a name.
 	Count func(t *testing.T, ledger Ledger, name string) int
 	// Clerk does by hand what only people do in the ERP. Needed with Changes.
@@ -73,13 +78,31 @@ type Harness struct {
 	ClosePeriod func(t *testing.T) (open func())
 	// CloseLedger closes the general ledger's period. Nil: the ERP has no such thing.
 	CloseLedger func(t *testing.T) (open func())
+	// Hold makes a person work on the record of a sales order, and gives the way to let go of it.
+	Hold func(t *testing.T, salesOrder string) (release func())
+	// Deadlock makes the next call of the operation the one that a deadlock is broken by. Nil: the ERP keeps its deadlocks to itself.
+	Deadlock func(t *testing.T, operation Operation)
+	// Exclusive makes somebody use the whole ERP alone, as period close and reindex do, and gives the way to end it. Nil: the ERP has no
+	// such thing, or answers as if it was down.
+	Exclusive func(t *testing.T) (release func())
+	// Drift tells which of the ERP's running totals are not what its documents come to.
+	Drift func(t *testing.T) []string
+	// Limits are the text fields of the operations' documents with what they take.
+	Limits map[Operation][]Limit
+}
+
+// Limit is a text field of a document.
+type Limit struct {
+	Field   string // path in the document, which is also how the fault names it: "LineItems[0].Description"
+	Longest int    // characters
+	Names   bool   // it names something that the ERP has to know, so that no other text of that length does
 }
 
 // Clerk is a person at the ERP's own screens.
 type Clerk interface {
 	Ship(t *testing.T, salesOrder string, quantity int, carrier, tracking string) (number string)
 	Cancel(t *testing.T, salesOrder, reason string)
-	// CommitLate makes the next change one that was begun so long ago, as its time of change says.
+	// CommitLate makes the next change one that was begun so long before it turns up, whatever tells in this ERP when a row was changed.
 	CommitLate(t *testing.T, lag time.Duration)
 }
 
@@ -95,7 +118,28 @@ type Company struct {
 	Supplier     string
 	Accounts     [2]string // GL accounts that take journals
 	Today        string    // a date in the open period, YYYY-MM-DD
-	LongestOrder int       // longest order number
+	Longest      Lengths
+
+	// ShipmentIsInvoice: the ERP invoices what a shipment sends when it is posted, so that an order has an invoice for each of its
+	// shipments. Otherwise one invoice takes the whole order.
+	ShipmentIsInvoice bool
+	// KeepsNoReason: the ERP has no place for the reason of a clerk who cancels an order.
+	KeepsNoReason bool
+	// LostBefore is what a call fails with whose connection broke before the ERP carried it out: fault.Connection where an adapter can
+	// tell that nothing was kept, else fault.UnknownOutcome.
+	LostBefore fault.Kind
+}
+
+// Lengths are the most characters that the names of documents and accounts have. All are needed.
+type Lengths struct {
+	Order           int // our order number
+	Reference       int // ours, of receipts, refunds, credit memos and journals
+	Customer        int
+	StockCode       int
+	Number          int // the ERP's, of sales orders, invoices and credit memos
+	Supplier        int
+	SupplierInvoice int
+	Account         int
 }
 
 // Documents makes documents in the ERP's own field names. Equal input makes equal bytes.
@@ -142,14 +186,43 @@ type stage struct {
 	Harness
 	prefix string
 	count  atomic.Int64
+	short  sync.Map // the names that were made to fit
 }
 
 func newStage(h Harness) *stage { return &stage{Harness: h, prefix: rand.Text()[:6]} }
 
-// name makes a fresh name of at most 13 characters: a short one fits every key of every ERP.
+// name makes a fresh name of at most 13 characters.
 func (s *stage) name(kind string) string {
 	return fmt.Sprintf("%s%s%d", kind, s.prefix, s.count.Add(1))
 }
+
+// fit makes a fresh name for a key of so many characters: one that tells where it comes from, or where that does not fit, chance.
+func (s *stage) fit(kind string, longest int) string {
+	if name := s.name(kind); len(name) <= longest {
+		return name
+	}
+	for {
+		name := kind + rand.Text()[:longest-len(kind)]
+		if _, used := s.short.LoadOrStore(name, true); !used {
+			return name
+		}
+	}
+}
+
+// full makes two fresh names that take all of a key, and differ in their last characters alone.
+func (s *stage) full(kind string, longest int) [2]string {
+	start := s.fit(kind, longest-1)
+	start += strings.Repeat("0", longest-1-len(start))
+	return [2]string{start + "1", start + "2"}
+}
+
+func (s *stage) customerCode() string { return s.fit("C", s.Company.Longest.Customer) }
+func (s *stage) stockCode() string    { return s.fit("S", s.Company.Longest.StockCode) }
+func (s *stage) account() string      { return s.fit("A", s.Company.Longest.Account) }
+func (s *stage) supplier() string     { return s.fit("V", s.Company.Longest.Supplier) }
+
+// number is one that no document of the ERP has.
+func (s *stage) number() string { return s.fit("N", s.Company.Longest.Number) }
 
 // key makes a fresh operation key of the shape that processes use.
 func (s *stage) key() string { return "order/" + s.name("K") + ":step:1" }
@@ -163,8 +236,11 @@ func (s *stage) ctx(t *testing.T) context.Context {
 
 func (s *stage) salesOrder() SalesOrder {
 	return SalesOrder{OrderNumber: s.name("O"), Customer: s.Company.Customer, Currency: s.Company.Currency, StockCode: s.Company.StockCode,
-		Warehouse: s.Company.Warehouse, Quantity: decimal.NewFromInt(2), UnitPrice: decimal.RequireFromString("19.95")}
+		Warehouse: s.Company.Warehouse, Quantity: decimal.NewFromInt(2), UnitPrice: unitPrice}
 }
 
-// total of salesOrder.
-var total = decimal.RequireFromString("39.90")
+var (
+	unitPrice = decimal.RequireFromString("19.95")
+	total     = decimal.RequireFromString("39.90") // of salesOrder
+	cent      = decimal.RequireFromString("0.01")
+)

@@ -2,10 +2,12 @@ package erptest
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/shopspring/decimal"
 
+	"github.com/tenderline/tenderline/internal/canonical"
 	"github.com/tenderline/tenderline/internal/erp"
 )
 
@@ -13,10 +15,14 @@ import (
 type mutation struct {
 	operation Operation
 	ledger    Ledger
-	named     bool // a repeat under another key is recognised; otherwise the idempotency key alone tells repeats from new ones
-	varies    bool // two documents can share a name and differ in amount: sendOther
+	variant   string // what sets it apart from another mutation of the same operation
+	named     bool   // a repeat under another key is recognised; otherwise the idempotency key alone tells repeats from new ones
+	varies    bool   // two documents can share a name and differ otherwise: sendOther
+	replaces  bool   // the later one of those takes the place of the former
 	prepare   func(t *testing.T) document
 }
+
+func (m mutation) name() string { return strings.TrimSpace(string(m.operation) + " " + m.variant) }
 
 // send sends a prepared document under a key and gives what names the outcome.
 type send func(ctx context.Context, key string) (id string, err error)
@@ -25,17 +31,19 @@ type send func(ctx context.Context, key string) (id string, err error)
 type document struct {
 	name      string
 	send      send
-	sendOther send // the same name with another amount, where there is such a thing
+	sendOther send // the same name with another amount or text, where there is such a thing
 }
 
 func (s *stage) mutations() []mutation {
 	all := []mutation{
-		{operation: PutCustomer, ledger: Customers, named: true, prepare: s.preparePutCustomer},
+		{operation: PutCustomer, ledger: Customers, named: true, varies: true, replaces: true, prepare: s.preparePutCustomer},
 		{operation: CreateSalesOrder, ledger: SalesOrders, named: true, varies: true, prepare: s.prepareCreateSalesOrder},
 		{operation: ChangeSalesOrder, ledger: SalesOrders, named: true, prepare: s.prepareChangeSalesOrder},
+		{operation: ChangeSalesOrder, variant: "out of hold", ledger: SalesOrders, named: true, prepare: s.prepareReleaseSalesOrder},
 		{operation: CancelSalesOrder, ledger: SalesOrders, named: true, prepare: s.prepareCancelSalesOrder},
 		{operation: CreateInvoice, ledger: Invoices, named: true, prepare: s.prepareCreateInvoice},
 		{operation: PostReceipt, ledger: Payments, named: true, varies: true, prepare: s.preparePostReceipt},
+		{operation: PostReceipt, variant: "without invoice", ledger: Payments, named: true, varies: true, prepare: s.preparePostDeposit},
 		{operation: ReverseReceipt, ledger: Payments, named: true, varies: true, prepare: s.prepareReverseReceipt},
 		{operation: PostRefund, ledger: Payments, named: true, varies: true, prepare: s.preparePostRefund},
 		{operation: CreateCreditMemo, ledger: CreditMemos, varies: true, prepare: s.prepareCreateCreditMemo},
@@ -59,12 +67,16 @@ func (s *stage) mutations() []mutation {
 func another(amount decimal.Decimal) decimal.Decimal { return amount.Sub(decimal.NewFromInt(1)) }
 
 func (s *stage) preparePutCustomer(*testing.T) document {
-	wanted := Customer{Code: s.name("C"), ExternalID: s.name("X"), Name: "Ada Park", Currency: s.Company.Currency}
-	doc := s.Documents.Customer(wanted)
-	return document{name: wanted.Code, send: func(ctx context.Context, key string) (string, error) {
-		made, err := s.Port.PutCustomer(ctx, key, doc)
-		return made.Code, err
-	}}
+	wanted := Customer{Code: s.customerCode(), ExternalID: s.name("X"), Name: "Ada Park", Currency: s.Company.Currency}
+	put := func(customer Customer) send {
+		return func(ctx context.Context, key string) (string, error) {
+			made, err := s.Port.PutCustomer(ctx, key, s.Documents.Customer(customer))
+			return made.Code, err
+		}
+	}
+	other := wanted
+	other.Name = "Ada Lovelace"
+	return document{name: wanted.Code, send: put(wanted), sendOther: put(other)}
 }
 
 func (s *stage) prepareCreateSalesOrder(*testing.T) document {
@@ -81,9 +93,18 @@ func (s *stage) prepareCreateSalesOrder(*testing.T) document {
 }
 
 func (s *stage) prepareChangeSalesOrder(t *testing.T) document {
+	return s.changeOf(s.makeOrder(t), erp.SalesOrderHold)
+}
+
+func (s *stage) prepareReleaseSalesOrder(t *testing.T) document {
 	order := s.makeOrder(t)
+	s.change(t, order.Number, erp.SalesOrderHold)
+	return s.changeOf(order, erp.SalesOrderOpen)
+}
+
+func (s *stage) changeOf(order canonical.SalesOrder, state erp.SalesOrderState) document {
 	return document{name: order.OrderNumber, send: func(ctx context.Context, key string) (string, error) {
-		changed, err := s.Port.ChangeSalesOrder(ctx, key, erp.SalesOrderChange{Number: order.Number, State: erp.SalesOrderHold})
+		changed, err := s.Port.ChangeSalesOrder(ctx, key, erp.SalesOrderChange{Number: order.Number, State: state})
 		return changed.Number + changed.Status, err
 	}}
 }
@@ -106,7 +127,12 @@ func (s *stage) prepareCreateInvoice(t *testing.T) document {
 
 func (s *stage) preparePostReceipt(t *testing.T) document {
 	_, invoice := s.makeInvoice(t)
-	wanted := s.receipt(invoice.Number)
+	return s.posting(s.receipt(invoice.Number))
+}
+
+func (s *stage) preparePostDeposit(*testing.T) document { return s.posting(s.receipt("")) }
+
+func (s *stage) posting(wanted Receipt) document {
 	post := func(receipt Receipt) send {
 		return func(ctx context.Context, key string) (string, error) {
 			posted, err := s.Port.PostReceipt(ctx, key, s.Documents.Receipt(receipt))

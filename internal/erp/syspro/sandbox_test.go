@@ -3,8 +3,10 @@ package syspro_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/tenderline/tenderline/internal/erp"
 	"github.com/tenderline/tenderline/internal/erp/erptest"
 	"github.com/tenderline/tenderline/internal/erp/syspro"
+	"github.com/tenderline/tenderline/internal/fault"
 	sandbox "github.com/tenderline/tenderline/sandbox/syspro"
 )
 
@@ -61,9 +64,14 @@ func newHarness(t *testing.T, authorise func(*syspro.Config), changes ...func(*s
 		Company: erptest.Company{
 			Currency: "USD", Customer: "WEB", HeldCustomer: "ONHOLD", StockCode: "A100", Warehouse: "N", CancelReason: "FRAUD",
 			BankCode: "CYBCLR", Supplier: "CYBSRC", Accounts: [2]string{"6100", "1050"},
-			Today: time.Now().UTC().Format(time.DateOnly), LongestOrder: 30,
+			Today: time.Now().UTC().Format(time.DateOnly), LostBefore: fault.UnknownOutcome,
+			Longest: erptest.Lengths{Order: 30, Reference: 30, Customer: 15, StockCode: 30, Number: 20, Supplier: 15, SupplierInvoice: 20, Account: 35},
 		},
-		DropAfter:   company.dropAfter,
+		Limits:      limits,
+		DropAfter:   company.planting("drop_after"),
+		DropBefore:  company.planting("drop_before"),
+		Hold:        company.hold,
+		Drift:       company.drift,
 		Count:       company.count,
 		ClosePeriod: company.closing("AR"),
 		CloseLedger: company.closing("GL"),
@@ -114,6 +122,8 @@ type sandboxCompany struct {
 	client *http.Client
 }
 
+const services = "/APIServices/"
+
 var routes = map[erptest.Operation]string{
 	erptest.PutCustomer:      "CustomerService/AddCustomer",
 	erptest.CreateSalesOrder: "SalesOrderService/AddSalesOrder",
@@ -132,9 +142,29 @@ var routes = map[erptest.Operation]string{
 	erptest.PostAPInvoice:    "APInvoiceService/AddAPInvoice",
 }
 
-func (s sandboxCompany) dropAfter(t *testing.T, operation erptest.Operation) {
+// planting spoils the next call of an operation.
+func (s sandboxCompany) planting(mode string) func(*testing.T, erptest.Operation) {
+	return func(t *testing.T, operation erptest.Operation) {
+		t.Helper()
+		require.Contains(t, routes, operation)
+		s.post(t, "faults", object{"route": "POST " + services + routes[operation], "mode": mode, "times": 1})
+	}
+}
+
+// hold makes the facade answer as it does while somebody has the order open at the ERP's own screens.
+func (s sandboxCompany) hold(t *testing.T, _ string) func() {
 	t.Helper()
-	s.post(t, "faults", map[string]any{"route": "POST /APIServices/" + routes[operation], "mode": "drop_after", "times": 1})
+	for _, operation := range []erptest.Operation{erptest.ChangeSalesOrder, erptest.CreateInvoice} {
+		s.post(t, "faults", object{"route": "POST " + services + routes[operation], "mode": "status", "status": http.StatusConflict, "reason": "RECORD_LOCKED"})
+	}
+	return func() {
+		request, err := http.NewRequest(http.MethodDelete, s.url+"/_sandbox/faults", nil)
+		require.NoError(t, err)
+		response, err := s.client.Do(request)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		require.Equal(t, http.StatusNoContent, response.StatusCode)
+	}
 }
 
 func (s sandboxCompany) post(t *testing.T, path string, body any) {
@@ -161,13 +191,70 @@ var namedBy = map[erptest.Ledger]string{
 	erptest.Payments: "PaymentReference", erptest.CreditMemos: "Reference", erptest.Journals: "Reference", erptest.APInvoices: "InvoiceNumber",
 }
 
-func (s sandboxCompany) count(t *testing.T, ledger erptest.Ledger, name string) int {
+// drift compares what the company adds up itself with its documents: open orders of customers, allocated stock, and the general ledger.
+func (s sandboxCompany) drift(t *testing.T) []string {
 	t.Helper()
-	response, err := s.client.Get(s.url + "/_sandbox/ledger")
+	var all struct {
+		SalesOrders []struct {
+			CustomerCode, OrderStatus string
+			OrderTotal                decimal.Decimal
+			LineItems                 []struct {
+				StockCode, Warehouse string
+				QuantityAllocated    decimal.Decimal
+			}
+		}
+		Customers []struct {
+			CustomerCode   string
+			OpenOrderValue decimal.Decimal
+		}
+		Stock []struct {
+			StockCode, Warehouse string
+			QtyAllocated         decimal.Decimal
+		}
+	}
+	s.fetch(t, "ledger", &all)
+	open, allocated := map[string]decimal.Decimal{}, map[string]decimal.Decimal{}
+	for _, order := range all.SalesOrders {
+		if !slices.Contains([]string{"9", "*", `\`}, order.OrderStatus) { // complete or cancelled
+			open[order.CustomerCode] = open[order.CustomerCode].Add(order.OrderTotal)
+		}
+		for _, line := range order.LineItems {
+			allocated[line.StockCode+" "+line.Warehouse] = allocated[line.StockCode+" "+line.Warehouse].Add(line.QuantityAllocated)
+		}
+	}
+	require.NotEmpty(t, open)
+	require.NotEmpty(t, allocated)
+	var differences []string
+	for _, customer := range all.Customers {
+		if !customer.OpenOrderValue.Equal(open[customer.CustomerCode]) {
+			differences = append(differences, fmt.Sprint("open orders of ", customer.CustomerCode, ": ", customer.OpenOrderValue, ", not ", open[customer.CustomerCode]))
+		}
+	}
+	for _, item := range all.Stock {
+		if code := item.StockCode + " " + item.Warehouse; !item.QtyAllocated.Equal(allocated[code]) {
+			differences = append(differences, fmt.Sprint("allocated of ", code, ": ", item.QtyAllocated, ", not ", allocated[code]))
+		}
+	}
+	var balance struct{ Balanced bool }
+	s.fetch(t, "trial-balance", &balance)
+	if !balance.Balanced {
+		differences = append(differences, "the general ledger")
+	}
+	return differences
+}
+
+func (s sandboxCompany) fetch(t *testing.T, path string, into any) {
+	t.Helper()
+	response, err := s.client.Get(s.url + "/_sandbox/" + path)
 	require.NoError(t, err)
 	defer response.Body.Close()
+	require.NoError(t, json.NewDecoder(response.Body).Decode(into))
+}
+
+func (s sandboxCompany) count(t *testing.T, ledger erptest.Ledger, name string) int {
+	t.Helper()
 	var all map[string][]map[string]any
-	require.NoError(t, json.NewDecoder(response.Body).Decode(&all))
+	s.fetch(t, "ledger", &all)
 	require.Contains(t, all, string(ledger))
 	n := 0
 	for _, row := range all[string(ledger)] {
@@ -176,6 +263,53 @@ func (s sandboxCompany) count(t *testing.T, ledger erptest.Ledger, name string) 
 		}
 	}
 	return n
+}
+
+// limits are the texts of the facade's documents (erp.md 2.2 and 2.3).
+var limits = map[erptest.Operation][]erptest.Limit{
+	erptest.PutCustomer: append([]erptest.Limit{
+		{Field: "CustomerCode", Longest: 15, Names: true}, {Field: "Name", Longest: 50}, {Field: "ShortName", Longest: 20}, {Field: "Contact", Longest: 40},
+		{Field: "Email", Longest: 255}, {Field: "Phone", Longest: 20}, {Field: "TermsCode", Longest: 2}, {Field: "Branch", Longest: 10},
+		{Field: "Area", Longest: 10}, {Field: "Salesperson", Longest: 20}, {Field: "PriceCode", Longest: 2}, {Field: "CustomerClass", Longest: 10},
+		{Field: "TaxExemptNumber", Longest: 30}, {Field: "ExternalId", Longest: 50}, {Field: "CybersourceTokenId", Longest: 64},
+	}, addressLimits("BillToAddress", "ShipToAddress")...),
+	erptest.CreateSalesOrder: append([]erptest.Limit{
+		{Field: "OrderNumber", Longest: 30, Names: true}, {Field: "CustomerCode", Longest: 15, Names: true}, {Field: "Branch", Longest: 10, Names: true},
+		{Field: "Warehouse", Longest: 10, Names: true}, {Field: "Salesperson", Longest: 20}, {Field: "ShippingInstrs", Longest: 50},
+		{Field: "SpecialInstrs", Longest: 50}, {Field: "Comments[0]", Longest: 100}, {Field: "Payment.Processor", Longest: 100},
+		{Field: "Payment.TransactionId", Longest: 100}, {Field: "Payment.MerchantReferenceCode", Longest: 100}, {Field: "Payment.ReconciliationId", Longest: 100},
+		{Field: "Payment.AuthorizationCode", Longest: 100}, {Field: "Payment.PaymentMethodCode", Longest: 100}, {Field: "Payment.TokenId", Longest: 100},
+		{Field: "LineItems[0].StockCode", Longest: 30, Names: true}, {Field: "LineItems[0].Description", Longest: 50},
+		{Field: "LineItems[0].UnitOfMeasure", Longest: 10}, {Field: "LineItems[0].TaxCode", Longest: 3}, {Field: "LineItems[0].Warehouse", Longest: 10, Names: true},
+	}, addressLimits("BillToAddress", "ShipToAddress")...),
+	erptest.CreateInvoice: {
+		{Field: "SalesOrder", Longest: 20, Names: true}, {Field: "InvoiceNumber", Longest: 20}, {Field: "Reference", Longest: 30}, {Field: "Branch", Longest: 10},
+		{Field: "ProductClass", Longest: 20},
+	},
+	erptest.PostReceipt: {
+		{Field: "PaymentReference", Longest: 30, Names: true}, {Field: "CustomerCode", Longest: 15, Names: true}, {Field: "BankCode", Longest: 15, Names: true},
+		{Field: "PaymentMethodCode", Longest: 20}, {Field: "Narration", Longest: 50}, {Field: "TransactionId", Longest: 100},
+		{Field: "SourceReference", Longest: 30}, {Field: "Allocations[0].InvoiceNumber", Longest: 20, Names: true},
+	},
+	erptest.CreateCreditMemo: {
+		{Field: "CreditMemoNumber", Longest: 20}, {Field: "OriginalInvoice", Longest: 20, Names: true}, {Field: "CustomerCode", Longest: 15, Names: true},
+		{Field: "Reason", Longest: 30}, {Field: "Reference", Longest: 30, Names: true},
+	},
+	erptest.PostAPInvoice: {
+		{Field: "SupplierCode", Longest: 15, Names: true}, {Field: "InvoiceNumber", Longest: 20, Names: true}, {Field: "Reference", Longest: 30},
+		{Field: "Distribution[0].AccountCode", Longest: 35, Names: true}, {Field: "Distribution[0].Description", Longest: 100},
+	},
+}
+
+func addressLimits(addresses ...string) []erptest.Limit {
+	var all []erptest.Limit
+	for _, address := range addresses {
+		for field, longest := range map[string]int{"Name": 50, "Line1": 40, "Line2": 40, "Line3": 40, "Line4": 40, "Line5": 40, "City": 40, "State": 40,
+			"PostalCode": 15, "Phone": 20, "Email": 255} {
+			all = append(all, erptest.Limit{Field: address + "." + field, Longest: longest})
+		}
+	}
+	return all
 }
 
 // dialect writes documents in the facade's field names.

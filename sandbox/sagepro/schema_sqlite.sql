@@ -254,8 +254,9 @@ CREATE TABLE IF NOT EXISTS artran (
   taxable TEXT CHECK (length(taxable) <= 1)
 );
 
--- Cash receipts by invoice; invno DEPOSIT is money that no invoice took yet. paytype R receipt, D deposit, A deposit applied, C credit set off,
--- F refund, V reversal.
+-- Cash by invoice. invno DEPOSIT is money that no invoice took yet: the sum of these rows is what is left of it. paytype: R receipt, D deposit,
+-- A deposit applied (a row below zero on DEPOSIT, one above on the invoice), C credit set off (above zero on the invoice, below on the credit memo),
+-- F refund (below zero on the credit memo), V reversal (the rows that it takes back, with the other sign).
 CREATE TABLE IF NOT EXISTS arcash (
   id_col INTEGER PRIMARY KEY AUTOINCREMENT,
   custno TEXT NOT NULL CHECK (length(custno) = 6),
@@ -284,7 +285,7 @@ CREATE TABLE IF NOT EXISTS apvend (
 CREATE TABLE IF NOT EXISTS apmast (
   id_col INTEGER PRIMARY KEY AUTOINCREMENT,
   vendno TEXT NOT NULL CHECK (length(vendno) = 6),
-  invno TEXT NOT NULL CHECK (length(invno) = 20),
+  invno TEXT NOT NULL CHECK (length(invno) <= 20),
   purdate TEXT CHECK (purdate GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]'),
   duedate TEXT CHECK (duedate GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]'),
   puramt TEXT CHECK (puramt NOT GLOB '*[^-0-9.]*' AND puramt GLOB '*[0-9]*' AND puramt NOT LIKE '%._____%'),
@@ -298,7 +299,7 @@ CREATE TABLE IF NOT EXISTS apmast (
 -- Accounts of vendors' invoices.
 CREATE TABLE IF NOT EXISTS apdist (
   vendno TEXT NOT NULL CHECK (length(vendno) = 6),
-  invno TEXT NOT NULL CHECK (length(invno) = 20),
+  invno TEXT NOT NULL CHECK (length(invno) <= 20),
   seq INTEGER NOT NULL,
   glacnt TEXT NOT NULL CHECK (length(glacnt) = 24),
   amount TEXT NOT NULL CHECK (amount NOT GLOB '*[^-0-9.]*' AND amount GLOB '*[0-9]*' AND amount NOT LIKE '%._____%'),
@@ -602,3 +603,12 @@ CREATE INDEX IF NOT EXISTS arcash_refno ON arcash (refno);
 CREATE INDEX IF NOT EXISTS arycash_refno ON arycash (refno);
 CREATE INDEX IF NOT EXISTS ictran_item ON ictran (item, loctid);
 CREATE INDEX IF NOT EXISTS cyb_xref_erpkey ON cyb_xref (company, entity, erpkey);
+
+-- What this site's people had put into the database: items that can't be ordered, invoiced or paid, for those who want to see it.
+CREATE TRIGGER IF NOT EXISTS sotran_site_rule BEFORE INSERT ON sotran WHEN trim(NEW.item) = 'FAIL422'
+BEGIN SELECT RAISE(ABORT, 'site rule: item FAIL422 can not be ordered'); END;
+CREATE TRIGGER IF NOT EXISTS artran_site_rule BEFORE INSERT ON artran WHEN trim(NEW.item) = 'FAILINV'
+BEGIN SELECT RAISE(ABORT, 'site rule: item FAILINV can not be invoiced'); END;
+CREATE TRIGGER IF NOT EXISTS arcash_site_rule BEFORE INSERT ON arcash
+WHEN NEW.paidamt NOT LIKE '-%' AND NEW.paytype <> 'C' AND EXISTS (SELECT 1 FROM artran WHERE artran.invno = NEW.invno AND trim(artran.item) = 'FAILPAY')
+BEGIN SELECT RAISE(ABORT, 'site rule: item FAILPAY can not be paid'); END;

@@ -96,7 +96,7 @@ func (b *Booking) nearStock(ctx context.Context, catalog erp.Catalog, in Suggest
 
 // unknownCodes asks the ERP which of the order's codes it does not know, those that its refusal names first.
 func (b *Booking) unknownCodes(ctx context.Context, in SuggestFixInput) ([]string, error) {
-	codes := namedCodes(in)
+	codes := b.namedCodes(in)
 	for _, line := range in.Order.Lines {
 		codes = append(codes, line.SKU)
 	}
@@ -113,25 +113,33 @@ func (b *Booking) unknownCodes(ctx context.Context, in SuggestFixInput) ([]strin
 	return unknown, nil
 }
 
-var lineOfDocument = regexp.MustCompile(`^LineItems\[([0-9]{1,4})\]`)
-
-// namedCodes are the stock codes of the order that a refusal names: by the code itself, or by the document's line.
-func namedCodes(in SuggestFixInput) []string {
+// namedCodes are the stock codes of the order that a refusal names: by the code itself, or by a member of the line in the ERP's document.
+func (b *Booking) namedCodes(in SuggestFixInput) []string {
 	var codes []string
 	for _, field := range in.Answer.Fields {
 		if code, named := strings.CutPrefix(field.Path, "lines[].sku="); named {
 			codes = append(codes, code)
-			continue
-		}
-		if line := lineOfDocument.FindStringSubmatch(field.Path); line != nil {
-			if i, err := strconv.Atoi(line[1]); err == nil && i < len(in.Order.Lines) {
-				codes = append(codes, in.Order.Lines[i].SKU)
-			}
+		} else if i, ofLine := b.lineOf(in.Step, field.Path); ofLine && i < len(in.Order.Lines) {
+			codes = append(codes, in.Order.Lines[i].SKU)
 		}
 	}
 	return slices.DeleteFunc(codes, func(code string) bool {
 		return !slices.ContainsFunc(in.Order.Lines, func(line canonical.LineItem) bool { return line.SKU == code })
 	})
+}
+
+// orderLines is the list that mappings make the lines of documents of.
+const orderLines = "lines"
+
+// lineOf is the order's line that a member of the ERP's document is made of. The mapping knows: each ERP has its own words for its lines.
+func (b *Booking) lineOf(step, target string) (line int, ok bool) {
+	name, _ := mappingOf(step)
+	mapping, err := b.Mappings.Mapping(b.Name + "/" + name)
+	if err != nil {
+		return 0, false
+	}
+	field, known := mapping.Field(target)
+	return field.Index, known && field.List == orderLines
 }
 
 func firstDistinct(codes []string, most int) []string {
@@ -426,8 +434,10 @@ func shorten(value string, limit int) (short string, cut bool) {
 	return strings.TrimSpace(short), true
 }
 
-// naming ends the names of members and targets that name something: a code that is cut names something else.
-var naming = regexp.MustCompile(`(?i)(sku|id|code|number|reference|email|phone|country|state|region)$`)
+// naming ends the names of members and targets that name something: a code that is cut names something else. ERPs that are databases call
+// their columns custno, glacct and the like.
+var naming = regexp.MustCompile(`(?i)(sku|item|id|code|no|num|number|ref|reference|email|phone|zip|country|state|region|terms|terr|salesmn|acct|account|` +
+	`glsale|glasst|glarec|gllink|currency|umeasur|type|status|method|cybtxn)$`)
 
 // orderField finds the one text of the order that a target is taken from.
 func orderField(order canonical.Order, field mappings.Field) (pointer, value string, ok bool) {
@@ -435,8 +445,8 @@ func orderField(order canonical.Order, field mappings.Field) (pointer, value str
 		return "", "", false
 	}
 	path, ofOrder := strings.CutPrefix(field.Source, "order.")
-	if member, ofItem := strings.CutPrefix(field.Source, "item."); ofItem && field.List == "lines" {
-		path, ofOrder = "lines."+strconv.Itoa(field.Index)+"."+member, true
+	if member, ofItem := strings.CutPrefix(field.Source, "item."); ofItem && field.List == orderLines {
+		path, ofOrder = orderLines+"."+strconv.Itoa(field.Index)+"."+member, true
 	}
 	parts := strings.Split(path, ".")
 	if !ofOrder || agreed(parts) || naming.MatchString(path) {

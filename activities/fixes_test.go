@@ -308,6 +308,75 @@ func TestAFixForAValueThatIsTooLong(t *testing.T) {
 	}
 }
 
+// sagePro makes the books those of a site with Sage Pro: documents in the words of its tables. The catalog that is asked stays.
+func (b *books) sagePro() *books {
+	b.booking.Name = "sagepro"
+	return b
+}
+
+// TestFixesInTheWordsOfAnotherErp: nothing here knows how an ERP calls its lines and fields; its mappings do.
+func TestFixesInTheWordsOfAnotherErp(t *testing.T) {
+	t.Run("unknown stock codes by their lines", func(t *testing.T) {
+		b := newBooks(t, "A100", "2").sagePro()
+		b.order.Lines = nil
+		for i := range 120 {
+			b.order.Lines = append(b.order.Lines, canonical.LineItem{SKU: fmt.Sprintf("NOT-LIKE-ANYTHING-%d", i), Quantity: dec("1"), UnitPrice: dec("1")})
+		}
+		b.order.Lines[100].SKU, b.order.Lines[110].SKU = "B-100", "GIFTT"
+		fixes := b.suggested(t, b.refusedBy("sales-order", fault.MissingReference, "STOCK_NOT_FOUND",
+			fault.Field{Path: "sotran[100].item", Rule: "must exist in the ERP"}, fault.Field{Path: "sotran[110].item", Rule: "must exist in the ERP"},
+			fault.Field{Path: "sotran[999].item"}, fault.Field{Path: "soaddr[0].company"}, fault.Field{Path: "LineItems[3].StockCode"}))
+		require.Len(t, fixes, 2)
+		require.Equal(t, orderCorrection("/lines/100/sku", "B100"), fixes[0].Correction)
+		require.Equal(t, orderCorrection("/lines/110/sku", "GIFT"), fixes[1].Correction)
+	})
+	document := func(pointer, value string) *activities.Correction {
+		return &activities.Correction{Document: map[string]any{pointer: value}}
+	}
+	for name, c := range map[string]struct {
+		step, path string
+		most       int
+		want       *activities.Correction
+	}{
+		"a field of a line":           {"sales-order", "sotran[0].descrip", 3, orderCorrection("/lines/0/description", "Wid")},
+		"a field of the order":        {"check", "arcust.city", 10, orderCorrection("/billTo/city", "Llanfairpw")},
+		"the ship-to's":               {"check", "arcadr.company", 15, orderCorrection("/shipTo/name", "Ada Augusta")},
+		"of several fields":           {"sales-order", "soaddr[0].address1", 30, document("/soaddr/0/address1", "The Old Customs House,")},
+		"a column that two rows have": {"sales-order", "soaddr[1].company", 3, document("/soaddr/1/company", "Ada")},
+		"a setting of the site":       {"sales-order", "somast.shipvia", 5, document("/somast/shipvia", "UPS G")},
+		"a customer's company":        {"check", "arcust.company", 7, document("/arcust/company", "Ada Par")},
+		"an item":                     {"sales-order", "sotran[0].item", 2, nil},
+		"a customer":                  {"sales-order", "somast.custno", 2, nil},
+		"a postal code":               {"check", "arcust.zip", 2, nil},
+		"half an address is none":     {"check", "arcust.email", 5, nil},
+		"terms name how it was paid":  {"sales-order", "somast.pterms", 2, nil},
+		"an account":                  {"receipt", "bankacct", 2, nil},
+		"a territory":                 {"check", "arcust.terr", 1, nil},
+		"completed when it is sent":   {"sales-order", "payment.cybtxn", 2, nil},
+		"it fits":                     {"check", "arcust.city", 40, nil},
+		"no column of the document":   {"sales-order", "somast.planet", 2, nil},
+		"no line of the order":        {"sales-order", "sotran[7].descrip", 3, nil},
+		"another ERP's field":         {"sales-order", "ShipToAddress.City", 12, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBooks(t, "A100", "2").sagePro()
+			b.order.BillTo.City = "Llanfairpwllgwyngyll "
+			b.order.ShipTo.Name, b.order.ShipTo.Line1 = "Ada Augusta  Parkinson", "The Old Customs House, Entrance B, Staircase 12"
+			in := b.refusedBy(c.step, fault.Value, "FIELD_TOO_LONG",
+				fault.Field{Path: c.path, Rule: fmt.Sprintf("FIELD_TOO_LONG: at most %d characters", c.most)})
+			in.Site = activities.Site{"shipVia": "UPS GROUND", "territory": "NE", "bank": "1050-00"}
+			fixes := b.suggested(t, in)
+			if c.want == nil {
+				require.Empty(t, fixes)
+				return
+			}
+			require.Len(t, fixes, 1)
+			require.Equal(t, c.want, fixes[0].Correction)
+			require.True(t, strings.HasPrefix(fixes[0].Evidence, c.path))
+		})
+	}
+}
+
 func TestThereIsNoFixWhereTheErpKnowsNone(t *testing.T) {
 	b := newBooks(t, "A100", "2")
 	for _, in := range []activities.SuggestFixInput{

@@ -68,8 +68,8 @@ type Harness struct {
 
 	// DropAfter makes the next call of the operation commit and lose its answer.
 	DropAfter func(t *testing.T, operation Operation)
-	// DropBefore makes the next call of the operation lose its connection before the ERP has carried it out.
-	DropBefore func(t *testing.T, operation Operation)
+	// Setbacks are the ways in which a call can come to nothing although nothing is wrong with it. A lost connection is one.
+	Setbacks []Setback
 	// Count tells how many documents the ERP holds under a name.
 	Count func(t *testing.T, ledger Ledger, name string) int
 	// Clerk does by hand what only people do in the ERP. Needed with Changes.
@@ -80,8 +80,6 @@ type Harness struct {
 	CloseLedger func(t *testing.T) (open func())
 	// Hold makes a person work on the record of a sales order, and gives the way to let go of it.
 	Hold func(t *testing.T, salesOrder string) (release func())
-	// Deadlock makes the next call of the operation the one that a deadlock is broken by. Nil: the ERP keeps its deadlocks to itself.
-	Deadlock func(t *testing.T, operation Operation)
 	// Exclusive makes somebody use the whole ERP alone, as period close and reindex do, and gives the way to end it. Nil: the ERP has no
 	// such thing, or answers as if it was down.
 	Exclusive func(t *testing.T) (release func())
@@ -89,6 +87,15 @@ type Harness struct {
 	Drift func(t *testing.T) []string
 	// Limits are the text fields of the operations' documents with what they take.
 	Limits map[Operation][]Limit
+}
+
+// Setback makes a call come to nothing: the ERP keeps nothing of it.
+type Setback struct {
+	Name  string // "connection lost before", "deadlock"
+	Plant func(t *testing.T, operation Operation)
+	// Kind is what the call fails with: of a lost connection fault.Connection where an adapter can tell that nothing was kept, else
+	// fault.UnknownOutcome; of a deadlock fault.Busy.
+	Kind fault.Kind
 }
 
 // Limit is a text field of a document.
@@ -125,9 +132,6 @@ type Company struct {
 	ShipmentIsInvoice bool
 	// KeepsNoReason: the ERP has no place for the reason of a clerk who cancels an order.
 	KeepsNoReason bool
-	// LostBefore is what a call fails with whose connection broke before the ERP carried it out: fault.Connection where an adapter can
-	// tell that nothing was kept, else fault.UnknownOutcome.
-	LostBefore fault.Kind
 }
 
 // Lengths are the most characters that the names of documents and accounts have. All are needed.

@@ -18,6 +18,7 @@ import (
 
 // Run holds an adapter against the contract of erp.Port (and erp.JournalPort where it has one).
 func Run(t *testing.T, h Harness) {
+	require.NotEmpty(t, h.Setbacks, "every connection can be lost")
 	s := newStage(h)
 	t.Run("reach and credential", s.testCheck)
 	t.Run("customer", s.testCustomer)
@@ -55,8 +56,9 @@ func Run(t *testing.T, h Harness) {
 	for _, m := range s.mutations() {
 		t.Run(m.name(), func(t *testing.T) {
 			t.Run("answer lost", func(t *testing.T) { s.testAnswerLost(t, m) })
-			t.Run("connection lost before", func(t *testing.T) { s.testConnectionLost(t, m) })
-			t.Run("deadlock", func(t *testing.T) { s.testDeadlock(t, m) })
+			for _, setback := range s.Setbacks {
+				t.Run(setback.Name, func(t *testing.T) { s.testSetback(t, m, setback) })
+			}
 			t.Run("repeated", func(t *testing.T) { s.testRepeated(t, m) })
 			t.Run("at once", func(t *testing.T) { s.testAtOnce(t, m) })
 			t.Run("given up before", func(t *testing.T) { s.testGivenUp(t, m) })

@@ -11,26 +11,13 @@ import (
 	"github.com/tenderline/tenderline/internal/fault"
 )
 
-// testConnectionLost: the connection breaks before the ERP has carried anything out. Nothing may be there, and the same key serves again.
-func (s *stage) testConnectionLost(t *testing.T, m mutation) {
-	s.testSpoiled(t, m, s.DropBefore, s.Company.LostBefore)
-}
-
-// testDeadlock: the ERP breaks a deadlock by rolling this one back, which is no more than a reason to try again.
-func (s *stage) testDeadlock(t *testing.T, m mutation) {
-	if s.Deadlock == nil {
-		t.Skip("this ERP keeps its deadlocks to itself")
-	}
-	s.testSpoiled(t, m, s.Deadlock, fault.Busy)
-}
-
-// testSpoiled: a call that comes to nothing says so, leaves nothing behind, and is made up for under the same key.
-func (s *stage) testSpoiled(t *testing.T, m mutation, spoil func(*testing.T, Operation), kind fault.Kind) {
+// testSetback: a call that comes to nothing says so, leaves nothing behind, and is made up for under the same key.
+func (s *stage) testSetback(t *testing.T, m mutation, setback Setback) {
 	ctx, key, doc := s.ctx(t), s.key(), m.prepare(t)
 	before := s.Count(t, m.ledger, doc.name)
-	spoil(t, m.operation)
+	setback.Plant(t, m.operation)
 	_, err := doc.send(ctx, key)
-	requireKind(t, err, kind)
+	requireKind(t, err, setback.Kind)
 	require.Equal(t, before, s.Count(t, m.ledger, doc.name), "nothing is left of it")
 	id, err := doc.send(ctx, key)
 	require.NoError(t, err)

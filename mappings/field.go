@@ -2,6 +2,7 @@ package mappings
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 )
 
@@ -41,4 +42,26 @@ func fieldOf(rules []*rule, target string) (Field, bool) {
 		return field, known
 	}
 	return Field{}, false
+}
+
+// Targets are all places that the mapping may fill, sorted; members of a list stand behind its name with brackets: "sotran[].item". What an ERP
+// is a database of is held to them before the first document comes.
+func (m *Mapping) Targets() []string {
+	targets := targetsOf(m.rules)
+	slices.Sort(targets)
+	return slices.Compact(targets)
+}
+
+func targetsOf(rules []*rule) []string {
+	var targets []string
+	for _, r := range rules {
+		if r.value != nil {
+			targets = append(targets, r.source.to)
+			continue
+		}
+		for _, member := range targetsOf(r.rules) {
+			targets = append(targets, r.source.to+"[]."+member)
+		}
+	}
+	return targets
 }

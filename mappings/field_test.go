@@ -27,3 +27,19 @@ func TestFieldTellsWhereATargetComesFrom(t *testing.T) {
 		require.False(t, known, target)
 	}
 }
+
+func TestTargetsAreAllThatAMappingFills(t *testing.T) {
+	set := load(t)
+	for name, want := range map[string][]string{
+		"sagepro/invoice":     {"invdte", "reference", "sono"},
+		"sagepro/sales_order": {"orderNumber", "soaddr[].city", "somast.custno", "sotran[].item", "socomm"},
+		"syspro/sales_order":  {"ShipToAddress.City", "LineItems[].StockCode"},
+	} {
+		m, err := set.Mapping(name)
+		require.NoError(t, err)
+		targets := m.Targets()
+		require.Subset(t, targets, want, name)
+		require.IsIncreasing(t, targets, "each once")
+		require.NotContains(t, targets, "sotran", "a list is its members")
+	}
+}

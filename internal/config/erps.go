@@ -85,7 +85,7 @@ type Sagepro struct {
 	Dialect        string        `envconfig:"DIALECT" default:"sqlserver" desc:"SQL that the database speaks: sqlserver, or postgres and sqlite for tests"`
 	Driver         string        `envconfig:"DRIVER" desc:"driver of the database: sqlserver, postgres, sqlite, or odbc in a binary built for it; empty: the one of the dialect"`
 	DSN            Secret        `envconfig:"DSN" desc:"address of the database with user and password, such as sqlserver://user:password@host?database=PRO01&encrypt=true"`
-	Company        string        `envconfig:"COMPANY" default:"01" desc:"company, two letters or digits; at some sites the end of the tables' names"`
+	Company        string        `envconfig:"COMPANY" default:"01" desc:"company, two capital letters or digits; at some sites the end of the tables' names"`
 	NamesFile      string        `envconfig:"NAMES_FILE" desc:"YAML file with the site's own names of tables and columns; empty: those of the product"`
 	User           string        `envconfig:"USER" default:"TNDL" desc:"who the audit columns name, at most four characters"`
 	FreightItem    string        `envconfig:"FREIGHT_ITEM" default:"FREIGHT" desc:"item of the order line that carries shipping costs"`
@@ -106,7 +106,7 @@ func (s Sagepro) SQLDriver() string {
 }
 
 var (
-	companySuffix  = regexp.MustCompile(`^[A-Za-z0-9]{2}$`)
+	companySuffix  = regexp.MustCompile(`^[A-Z0-9]{2}$`)
 	auditUser      = regexp.MustCompile(`^[A-Za-z0-9]{1,4}$`)
 	itemCode       = regexp.MustCompile(`^[A-Z0-9._/-]{1,15}$`)
 	locationCode   = regexp.MustCompile(`^[A-Za-z0-9]{0,3}$`)
@@ -116,7 +116,7 @@ var (
 func (s Sagepro) values(v *checks, name string) {
 	v.oneOf(name+"_DIALECT", s.Dialect, DialectSQLServer, DialectPostgres, DialectSQLite)
 	v.oneOf(name+"_DRIVER", s.SQLDriver(), s.Dialect, "odbc")
-	v.shaped(name+"_COMPANY", s.Company, companySuffix, "must be two letters or digits")
+	v.shaped(name+"_COMPANY", s.Company, companySuffix, "must be two capital letters or digits")
 	v.shaped(name+"_USER", s.User, auditUser, "must be 1 to 4 letters or digits")
 	v.shaped(name+"_FREIGHT_ITEM", s.FreightItem, itemCode, "must be an item code: 1 to 15 of A-Z 0-9 . _ / -")
 	v.shaped(name+"_LOCATION", s.Location, locationCode, "must be at most 3 letters or digits")

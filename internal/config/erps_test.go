@@ -114,7 +114,7 @@ func TestSageProSettingsThatAreRefused(t *testing.T) {
 	for name, test := range map[string]struct{ variable, value, want string }{
 		"dialect":            {"DIALECT", "foxpro", "must be sqlserver, postgres or sqlite"},
 		"driver":             {"DRIVER", "postgres", "must be sqlserver or odbc"},
-		"company":            {"COMPANY", "001", "must be two letters or digits"},
+		"company":            {"COMPANY", "001", "must be two capital letters or digits"},
 		"user":               {"USER", "TENDERLINE", "must be 1 to 4 letters or digits"},
 		"freight item":       {"FREIGHT_ITEM", "freight & packing", "must be an item code"},
 		"location":           {"LOCATION", "NORTH", "must be at most 3 letters or digits"},

@@ -59,6 +59,7 @@ type ReconciledDay struct {
 	Findings    []settlement.Anomaly `json:"findings,omitempty"`
 	Drift       []string             `json:"drift,omitempty"`   // columns of the reports that nobody knows
 	Waiting     []string             `json:"waiting,omitempty"` // optional reports that were not there in time
+	Posted      bool                 `json:"posted,omitempty"`  // something of the day is in the ledger from before
 }
 
 // PlannedPosting is what a currency's day still lacks in the general ledger. Sequence 0 is the day's journal, n its n-th correction.
@@ -91,11 +92,12 @@ type PostJournalInput struct {
 
 // PostInvoiceInput posts an AP invoice of the processor.
 type PostInvoiceInput struct {
-	Merchant    string         `json:"merchant"`
-	Date        string         `json:"date"`
-	Invoice     PlannedInvoice `json:"invoice"`
-	PostingDate string         `json:"postingDate,omitempty"`
-	Attempt     int            `json:"attempt"`
+	Merchant     string             `json:"merchant"`
+	Date         string             `json:"date"`
+	Invoice      PlannedInvoice     `json:"invoice"`
+	PostingDate  string             `json:"postingDate,omitempty"`  // a person's, in place of the day's
+	ClosedPeriod ClosedPeriodPolicy `json:"closedPeriod,omitempty"` // "": park
+	Attempt      int                `json:"attempt"`
 }
 
 // Posted is what the ERP made of a journal or an invoice.
@@ -105,28 +107,30 @@ type Posted struct {
 	Warning   string `json:"warning,omitempty"` // posted on another date, for example
 }
 
-// RecordPostingInput keeps what was posted, so that no rerun posts it twice.
+// RecordPostingInput keeps what was posted, or booked by hand, so that no rerun posts it twice. Of a document one of the two is set, or none.
 type RecordPostingInput struct {
-	Merchant string         `json:"merchant"`
-	Date     string         `json:"date"`
-	Plan     PlannedPosting `json:"plan"`
-	Journal  *Posted        `json:"journal,omitempty"`
-	Invoice  *Posted        `json:"invoice,omitempty"`
+	Merchant      string                  `json:"merchant"`
+	Date          string                  `json:"date"`
+	Plan          PlannedPosting          `json:"plan"`
+	Journal       *Posted                 `json:"journal,omitempty"`
+	Invoice       *Posted                 `json:"invoice,omitempty"`
+	JournalByHand *settlement.HandBooking `json:"journalByHand,omitempty"`
+	InvoiceByHand *settlement.HandBooking `json:"invoiceByHand,omitempty"`
 }
 
 // SettlementState is where a settlement day stands.
-type SettlementState string
+type SettlementState = settlement.DayState
 
 // The states.
 const (
-	SettlementWaiting  SettlementState = "waiting"  // for the day's reports
-	SettlementMismatch SettlementState = "mismatch" // a person decides
-	SettlementApproval SettlementState = "approval" // finance is to approve
-	SettlementPosting  SettlementState = "posting"
-	SettlementPosted   SettlementState = "posted"
-	SettlementEmpty    SettlementState = "empty"    // the gateway has no rows of that day
-	SettlementUnposted SettlementState = "unposted" // a person decided to post nothing
-	SettlementChecked  SettlementState = "checked"  // a dry run
+	SettlementWaiting  = settlement.DayWaiting  // for the day's reports
+	SettlementMismatch = settlement.DayMismatch // a person decides
+	SettlementApproval = settlement.DayApproval // finance is to approve
+	SettlementPosting  = settlement.DayPosting
+	SettlementPosted   = settlement.DayPosted
+	SettlementEmpty    = settlement.DayEmpty    // the gateway has no rows of that day
+	SettlementUnposted = settlement.DayUnposted // a person decided to post nothing
+	SettlementChecked  = settlement.DayChecked  // a dry run
 )
 
 // RecordDayInput brings a day's record forward.
@@ -156,6 +160,7 @@ type SettledPage struct {
 // SettledOrder is an order whose capture has settled.
 type SettledOrder struct {
 	OrderID       string          `json:"orderId"`
+	Erp           string          `json:"erp,omitempty"` // where it is booked; "": in the one that the day is posted in
 	SalesOrder    string          `json:"salesOrder"`
 	Invoice       string          `json:"invoice,omitempty"`
 	TransactionID string          `json:"transactionId"`

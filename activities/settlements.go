@@ -53,8 +53,9 @@ type SettlementDocument struct {
 // ReconcileDay downloads, parses and matches a day's reports, and works out what is to be posted. A report that is not there yet is a
 // failure that is tried again later. What it finds it writes down: the rows that the day takes, the report of differences, the disputes.
 //
-// A day keeps the rows that it takes, whatever becomes of its posting: what counts as posted are the journals that RecordPosting has kept,
-// so that a day that people decided not to post is posted whole by a later run.
+// What counts as posted are the journals that RecordPosting has kept, so that a day that people decided not to post is posted whole by a later
+// run. Its captures and refunds stay settled on it, since no other day's reports show them; fees, disputes and payouts that it did not post
+// are anybody's again, and the first day that shows them takes them.
 func (s *Settlements) ReconcileDay(ctx context.Context, in ReconcileDayInput) (ReconciledDay, error) {
 	r := &reading{Settlements: s, in: in}
 	stop := heartbeat(ctx, 10*time.Second, &r.rows)
@@ -88,6 +89,7 @@ type reading struct {
 	*Settlements
 	in       ReconcileDayInput
 	rows     atomic.Int64 // read so far
+	number   journal.Reading
 	before   SettlementDocument
 	posted   []journal.Posting
 	day      *settlement.Day
@@ -107,9 +109,13 @@ func (r *reading) run(ctx context.Context) (ReconciledDay, error) {
 	if r.before, _, err = r.read(ctx, r.in.Merchant, r.in.Date); err != nil {
 		return ReconciledDay{}, err
 	}
+	if r.number, err = r.Journal.NextReading(ctx, r.in.Merchant, r.in.Date); err != nil {
+		return ReconciledDay{}, err
+	}
 	if r.posted, err = r.Journal.Postings(ctx, r.in.Merchant, r.in.Date); err != nil {
 		return ReconciledDay{}, err
 	}
+	r.out.Posted = len(r.posted) > 0
 	r.day, err = settlement.NewDay(settlement.Config{
 		Date: r.in.Date, MerchantID: r.in.Merchant, Dir: r.Dir, Cutoff: cutoff, GroupBy: r.in.Policy.GroupBy, Tolerance: r.in.Policy.Tolerance,
 		Policy: r.in.Policy.Mismatch, Fees: r.in.Policy.Fees, FeeKinds: true, Cases: r.dispute, Progress: func(rows int) { r.rows.Store(int64(rows)) },
@@ -193,7 +199,7 @@ func (r *reading) matched(ctx context.Context, differences io.Writer) (*settleme
 		if r.in.DryRun {
 			return nil
 		}
-		return r.Journal.MarkSettled(ctx, r.in.Merchant, r.in.Date, page)
+		return r.Journal.MarkSettled(ctx, r.in.Merchant, r.in.Date, r.number, page)
 	}}
 	var since time.Time
 	if r.Window > 0 {
@@ -292,6 +298,9 @@ func (r *reading) keep(ctx context.Context, result *settlement.Result, differenc
 	if err := r.Journal.PutSettlementFile(ctx, r.in.Merchant, r.in.Date, "csv", differences); err != nil {
 		return err
 	}
+	if err := r.listHandBooked(ctx, r.in.Merchant, r.in.Date, r.posted); err != nil {
+		return err
+	}
 	r.document.Result, r.document.Why = *result, r.out.Why
 	r.document.Waiting, r.document.Drift, r.document.Findings = r.out.Waiting, r.out.Drift, r.out.Findings
 	status := "matches"
@@ -308,7 +317,9 @@ func (r *reading) keep(ctx context.Context, result *settlement.Result, differenc
 	if err != nil {
 		return bug("encode settlement result: %v", err)
 	}
-	if err := r.Journal.RecordSettlement(ctx, journal.SettlementProgress{Merchant: r.in.Merchant, Date: r.in.Date, Result: totals}); err != nil {
+	if err := r.Journal.RecordSettlement(ctx, journal.SettlementProgress{
+		Merchant: r.in.Merchant, Date: r.in.Date, Result: totals, Reading: r.number,
+	}); err != nil {
 		return err
 	}
 	for _, item := range r.disputes {
@@ -332,10 +343,15 @@ func (s *Settlements) writePage(
 	}
 	for _, posting := range posted {
 		if posting.Entry != nil {
-			page.Journals = append(page.Journals, settlement.PageJournal{JournalEntry: *posting.Entry, Number: posting.Number, Warning: posting.Warning})
+			page.Journals = append(page.Journals, settlement.PageJournal{
+				JournalEntry: *posting.Entry, Number: posting.Number, Warning: posting.Warning, ByHand: posting.ByHand,
+			})
 		}
 		if posting.Invoice != nil {
-			page.Invoices = append(page.Invoices, settlement.PageInvoice{Number: posting.Invoice.Number, Amount: posting.Invoice.Amount, Document: posting.Invoice.Document})
+			page.Invoices = append(page.Invoices, settlement.PageInvoice{
+				Number: posting.Invoice.Number, Amount: posting.Invoice.Amount, Document: posting.Invoice.Document, Warning: posting.Invoice.Warning,
+				ByHand: posting.Invoice.ByHand,
+			})
 		}
 	}
 	for _, plan := range plans {
@@ -346,10 +362,46 @@ func (s *Settlements) writePage(
 			page.Invoices = append(page.Invoices, settlement.PageInvoice{Number: plan.Invoice.Number, Amount: plan.Invoice.Amount})
 		}
 	}
+	return s.putFile(ctx, merchant, date, "html", page.Write)
+}
+
+// putFile keeps a file of a day while it is written.
+func (s *Settlements) putFile(ctx context.Context, merchant, date, kind string, write func(io.Writer) error) error {
 	reader, writer := io.Pipe()
-	go func() { _ = writer.CloseWithError(page.Write(writer)) }()
+	go func() { _ = writer.CloseWithError(write(writer)) }()
 	defer func() { _ = reader.Close() }()
-	return s.Journal.PutSettlementFile(ctx, merchant, date, "html", reader)
+	return s.Journal.PutSettlementFile(ctx, merchant, date, kind, reader)
+}
+
+// listHandBooked adds to the list of differences what people have booked by hand of a day.
+func (s *Settlements) listHandBooked(ctx context.Context, merchant, date string, posted []journal.Posting) error {
+	var booked []settlement.HandBooked
+	for _, posting := range posted {
+		if posting.Entry != nil && posting.ByHand != nil {
+			booked = append(booked, settlement.HandBooked{
+				Kind: "journal", Document: posting.Entry.Reference, Amount: debitsOf(*posting.Entry), By: *posting.ByHand,
+			})
+		}
+		if posting.Invoice != nil && posting.Invoice.ByHand != nil {
+			booked = append(booked, settlement.HandBooked{
+				Kind: "fee_invoice", Document: posting.Invoice.Number, Amount: posting.Invoice.Amount, By: *posting.Invoice.ByHand,
+			})
+		}
+	}
+	if len(booked) == 0 {
+		return nil
+	}
+	differences, err := s.Journal.SettlementFile(ctx, merchant, date, "csv")
+	if errors.Is(err, journal.ErrNotFound) {
+		return nil // there is no list to add to
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { _ = differences.Close() }()
+	return s.putFile(ctx, merchant, date, "csv", func(into io.Writer) error {
+		return settlement.ListHandBooked(into, differences, date, merchant, booked)
+	})
 }
 
 // RecordDay brings a day's record forward, and its page with it. Finance is told of a day that is posted, or was decided not to be, where it
@@ -359,18 +411,26 @@ func (s *Settlements) RecordDay(ctx context.Context, in RecordDayInput) error {
 }
 
 func (s *Settlements) recordDay(ctx context.Context, in RecordDayInput) error {
-	err := s.Journal.RecordSettlement(ctx, journal.SettlementProgress{
+	posted, err := s.Journal.Postings(ctx, in.Merchant, in.Date)
+	if err != nil {
+		return err
+	}
+	shown := in.State.Standing(len(posted) > 0)
+	if shown != in.State {
+		in.Why = "what was posted before stays; the last run posted nothing: " + in.Why
+	}
+	err = s.Journal.RecordSettlement(ctx, journal.SettlementProgress{
 		Merchant: in.Merchant, Date: in.Date, State: string(in.State), Why: in.Why, Actor: in.Actor, Run: in.Run,
 	})
 	if err != nil || in.State == SettlementWaiting || in.State == SettlementPosting {
 		return err
 	}
+	in.State = shown
 	document, read, err := s.read(ctx, in.Merchant, in.Date)
 	if err != nil || !read {
 		return err
 	}
-	posted, err := s.Journal.Postings(ctx, in.Merchant, in.Date)
-	if err != nil {
+	if err := s.listHandBooked(ctx, in.Merchant, in.Date, posted); err != nil {
 		return err
 	}
 	if err := s.writePage(ctx, in.Merchant, in.Date, dayStatus(in), document, posted, nil); err != nil {
@@ -420,23 +480,76 @@ func dayNotices(in RecordDayInput, document SettlementDocument) []journal.Notice
 	}, "settlement/"+in.Merchant+"/"+in.Date+"/"+hex.EncodeToString(sum[:8]), journal.AudienceFinance)
 }
 
-// RecordPosting keeps what was posted. A local activity.
+// RecordPosting keeps what was posted, or booked by hand, and writes into the audit who booked by hand and what was posted on another date. A
+// local activity.
 func (s *Settlements) RecordPosting(ctx context.Context, in RecordPostingInput) error {
+	return toTemporal(s.recordPosting(ctx, in))
+}
+
+func (s *Settlements) recordPosting(ctx context.Context, in RecordPostingInput) error {
 	posting := journal.Posting{Merchant: in.Merchant, Date: in.Date, Currency: in.Plan.Currency, Sequence: in.Plan.Sequence}
-	if in.Journal != nil {
+	var audit []journal.Action
+	switch {
+	case in.Journal != nil:
 		posting.Entry, posting.Number, posting.Warning = in.Plan.Journal, in.Journal.Number, in.Journal.Warning
+		audit = append(audit, in.redated(in.Plan.Journal.Reference, in.Journal.Warning)...)
+	case in.JournalByHand != nil:
+		posting.Entry, posting.ByHand = in.Plan.Journal, in.JournalByHand
+		audit = append(audit, in.bookedByHand(in.Plan.Journal.Reference, in.JournalByHand))
 	}
-	if in.Invoice != nil {
+	if in.Invoice != nil || in.InvoiceByHand != nil {
 		posting.Invoice = &journal.PostedInvoice{
-			Supplier: in.Plan.Invoice.Supplier, Number: in.Plan.Invoice.Number, Amount: in.Plan.Invoice.Amount, Document: in.Invoice.Number, Warning: in.Invoice.Warning,
-			Distribution: in.Plan.Invoice.Distribution,
+			Supplier: in.Plan.Invoice.Supplier, Number: in.Plan.Invoice.Number, Amount: in.Plan.Invoice.Amount, Distribution: in.Plan.Invoice.Distribution,
 		}
+	}
+	switch {
+	case in.Invoice != nil:
+		posting.Invoice.Document, posting.Invoice.Warning = in.Invoice.Number, in.Invoice.Warning
+		audit = append(audit, in.redated(in.Plan.Invoice.Number, in.Invoice.Warning)...)
+	case in.InvoiceByHand != nil:
+		posting.Invoice.ByHand = in.InvoiceByHand
+		audit = append(audit, in.bookedByHand(in.Plan.Invoice.Number, in.InvoiceByHand))
 	}
 	err := s.Journal.RecordPosting(ctx, posting)
 	if errors.Is(err, journal.ErrPostingDiffers) {
 		err = bug("%v", err)
 	}
-	return toTemporal(err)
+	if err != nil {
+		return err
+	}
+	for _, action := range audit { // each has a key: told twice, it is there once
+		if err := s.Journal.RecordAction(ctx, action); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// action is an entry of the audit about a document of the day.
+func (in RecordPostingInput) action(document, what, actor string) journal.Action {
+	return journal.Action{
+		Key: strings.Join([]string{"settlement", in.Merchant, in.Date, document, what}, "/"), Actor: actor, Action: "settlement." + what,
+		Detail: map[string]string{"merchant": in.Merchant, "date": in.Date, "document": document},
+	}
+}
+
+func (in RecordPostingInput) bookedByHand(document string, by *settlement.HandBooking) journal.Action {
+	action := in.action(document, "booked_by_hand", by.Actor)
+	action.At, action.Reason = by.At, by.Reason
+	if by.Reference != "" {
+		action.Detail["reference"] = by.Reference
+	}
+	return action
+}
+
+// redated is the audit of a document that was posted with a warning: on another date than it is of. None without one.
+func (in RecordPostingInput) redated(document, warning string) []journal.Action {
+	if warning == "" {
+		return nil
+	}
+	action := in.action(document, "posted_with_warning", "policy")
+	action.Reason = warning
+	return []journal.Action{action}
 }
 
 // SettledOrders gives a page of the orders that a day has settled. A local activity.

@@ -51,9 +51,9 @@ func contract() []func(*testing.T, *fixture) {
 		auditShowsCallsAndActions, auditHoldsNoCardNumber, figuresCount,
 
 		whatSettlesIsStreamed, voidsTakeWhatTheyVoid, merchantsSettleApart, longStreamsAreMerged, paymentsSettleWithTheirCaptures,
-		settledOrdersArePaged, entriesAreBookedOnce, racingMarksSettleOnce, cashIsSummedByDay, paymentsAreListed,
+		settledOrdersArePaged, entriesAreBookedOnce, entriesAreReleased, anyRunsCountEachEntryOnce, racingMarksSettleOnce, cashIsSummedByDay, paymentsAreListed,
 
-		settlementDaysMoveForward, settlementDaysAreListed, settlementFilesAreKept, postingsAreKeptOnce, figuresAreKept, whoGetsMuchBackIsFound,
+		settlementDaysMoveForward, postedDaysStayPosted, settlementDaysAreListed, settlementFilesAreKept, postingsAreKeptOnce, handBookingsAreKept, figuresAreKept, whoGetsMuchBackIsFound,
 		disputesMoveThePayment, wonDisputesGiveTheStatusBack, disputesOfWhatIsNotOurs, disputesAreListed,
 
 		changesMoveTheCursor, brokenPageMovesNothing, shipmentsAreRecordedOnce, racingShipmentsHaveTheirPlace, stockTellsWhatChanged,

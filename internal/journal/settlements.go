@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,6 +33,7 @@ type SettlementRecord struct {
 	Actor          string // who brought it there, where somebody did
 	Result         []byte // JSON of totals; nil before the reports were read
 	Runs           int    // how often the day was begun
+	Posted         bool   // something of it is in the general ledger, whatever the state
 	Files          []SettlementFileInfo
 	CreatedAt      time.Time
 	UpdatedAt      time.Time
@@ -49,20 +51,40 @@ type SettlementProgress struct {
 	Merchant, Date    string
 	State, Why, Actor string
 	Result            []byte
-	Run               string // of the process: one that was not seen before counts as a run
+	Reading           Reading // that the result is of
+	Run               string  // of the process: one that was not seen before counts as a run
 }
 
-// RecordSettlement brings the read model of a day forward. Recording the same again changes nothing.
+// RecordSettlement brings the read model of a day forward. Recording the same again changes nothing. Of a day of which something is posted
+// the state never falls back behind that: settlement.DayState.Standing.
 func (s *Store) RecordSettlement(ctx context.Context, p SettlementProgress) error {
 	place := settlementPlace(p.Merchant, p.Date)
 	if _, err := time.Parse(time.DateOnly, p.Date); err != nil {
 		return fmt.Errorf("settlement %q: the date has to be YYYY-MM-DD", place)
 	}
+	err := s.db.transact(ctx, func(q queryer) error { return s.recordSettlement(ctx, q, p) })
+	return failed(err, "record settlement", place)
+}
+
+func (s *Store) recordSettlement(ctx context.Context, q queryer, p SettlementProgress) error {
+	// The row is locked before its postings are looked at, so that one that is recorded meanwhile is seen, or sees the state.
+	if _, err := lockSettlement(ctx, q, p.Merchant, p.Date); err != nil {
+		return err
+	}
+	posted, err := settlementPosted(ctx, q, p.Merchant, p.Date)
+	if err != nil {
+		return err
+	}
 	now, first := s.now(), 0
 	if p.Run != "" {
 		first = 1
 	}
-	_, err := s.db.write().exec(ctx, `INSERT INTO settlements (`+settlementColumns+`, last_run) VALUES `+in(10)+`
+	state := settlement.DayState(p.State).Standing(posted)
+	accounted := 0
+	if settlement.DayState(p.State) == settlement.DayPosted { // the run itself: not one that was given up after an earlier one
+		accounted = 1
+	}
+	_, err = q.exec(ctx, `INSERT INTO settlements (`+settlementColumns+`, last_run, reading, posted_reading) VALUES `+in(12)+`
 		ON CONFLICT (merchant, date) DO UPDATE SET
 			why = CASE WHEN excluded.state = '' THEN settlements.why ELSE excluded.why END,
 			actor = CASE WHEN excluded.state = '' THEN settlements.actor ELSE excluded.actor END,
@@ -70,9 +92,40 @@ func (s *Store) RecordSettlement(ctx context.Context, p SettlementProgress) erro
 			result = CASE WHEN excluded.result = '' THEN settlements.result ELSE excluded.result END,
 			runs = settlements.runs + CASE WHEN excluded.last_run IN ('', settlements.last_run) THEN 0 ELSE 1 END,
 			last_run = CASE WHEN excluded.last_run = '' THEN settlements.last_run ELSE excluded.last_run END,
+			reading = CASE WHEN excluded.reading = 0 THEN settlements.reading ELSE excluded.reading END,
+			posted_reading = CASE WHEN ? = 1 THEN settlements.reading ELSE settlements.posted_reading END,
 			updated_at = excluded.updated_at`,
-		p.Merchant, p.Date, p.State, redact(p.Why), redact(p.Actor), string(p.Result), first, now, now, p.Run)
-	return failed(err, "record settlement", place)
+		p.Merchant, p.Date, state, redact(p.Why), redact(p.Actor), string(p.Result), first, now, now, p.Run, p.Reading, 0, accounted)
+	return err
+}
+
+// lockSettlement locks a day's row and gives its state; "" where there is none.
+func lockSettlement(ctx context.Context, q queryer, merchant, date string) (settlement.DayState, error) {
+	var state settlement.DayState
+	err := q.get(ctx, &state, `SELECT state FROM settlements WHERE merchant = ? AND date = ?`+q.dialect.forUpdate, merchant, date)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return state, err
+}
+
+// settlementPosted tells whether anything of a day is in the general ledger, by us or by hand.
+func settlementPosted(ctx context.Context, q queryer, merchant, date string) (posted bool, err error) {
+	err = q.get(ctx, &posted, `SELECT EXISTS (SELECT 1 FROM settlement_postings WHERE merchant = ? AND date = ?)`, merchant, date)
+	return posted, err
+}
+
+// Reading numbers a reading of a day's reports: later ones are higher.
+type Reading int64
+
+// NextReading gives the number of a reading that begins now. It is above that of every one that came to its end.
+func (s *Store) NextReading(ctx context.Context, merchant, date string) (Reading, error) {
+	var last Reading
+	err := s.db.read().get(ctx, &last, `SELECT reading FROM settlements WHERE merchant = ? AND date = ?`, merchant, date)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, failed(err, "number a reading of", settlementPlace(merchant, date))
+	}
+	return max(Reading(s.now()), last+1), nil
 }
 
 func settlementPlace(merchant, date string) string { return merchant + "/" + date }
@@ -80,7 +133,7 @@ func settlementPlace(merchant, date string) string { return merchant + "/" + dat
 // SettlementDay gives a settlement day, ErrNotFound if it was never begun.
 func (s *Store) SettlementDay(ctx context.Context, merchant, date string) (SettlementRecord, error) {
 	var row settlementRow
-	err := s.db.read().get(ctx, &row, `SELECT `+settlementColumns+` FROM settlements WHERE merchant = ? AND date = ?`, merchant, date)
+	err := s.db.read().get(ctx, &row, `SELECT `+shownSettlement+` FROM settlements WHERE merchant = ? AND date = ?`, merchant, date)
 	if err := found(err, "settlement", settlementPlace(merchant, date)); err != nil {
 		return SettlementRecord{}, err
 	}
@@ -106,7 +159,7 @@ func (s *Store) SettlementDays(ctx context.Context, filter SettlementFilter) (pa
 	}
 	limit := pageSize(filter.Limit)
 	var rows []settlementRow
-	err = s.db.read().list(ctx, &rows, `SELECT `+settlementColumns+` FROM settlements`+where.text()+`
+	err = s.db.read().list(ctx, &rows, `SELECT `+shownSettlement+` FROM settlements`+where.text()+`
 		ORDER BY date DESC, merchant LIMIT ?`, append(where.args, limit+1)...)
 	if err != nil {
 		return nil, "", fmt.Errorf("list settlements: %w", err)
@@ -150,7 +203,11 @@ func (f SettlementFilter) conditions() (conditions, error) {
 	return where, nil
 }
 
-const settlementColumns = `merchant, date, state, why, actor, result, runs, created_at, updated_at`
+const (
+	settlementColumns = `merchant, date, state, why, actor, result, runs, created_at, updated_at`
+	shownSettlement   = settlementColumns + `, EXISTS (SELECT 1 FROM settlement_postings p
+		WHERE p.merchant = settlements.merchant AND p.date = settlements.date) AS posted`
+)
 
 // settlementRow is a settlement day as the table has it.
 type settlementRow struct {
@@ -163,11 +220,12 @@ type settlementRow struct {
 	Runs      int     `db:"runs"`
 	CreatedAt instant `db:"created_at"`
 	UpdatedAt instant `db:"updated_at"`
+	Posted    bool    `db:"posted"`
 }
 
 func (row settlementRow) record() SettlementRecord {
 	record := SettlementRecord{
-		Merchant: row.Merchant, Date: row.Date, State: row.State, Why: row.Why, Actor: row.Actor, Runs: row.Runs,
+		Merchant: row.Merchant, Date: row.Date, State: row.State, Why: row.Why, Actor: row.Actor, Runs: row.Runs, Posted: row.Posted,
 		CreatedAt: row.CreatedAt.time(), UpdatedAt: row.UpdatedAt.time(),
 	}
 	if row.Result != "" {
@@ -257,6 +315,7 @@ type Posting struct {
 	Entry                    *canonical.JournalEntry // as it was posted; nil: no journal was
 	Number                   string                  // of the journal in the ERP
 	Warning                  string                  // what the ERP, or the posting date, had to say
+	ByHand                   *settlement.HandBooking // who booked the journal, where it was not us
 	Invoice                  *PostedInvoice          // of the processor's fees; nil: none was
 	PostedAt                 time.Time               // default: now
 }
@@ -270,9 +329,10 @@ type PostedInvoice struct {
 	Warning  string          `json:"warning,omitempty"`
 
 	Distribution []canonical.SettlementLine `json:"distribution,omitempty"` // by category: what a correction is held against
+	ByHand       *settlement.HandBooking    `json:"byHand,omitempty"`       // who booked it, where it was not us
 }
 
-// RecordPosting keeps what was posted. The same posting again changes nothing, but adds a journal or an invoice where there was none;
+// RecordPosting keeps what is in the general ledger, posted by us or booked by hand. The day's state follows, where it said that nothing is. The same posting again changes nothing, but adds a journal or an invoice where there was none;
 // another one in its place, or with its reference, is ErrPostingDiffers.
 func (s *Store) RecordPosting(ctx context.Context, posting Posting) error {
 	row, err := s.newPosting(posting)
@@ -280,8 +340,14 @@ func (s *Store) RecordPosting(ctx context.Context, posting Posting) error {
 		return err
 	}
 	err = s.db.transact(ctx, func(q queryer) error {
-		_, err := q.exec(ctx, `INSERT INTO settlement_postings (`+postingColumns+`) VALUES `+in(11)+`
+		state, err := lockSettlement(ctx, q, row.Merchant, row.Date)
+		if err != nil {
+			return err
+		}
+		_, err = q.exec(ctx, `INSERT INTO settlement_postings (`+postingColumns+`, reading) VALUES `+postingValues+`
 			ON CONFLICT (merchant, date, currency, sequence) DO UPDATE SET
+				reading = excluded.reading,
+				by_hand = CASE WHEN settlement_postings.reference = '' THEN excluded.by_hand ELSE settlement_postings.by_hand END,
 				number = CASE WHEN settlement_postings.reference = '' THEN excluded.number ELSE settlement_postings.number END,
 				warning = CASE WHEN settlement_postings.reference = '' THEN excluded.warning ELSE settlement_postings.warning END,
 				entry = CASE WHEN settlement_postings.reference = '' THEN excluded.entry ELSE settlement_postings.entry END,
@@ -289,7 +355,7 @@ func (s *Store) RecordPosting(ctx context.Context, posting Posting) error {
 				reference = CASE WHEN settlement_postings.reference = '' THEN excluded.reference ELSE settlement_postings.reference END,
 				invoice = CASE WHEN settlement_postings.invoice = '' THEN excluded.invoice ELSE settlement_postings.invoice END`,
 			row.Merchant, row.Date, row.Currency, row.Sequence, row.Reference, row.Entry, row.Number, row.Warning, row.Invoice,
-			row.Document, row.PostedAt)
+			row.Document, row.PostedAt, row.ByHand, row.Merchant, row.Date)
 		if violatesUnique(err) {
 			return ErrPostingDiffers
 		}
@@ -302,7 +368,11 @@ func (s *Store) RecordPosting(ctx context.Context, posting Posting) error {
 		if err != nil {
 			return err
 		}
-		return stored.holds(row)
+		if err := stored.holds(row); err != nil || state == state.Standing(true) {
+			return err
+		}
+		_, err = q.exec(ctx, `UPDATE settlements SET state = ? WHERE merchant = ? AND date = ?`, state.Standing(true), row.Merchant, row.Date)
+		return err
 	})
 	return failed(err, "record posting of", fmt.Sprintf("%s/%s/%d", settlementPlace(posting.Merchant, posting.Date), posting.Currency, posting.Sequence))
 }
@@ -331,14 +401,36 @@ func (s *Store) newPosting(p Posting) (postingRow, error) {
 		}
 		row.Reference, row.Entry = p.Entry.Reference, string(entry)
 	}
+	var err error
+	if row.ByHand, err = handBooking(p.ByHand); err != nil {
+		return row, err
+	}
 	if p.Invoice != nil {
-		document, err := json.Marshal(p.Invoice)
+		invoice := *p.Invoice
+		invoice.ByHand = redacted(invoice.ByHand)
+		document, err := json.Marshal(invoice)
 		if err != nil {
 			return row, fmt.Errorf("encode posting: %w", err)
 		}
 		row.Invoice, row.Document = p.Invoice.Number, string(document)
 	}
 	return row, nil
+}
+
+// redacted is what is kept of who booked by hand: people wrote it.
+func redacted(by *settlement.HandBooking) *settlement.HandBooking {
+	if by == nil {
+		return nil
+	}
+	return &settlement.HandBooking{Actor: redact(by.Actor), Reason: redact(by.Reason), Reference: redact(by.Reference), At: by.At.UTC()}
+}
+
+func handBooking(by *settlement.HandBooking) (string, error) {
+	if by == nil {
+		return "", nil
+	}
+	text, err := json.Marshal(redacted(by))
+	return string(text), failed(err, "encode booking by", by.Actor)
 }
 
 // Postings gives what of a day is in the general ledger, by currency and sequence.
@@ -352,7 +444,10 @@ func (s *Store) Postings(ctx context.Context, merchant, date string) ([]Posting,
 	return convert(rows, postingRow.posting)
 }
 
-const postingColumns = `merchant, date, currency, sequence, reference, entry, number, warning, invoice, document, posted_at`
+const postingColumns = `merchant, date, currency, sequence, reference, entry, number, warning, invoice, document, posted_at, by_hand`
+
+// postingValues ends with the reading that the posting was planned from: the last of the day, which no run has begun anew before it posted.
+var postingValues = strings.TrimSuffix(in(12), ")") + `, COALESCE((SELECT reading FROM settlements WHERE merchant = ? AND date = ?), 0))`
 
 // postingRow is a posting as the table has it.
 type postingRow struct {
@@ -367,6 +462,7 @@ type postingRow struct {
 	Invoice   string  `db:"invoice"`
 	Document  string  `db:"document"`
 	PostedAt  instant `db:"posted_at"`
+	ByHand    string  `db:"by_hand"`
 }
 
 func (row postingRow) posting() (Posting, error) {
@@ -377,6 +473,9 @@ func (row postingRow) posting() (Posting, error) {
 	var err error
 	if row.Entry != "" {
 		err = errors.Join(err, json.Unmarshal([]byte(row.Entry), &posting.Entry))
+	}
+	if row.ByHand != "" {
+		err = errors.Join(err, json.Unmarshal([]byte(row.ByHand), &posting.ByHand))
 	}
 	if row.Document != "" {
 		err = errors.Join(err, json.Unmarshal([]byte(row.Document), &posting.Invoice))

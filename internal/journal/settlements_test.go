@@ -2,6 +2,7 @@ package journal_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/tenderline/tenderline/internal/canonical"
 	"github.com/tenderline/tenderline/internal/journal"
@@ -44,6 +46,38 @@ func settlementDaysMoveForward(t *testing.T, f *fixture) {
 		Merchant: "demo", Date: firstDay, State: "waiting", Result: []byte(`{"rows":3}`), Runs: 2, CreatedAt: start, UpdatedAt: start.Add(time.Hour),
 	}, day, "who approved does not stand behind what comes after")
 	require.Error(t, f.RecordSettlement(t.Context(), journal.SettlementProgress{Merchant: "demo", Date: "today"}))
+}
+
+// postedDaysStayPosted: whatever runs say of a day, and in whatever order its postings are kept.
+func postedDaysStayPosted(t *testing.T, f *fixture) {
+	generation := 0
+	rapid.Check(t, func(t *rapid.T) {
+		generation++
+		date := time.Date(2020, 1, generation, 0, 0, 0, 0, time.UTC).Format(time.DateOnly)
+		posted, told := 0, settlement.DayState("")
+		for range rapid.IntRange(1, 6).Draw(t, "steps") {
+			if rapid.Bool().Draw(t, "posting") {
+				one := posting(posted, fmt.Sprint(date, "-", posted))
+				one.Date = date
+				require.NoError(t, f.RecordPosting(context.Background(), one))
+				posted++
+			} else {
+				told = rapid.SampledFrom([]settlement.DayState{
+					settlement.DayWaiting, settlement.DayMismatch, settlement.DayApproval, settlement.DayPosting, settlement.DayPosted,
+					settlement.DayEmpty, settlement.DayUnposted,
+				}).Draw(t, "told")
+				require.NoError(t, f.RecordSettlement(context.Background(), journal.SettlementProgress{Merchant: "demo", Date: date, State: string(told)}))
+			}
+			day, err := f.SettlementDay(context.Background(), "demo", date)
+			if told == "" {
+				require.ErrorIs(t, err, journal.ErrNotFound)
+				continue
+			}
+			require.NoError(t, err)
+			require.Equal(t, string(told.Standing(posted > 0)), day.State)
+			require.Equal(t, posted > 0, day.Posted)
+		}
+	})
 }
 
 func settlementDaysAreListed(t *testing.T, f *fixture) {
@@ -168,6 +202,38 @@ func postingsAreKeptOnce(t *testing.T, f *fixture) {
 	empty, err := f.Postings(t.Context(), "demo", secondDay)
 	require.NoError(t, err)
 	require.Empty(t, empty)
+}
+
+func handBookingsAreKept(t *testing.T, f *fixture) {
+	by := &settlement.HandBooking{Actor: "fiona", Reason: "the period is closed", Reference: "M-17", At: start}
+	byHand := posting(0, "CYB20261120USD")
+	byHand.Number, byHand.ByHand = "", by
+	for range 2 {
+		require.NoError(t, f.RecordPosting(t.Context(), byHand))
+	}
+	invoice := journal.Posting{Merchant: "demo", Date: firstDay, Currency: "USD", PostedAt: start, Invoice: &journal.PostedInvoice{
+		Supplier: "CYBS", Number: "CYBFEE20261120USD", Amount: usd("1.10"), ByHand: by,
+	}}
+	require.NoError(t, f.RecordPosting(t.Context(), invoice))
+	whole := byHand
+	whole.Invoice = invoice.Invoice
+	list, err := f.Postings(t.Context(), "demo", firstDay)
+	require.NoError(t, err)
+	requireSame(t, []journal.Posting{whole}, list)
+
+	// Who is late changes nothing: what is booked stays as it was told first.
+	late := posting(0, "CYB20261120USD")
+	require.NoError(t, f.RecordPosting(t.Context(), late))
+	list, err = f.Postings(t.Context(), "demo", firstDay)
+	require.NoError(t, err)
+	requireSame(t, []journal.Posting{whole}, list)
+
+	card := posting(1, "CYB20261120USD-1")
+	card.ByHand = &settlement.HandBooking{Actor: "fiona", Reason: "of card 4111111111111111", At: start}
+	require.NoError(t, f.RecordPosting(t.Context(), card))
+	list, err = f.Postings(t.Context(), "demo", firstDay)
+	require.NoError(t, err)
+	require.NotContains(t, list[1].ByHand.Reason, "4111111111111111")
 }
 
 func figuresAreKept(t *testing.T, f *fixture) {

@@ -58,12 +58,33 @@ func (j Settling) Find(ctx context.Context, transactionIDs []string) ([]settleme
 	return list, nil
 }
 
-// Booked gives, for those of the keys that a day has taken, the day.
+// heldEntry tells whether the day that took an entry holds it: its money is in the ledger, or may still be posted, by that day. It is held
+// by a day that is in progress, and whose last reading showed it; and by one that has posted it, and not taken it out since. A day that
+// was given up holds only what it had posted before.
+var heldEntry = func() string {
+	var inProgress []string
+	for _, state := range []settlement.DayState{settlement.DayWaiting, settlement.DayMismatch, settlement.DayApproval, settlement.DayPosting} {
+		inProgress = append(inProgress, "'"+string(state)+"'")
+	}
+	const (
+		day     = ` FROM settlements s WHERE s.merchant = settlement_entries.merchant AND s.date = settlement_entries.date`
+		posting = ` FROM settlement_postings p WHERE p.merchant = settlement_entries.merchant AND p.date = settlement_entries.date
+			AND p.currency = settlement_entries.currency AND p.reading`
+	)
+	return `(NOT EXISTS (SELECT 1` + day + `) OR EXISTS (SELECT 1` + day + ` AND (
+		s.state IN (` + strings.Join(inProgress, ", ") + `) AND settlement_entries.seen >= s.reading
+		OR (settlement_entries.taken <= s.posted_reading OR EXISTS (SELECT 1` + posting + ` >= settlement_entries.taken))
+			AND settlement_entries.seen >= s.posted_reading AND NOT EXISTS (SELECT 1` + posting + ` > settlement_entries.seen))))`
+}()
+
+// Booked gives, for those of the keys that a day has taken and holds, the day. What a day released that was given up, or whose reports do not
+// show it any more, is anybody's.
 func (j Settling) Booked(ctx context.Context, entries []string) (map[string]string, error) {
 	booked := make(map[string]string, len(entries))
 	for chunk := range slices.Chunk(entries, rowsPerStatement) {
 		var where conditions
 		where.addList(`entry IN `, chunk)
+		where.add(heldEntry)
 		var rows []struct {
 			Entry string `db:"entry"`
 			Date  string `db:"date"`
@@ -209,15 +230,15 @@ func (r *settlingRow) operation() settlement.Operation {
 }
 
 // MarkSettled records what a day takes: its operations are settled, its entries booked, each page in one transaction. A payment whose
-// captures have all settled is settled, and its order follows. What another day has taken already stays with that day, and marking the same
-// again changes nothing.
-func (s *Store) MarkSettled(ctx context.Context, merchant, date string, marks []settlement.Mark) error {
+// captures have all settled is settled, and its order follows. What another day has taken already, and holds, stays with that day; marking the
+// same again changes nothing but the reading that showed it last.
+func (s *Store) MarkSettled(ctx context.Context, merchant, date string, reading Reading, marks []settlement.Mark) error {
 	if _, err := time.Parse(time.DateOnly, date); err != nil {
 		return fmt.Errorf("settlement date %q has to be YYYY-MM-DD", date)
 	}
 	for page := range slices.Chunk(marks, rowsPerStatement) {
 		err := s.db.transact(ctx, func(q queryer) error {
-			if err := s.bookEntries(ctx, q, merchant, date, page); err != nil {
+			if err := s.bookEntries(ctx, q, merchant, date, reading, page); err != nil {
 				return err
 			}
 			return s.settleOperations(ctx, q, date, page)
@@ -229,19 +250,24 @@ func (s *Store) MarkSettled(ctx context.Context, merchant, date string, marks []
 	return nil
 }
 
-func (s *Store) bookEntries(ctx context.Context, q queryer, merchant, date string, marks []settlement.Mark) error {
+func (s *Store) bookEntries(ctx context.Context, q queryer, merchant, date string, reading Reading, marks []settlement.Mark) error {
 	var values []string
 	var args []any
+	told := map[string]bool{} // a statement takes each once
 	for _, mark := range marks {
-		if mark.Entry != "" {
-			values, args = append(values, in(3)), append(args, mark.Entry, merchant, date)
+		if mark.Entry != "" && !told[mark.Entry] {
+			told[mark.Entry] = true
+			values, args = append(values, in(6)), append(args, mark.Entry, merchant, date, mark.Amount.Currency, reading, reading)
 		}
 	}
 	if len(values) == 0 {
 		return nil
 	}
-	_, err := q.exec(ctx, `INSERT INTO settlement_entries (entry, merchant, date) VALUES `+strings.Join(values, ", ")+`
-		ON CONFLICT (entry) DO NOTHING`, args...)
+	const own = `settlement_entries.merchant = excluded.merchant AND settlement_entries.date = excluded.date`
+	_, err := q.exec(ctx, `INSERT INTO settlement_entries (entry, merchant, date, currency, taken, seen) VALUES `+strings.Join(values, ", ")+`
+		ON CONFLICT (entry) DO UPDATE SET merchant = excluded.merchant, date = excluded.date, currency = excluded.currency, seen = excluded.seen,
+			taken = CASE WHEN `+own+` AND `+heldEntry+` THEN settlement_entries.taken ELSE excluded.taken END
+		WHERE `+own+` OR NOT `+heldEntry, args...)
 	return err
 }
 
@@ -367,6 +393,7 @@ func (p settlingPayment) after(captures []settlingPayment) settlingPayment {
 // SettledOrder is an order whose captures have all settled, the last of them on the day asked for.
 type SettledOrder struct {
 	OrderID       string
+	Erp           string // where it is booked
 	SalesOrder    string // in the ERP
 	Invoice       string
 	TransactionID string          // of its last capture
@@ -379,13 +406,14 @@ func (s *Store) SettledOrders(ctx context.Context, merchant, date, cursor string
 	limit = pageSize(limit)
 	var rows []struct {
 		OrderID        string          `db:"order_id"`
+		Erp            string          `db:"erp"`
 		ErpOrderNumber string          `db:"erp_order_number"`
 		ErpInvoice     string          `db:"erp_invoice"`
 		TransactionID  string          `db:"capture_id"`
 		Captured       decimal.Decimal `db:"captured"`
 		Currency       string          `db:"currency"`
 	}
-	err = s.db.read().list(ctx, &rows, `SELECT p.order_id, o.erp_order_number, o.erp_invoice, p.capture_id, p.captured, p.currency
+	err = s.db.read().list(ctx, &rows, `SELECT p.order_id, o.erp, o.erp_order_number, o.erp_invoice, p.capture_id, p.captured, p.currency
 		FROM payments p JOIN orders o ON o.order_id = p.order_id WHERE p.settled_on = ? AND p.status = ? AND p.order_id > ? AND NOT EXISTS
 			(SELECT 1 FROM operations x WHERE x.order_id = p.order_id AND x.outside_id = p.capture_id AND x.merchant NOT IN ('', ?))
 		ORDER BY p.order_id LIMIT ?`, date, canonical.PaymentSettled, cursor, merchant, limit+1)
@@ -398,7 +426,7 @@ func (s *Store) SettledOrders(ctx context.Context, merchant, date, cursor string
 	}
 	for _, row := range rows {
 		page = append(page, SettledOrder{
-			OrderID: row.OrderID, SalesOrder: row.ErpOrderNumber, Invoice: row.ErpInvoice, TransactionID: row.TransactionID,
+			OrderID: row.OrderID, Erp: row.Erp, SalesOrder: row.ErpOrderNumber, Invoice: row.ErpInvoice, TransactionID: row.TransactionID,
 			Amount: canonical.NewMoney(row.Captured, row.Currency),
 		})
 	}

@@ -1,14 +1,17 @@
 package journal_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/tenderline/tenderline/internal/canonical"
 	"github.com/tenderline/tenderline/internal/journal"
@@ -65,7 +68,7 @@ func markOf(op journal.Operation, batch string) settlement.Mark {
 func settle(t *testing.T, f *fixture, date string, marks ...settlement.Mark) {
 	t.Helper()
 	t.Helper()
-	require.NoError(t, f.MarkSettled(t.Context(), "demo", date, marks))
+	require.NoError(t, f.MarkSettled(t.Context(), "demo", date, 1, marks))
 }
 
 // whatSettlesIsStreamed: only money that a report has to show, in the order of bytes, with what was taken and when.
@@ -226,7 +229,7 @@ func paymentsSettleWithTheirCaptures(t *testing.T, f *fixture) {
 	require.Equal(t, []any{canonical.PaymentPartiallyRefunded, secondDay}, []any{p.Status, p.SettledOn})
 	require.Equal(t, secondDay, get(t, f, refund.Key).SettledOn)
 
-	require.Error(t, f.MarkSettled(t.Context(), "demo", "20.11.2026", nil))
+	require.Error(t, f.MarkSettled(t.Context(), "demo", "20.11.2026", 1, nil))
 }
 
 func settledOrdersArePaged(t *testing.T, f *fixture) {
@@ -261,6 +264,122 @@ func entriesAreBookedOnce(t *testing.T, f *fixture) {
 	require.Empty(t, booked)
 }
 
+// run is one run of a settlement day, as far as it came.
+type run struct {
+	date   string
+	shows  []string // entries that its reports show, none of them another day's
+	posts  bool     // what it lacks
+	ends   string   // state; "": it was killed
+	reread bool     // its reports are read twice
+}
+
+// settlementRun does to the journal what a run of a day does.
+func settlementRun(t require.TestingT, f *fixture, r run, sequence int) {
+	ctx := context.Background()
+	record := func(p journal.SettlementProgress) {
+		p.Merchant, p.Date = "demo", r.date
+		require.NoError(t, f.RecordSettlement(ctx, p))
+	}
+	record(journal.SettlementProgress{State: "waiting"})
+	for range map[bool]int{false: 1, true: 2}[r.reread] {
+		reading, err := f.NextReading(ctx, "demo", r.date)
+		require.NoError(t, err)
+		var marks []settlement.Mark
+		for _, entry := range r.shows {
+			mark := settlement.Mark{Entry: entry, Amount: usd("1.00")}
+			marks = append(marks, mark, mark) // also where a page has it twice
+		}
+		require.NoError(t, f.MarkSettled(ctx, "demo", r.date, reading, marks))
+		record(journal.SettlementProgress{Result: []byte("{}"), Reading: reading})
+		record(journal.SettlementProgress{State: "approval"})
+	}
+	if r.posts {
+		one := posting(sequence, fmt.Sprint(r.date, "-", sequence))
+		one.Date = r.date
+		require.NoError(t, f.RecordPosting(ctx, one))
+	}
+	if r.ends != "" {
+		record(journal.SettlementProgress{State: r.ends})
+	}
+}
+
+// entriesAreReleased: what a day did not post, or has taken out of its books again, another day may count.
+func entriesAreReleased(t *testing.T, f *fixture) {
+	held := func(entry string) string {
+		booked, err := f.Settling("cybersource", time.Time{}).Booked(t.Context(), []string{entry})
+		require.NoError(t, err)
+		return booked[entry]
+	}
+	settlementRun(t, f, run{date: firstDay, shows: []string{"fee-1", "fee-2"}}, 0)
+	require.Equal(t, firstDay, held("fee-1"), "the day waits for approval, and may post it")
+	settlementRun(t, f, run{date: firstDay, shows: []string{"fee-1", "fee-2"}, ends: "unposted"}, 0)
+	require.Empty(t, held("fee-1"), "given up")
+	settlementRun(t, f, run{date: secondDay, shows: []string{"fee-1"}, posts: true, ends: "posted"}, 0)
+	require.Equal(t, secondDay, held("fee-1"), "it counts where it is posted")
+	settlementRun(t, f, run{date: firstDay, shows: []string{"fee-2"}, posts: true, ends: "posted"}, 0)
+	require.Equal(t, firstDay, held("fee-2"))
+
+	settlementRun(t, f, run{date: firstDay, shows: []string{"fee-3"}, ends: "unposted"}, 0)
+	require.Equal(t, firstDay, held("fee-2"), "a rerun that was given up takes nothing out")
+	require.Empty(t, held("fee-3"), "nor does it post what is new")
+	settlementRun(t, f, run{date: firstDay, shows: []string{"fee-3"}, posts: true, ends: "posted"}, 1)
+	require.Empty(t, held("fee-2"), "the correction took it out")
+	settlementRun(t, f, run{date: firstDay, shows: []string{"fee-2", "fee-3"}, ends: "unposted"}, 0)
+	require.Empty(t, held("fee-2"), "that it is shown again posts nothing")
+	require.Equal(t, firstDay, held("fee-3"))
+	settlementRun(t, f, run{date: firstDay, shows: []string{"fee-3"}, ends: "posted"}, 0)
+	require.Equal(t, firstDay, held("fee-3"), "nothing was left to post")
+
+	old := raw(t, f.dsn)
+	_, err := old.Exec(`INSERT INTO settlement_entries (entry, merchant, date) VALUES ('fee-9', 'demo', '2026-11-01')`)
+	require.NoError(t, err)
+	require.NoError(t, f.RecordSettlement(t.Context(), journal.SettlementProgress{Merchant: "demo", Date: "2026-11-01", State: "unposted"}))
+	require.Equal(t, "2026-11-01", held("fee-9"), "what an earlier release marked stays marked")
+}
+
+// anyRunsCountEachEntryOnce holds the marks of any runs of two days, given up, posted or killed, against a model that knows what each has in
+// its books.
+func anyRunsCountEachEntryOnce(t *testing.T, f *fixture) {
+	entries := []string{"fee-1", "fee-2", "fee-3"}
+	generation := 0
+	rapid.Check(t, func(t *rapid.T) {
+		generation++
+		days := []string{fmt.Sprintf("%04d-01-01", 2000+generation), fmt.Sprintf("%04d-01-02", 2000+generation)}
+		named := func(entry string) string { return fmt.Sprint(generation, "/", entry) }
+		ledger, claims := map[string][]string{}, map[string][]string{}
+		sequences := map[string]int{}
+		for range rapid.IntRange(1, 8).Draw(t, "runs") {
+			at := rapid.IntRange(0, 1).Draw(t, "day")
+			date, other := days[at], days[1-at]
+			r := run{date: date, posts: rapid.Bool().Draw(t, "posts"), reread: rapid.Bool().Draw(t, "read twice")}
+			for _, entry := range rapid.SliceOfDistinct(rapid.SampledFrom(entries), rapid.ID).Draw(t, "shown") {
+				booked, err := f.Settling("cybersource", time.Time{}).Booked(context.Background(), []string{named(entry)})
+				require.NoError(t, err)
+				elsewhere := slices.Contains(ledger[other], entry) || slices.Contains(claims[other], entry)
+				require.Equal(t, elsewhere, booked[named(entry)] == other, "%s of %s, in %v, on its way in %v", entry, other, ledger[other], claims[other])
+				if !elsewhere {
+					r.shows = append(r.shows, named(entry))
+				}
+			}
+			r.ends = rapid.SampledFrom([]string{"", map[bool]string{false: "unposted", true: "posted"}[r.posts]}).Draw(t, "ends")
+			settlementRun(t, f, r, sequences[date])
+			shown := []string{}
+			for _, entry := range r.shows {
+				_, entry, _ = strings.Cut(entry, "/")
+				shown = append(shown, entry)
+			}
+			claims[date] = nil
+			if r.ends == "" {
+				claims[date] = shown
+			}
+			if r.posts {
+				ledger[date] = shown
+				sequences[date]++
+			}
+		}
+	})
+}
+
 // racingMarksSettleOnce: two runs of different days mark the same captures while refunds begin and end.
 func racingMarksSettleOnce(t *testing.T, f *fixture) {
 	var marks []settlement.Mark
@@ -281,7 +400,7 @@ func racingMarksSettleOnce(t *testing.T, f *fixture) {
 		if i == 1 {
 			slices.Reverse(own)
 		}
-		return f.MarkSettled(t.Context(), "demo", dates[i], own)
+		return f.MarkSettled(t.Context(), "demo", dates[i], 1, own)
 	})
 	first, second := settling(t, f, "demo", firstDay, time.Time{}), settling(t, f, "demo", secondDay, time.Time{})
 	for _, mark := range marks {

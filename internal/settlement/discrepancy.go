@@ -3,6 +3,7 @@ package settlement
 import (
 	_ "embed"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"html/template"
 	"io"
@@ -81,6 +82,64 @@ func (c *DifferencesCSV) Difference(d Difference) error {
 	return nil
 }
 
+// HandBooked is a document of a day that people booked by hand.
+type HandBooked struct {
+	Kind     string          // "journal", "fee_invoice"
+	Document string          // our reference or number
+	Amount   canonical.Money // debits of the journal, total of the invoice
+	By       HandBooking
+}
+
+// stateByHand marks the rows of such documents in the list of differences.
+const stateByHand = "booked_by_hand"
+
+// ListHandBooked copies a list of differences and adds, in place of those that it had, the documents that people booked by hand: what the
+// ledger has of the day, and no report tells.
+func ListHandBooked(out io.Writer, differences io.Reader, date, merchantID string, documents []HandBooked) error {
+	in := csv.NewReader(differences)
+	in.ReuseRecord = true
+	c := csv.NewWriter(out)
+	c.UseCRLF = true
+	state := slices.Index(differenceColumns, "state")
+	for {
+		row, err := in.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("read differences: %w", err)
+		}
+		if state < len(row) && row[state] == stateByHand {
+			continue
+		}
+		if err := c.Write(row); err != nil {
+			return fmt.Errorf("write differences: %w", err)
+		}
+	}
+	for _, document := range documents {
+		advice := "Nothing is posted for it again. Look that the ERP holds it."
+		if document.By.Reference != "" {
+			advice = "Nothing is posted for it again. The ERP holds it as " + document.By.Reference + "."
+		}
+		cells := map[string]string{
+			"settlement_date": date, "merchant": plain(merchantID), "state": stateByHand, "category": document.Kind, "currency": document.Amount.Currency,
+			"expected": amountText(document.Amount), "operation": document.Document, "reference": plain(document.By.Reference),
+			"likely_cause": plain(document.By.String()), "what_to_do": advice,
+		}
+		row := make([]string, len(differenceColumns))
+		for i, column := range differenceColumns {
+			row[i] = cells[column]
+		}
+		if err := c.Write(row); err != nil {
+			return fmt.Errorf("write differences: %w", err)
+		}
+	}
+	if c.Flush(); c.Error() != nil {
+		return fmt.Errorf("write differences: %w", c.Error())
+	}
+	return nil
+}
+
 // Flush writes what is buffered; to be called after Match.
 func (c *DifferencesCSV) Flush() error {
 	if c.out.Flush(); c.out.Error() != nil {
@@ -142,15 +201,18 @@ type Page struct {
 // PageJournal is a journal that was posted, or is to be.
 type PageJournal struct {
 	canonical.JournalEntry
-	Number  string // the ERP's; "" while it is not posted
-	Warning string // what the ERP had to say
+	Number  string       // the ERP's; "" while it is not posted
+	Warning string       // what the ERP had to say
+	ByHand  *HandBooking // who booked it, where it was not us
 }
 
 // PageInvoice is an AP invoice of the processor that was posted, or is to be.
 type PageInvoice struct {
 	Number   string // ours
 	Amount   canonical.Money
-	Document string // the ERP's number; "" while it is not posted
+	Document string       // the ERP's number; "" while it is not posted
+	Warning  string       // what the ERP had to say
+	ByHand   *HandBooking // who booked it, where it was not us
 }
 
 // stateCount is a state with its number of rows.

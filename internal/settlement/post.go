@@ -253,3 +253,23 @@ func signed(line Line) decimal.Decimal {
 	}
 	return line.Amount
 }
+
+// HandBooking tells who booked a document by hand that was to be posted. Its lines are those that were planned.
+type HandBooking struct {
+	Actor     string    `json:"actor"`
+	Reason    string    `json:"reason,omitempty"`
+	Reference string    `json:"reference,omitempty"` // under which the ERP has it, as they told it
+	At        time.Time `json:"at"`
+}
+
+// String is one sentence for people.
+func (h HandBooking) String() string {
+	text := "booked by hand by " + h.Actor + " on " + h.At.UTC().Format(time.DateOnly)
+	if h.Reference != "" {
+		text += " as " + h.Reference
+	}
+	if h.Reason != "" {
+		text += ": " + h.Reason
+	}
+	return text
+}

@@ -77,8 +77,8 @@ func (s *Starter) bringCase(ctx context.Context, record journal.OrderRecord, dis
 		summary: fmt.Sprintf("Chargeback %s of order %s, %s", dispute.Case.ID, record.OrderID, dispute.Case.Amount),
 		orderID: record.OrderID, erp: record.Erp, workflow: workflows.Chargeback,
 		in: workflows.ChargebackInput{
-			Case: dispute.Case, OrderID: record.OrderID, Erp: record.Erp, Site: activities.Site(channel.Site), SalesOrder: record.ErpOrderNumber,
-			Invoice: record.ErpInvoice, RemindFor: s.settings.Chargebacks().Remind, Policy: policy(channel.Policy),
+			Case: dispute.Case, OrderID: record.OrderID, Erp: record.Erp, Ledger: s.settings.SettlementErp(), Site: activities.Site(channel.Site),
+			SalesOrder: record.ErpOrderNumber, Invoice: record.ErpInvoice, RemindFor: s.settings.Chargebacks().Remind, Policy: policy(channel.Policy),
 		},
 	})
 	running := temporal.IsWorkflowExecutionAlreadyStartedError(err)

@@ -70,6 +70,7 @@ type Settings interface {
 	StockChannels(erp string) []string
 	CapturesOnShipment(channel config.Channel) bool
 	Merchant(id string) (config.Merchant, bool)
+	SettlementErp() string
 	Chargebacks() config.Chargeback
 	AuthorizationLives() []time.Duration
 }

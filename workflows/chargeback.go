@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -14,7 +15,8 @@ import (
 type ChargebackInput struct {
 	Case       activities.ChargebackCase `json:"case"`
 	OrderID    string                    `json:"orderId"`
-	Erp        string                    `json:"erp"`
+	Erp        string                    `json:"erp"`              // where the order is booked
+	Ledger     string                    `json:"ledger,omitempty"` // the ERP whose general ledger has the receivable, where it is another one
 	Site       activities.Site           `json:"site,omitempty"`
 	SalesOrder string                    `json:"salesOrder,omitempty"`
 	Invoice    string                    `json:"invoice,omitempty"`
@@ -187,7 +189,7 @@ func (c *chargeback) show(ctx workflow.Context, outcome activities.ChargebackOut
 // book books how the dispute ended: lost, the receivable becomes a loss; won, the processor owes it again.
 func (c *chargeback) book(ctx workflow.Context) {
 	c.inErp(ctx, stepBookCase, func(ctx workflow.Context, in activities.BookChargebackInput) error {
-		_, err := run(booking(ctx, c.in.Erp, c.in.Policy, "Book the chargeback's outcome"), erpWork.BookChargeback, in)
+		_, err := run(booking(ctx, cmp.Or(c.in.Ledger, c.in.Erp), c.in.Policy, "Book the chargeback's outcome"), erpWork.BookChargeback, in)
 		return err
 	})
 }

@@ -90,6 +90,18 @@ func TestDisputeIsFollowedToItsOutcome(t *testing.T) {
 	}
 }
 
+// TestOutcomeIsBookedWhereTheReceivableIs: the day's journal put it into the ledger of another ERP than the order's.
+func TestOutcomeIsBookedWhereTheReceivableIs(t *testing.T) {
+	for ledger, queue := range map[string]string{"": "syspro", "syspro": "syspro", "sagepro": "sagepro"} {
+		w, in := settledWorld(), caseInput()
+		in.Ledger = ledger
+		env := environment(t, w)
+		hears(env, 30*day, outcome(activities.ChargebackLost))
+		dispute(t, env, in)
+		require.Equal(t, workflows.TaskQueueErp(queue), w.bookedIn, "ledger %q", ledger)
+	}
+}
+
 func TestPeopleAreRemindedOnlyOfWhatIsOpen(t *testing.T) {
 	tests := map[string]struct {
 		change func(in *workflows.ChargebackInput)

@@ -1,7 +1,9 @@
 package workflows
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -395,10 +397,12 @@ func ShowPaid(ctx workflow.Context, in ShowPaidInput) (int, error) {
 		if err != nil {
 			return in.Shown, err
 		}
-		shown, err := showPage(ctx, d, in, page.Orders)
-		in.Shown += shown
-		if err != nil {
-			return in.Shown, err
+		for _, orders := range byErp(page.Orders, in.Erp) {
+			shown, err := showPage(ctx, d, in, orders)
+			in.Shown += shown
+			if err != nil {
+				return in.Shown, err
+			}
 		}
 		if in.Cursor = page.Next; in.Cursor == "" {
 			return in.Shown, workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
@@ -410,14 +414,27 @@ func ShowPaid(ctx workflow.Context, in ShowPaidInput) (int, error) {
 	return in.Shown, workflow.NewContinueAsNewError(ctx, ShowPaid, in)
 }
 
-// showPage shows one page of orders as paid, and counts those that are; a page that people leave out counts none.
-func showPage(ctx workflow.Context, d *desk, in ShowPaidInput, orders []activities.SettledOrder) (shown int, err error) {
-	if len(orders) == 0 {
-		return 0, nil
+// byErp parts a page of orders by the ERP that each is booked in, in the order of their names.
+func byErp(orders []activities.SettledOrder, ledger string) [][]activities.SettledOrder {
+	for i := range orders {
+		orders[i].Erp = cmp.Or(orders[i].Erp, ledger)
 	}
+	slices.SortStableFunc(orders, func(a, b activities.SettledOrder) int { return strings.Compare(a.Erp, b.Erp) })
+	var parts [][]activities.SettledOrder
+	for i, order := range orders {
+		if i == 0 || orders[i-1].Erp != order.Erp {
+			parts = append(parts, nil)
+		}
+		parts[len(parts)-1] = append(parts[len(parts)-1], order)
+	}
+	return parts
+}
+
+// showPage shows orders of one ERP as paid there, and counts those that are; a page that people leave out counts none.
+func showPage(ctx workflow.Context, d *desk, in ShowPaidInput, orders []activities.SettledOrder) (shown int, err error) {
 	s := step{name: stepPaid, actions: []ResolutionKind{ResolveRetry, ResolveSkip}, deadline: in.Policy.ParkDeadline, overdue: ResolveRetry}
 	err = d.try(ctx, s, func(ctx workflow.Context, attempt int) error {
-		err := do(booking(ctx, in.Erp, in.Policy, fmt.Sprintf("Show %d orders as paid", len(orders))), erpWork.ShowPaid,
+		err := do(booking(ctx, orders[0].Erp, in.Policy, fmt.Sprintf("Show %d orders as paid", len(orders))), erpWork.ShowPaid,
 			activities.ShowPaidInput{Date: in.Date, Orders: orders, Attempt: attempt})
 		if err == nil {
 			shown = len(orders)

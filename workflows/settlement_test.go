@@ -726,6 +726,20 @@ func TestOrdersAreShownAsPaidPageByPage(t *testing.T) {
 	}
 }
 
+// TestOrdersAreShownAsPaidWhereTheyAreBooked: one ledger, two ERPs; an order that names none is the ledger's.
+func TestOrdersAreShownAsPaidWhereTheyAreBooked(t *testing.T) {
+	w := newWorld()
+	w.settled = settledOrders(5)
+	w.settled[1].Erp, w.settled[2].Erp, w.settled[4].Erp = "sagepro", "syspro", "sagepro"
+	shown, _ := showPaid(t, w, paidInput())
+	require.Equal(t, 5, shown)
+	require.Equal(t, 2, w.count("ShowPaid"), "one call for each ERP")
+	require.Equal(t, map[string]string{
+		"WEB-00000": workflows.TaskQueueErp("syspro"), "WEB-00001": workflows.TaskQueueErp("sagepro"), "WEB-00002": workflows.TaskQueueErp("syspro"),
+		"WEB-00003": workflows.TaskQueueErp("syspro"), "WEB-00004": workflows.TaskQueueErp("sagepro"),
+	}, w.paidIn)
+}
+
 func TestDayStartsToShowItsOrdersAsPaid(t *testing.T) {
 	w, in := fullDay()
 	env := environment(t, w)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
 
 	"github.com/tenderline/tenderline/activities"
 	"github.com/tenderline/tenderline/internal/canonical"
@@ -28,7 +29,8 @@ type books struct {
 	days      []activities.RecordDayInput
 	dates     map[string]string // posting dates, by document
 	settled   []activities.SettledOrder
-	paid      []string // orders that the ERP shows as paid
+	paid      []string          // orders that an ERP shows as paid
+	paidIn    map[string]string // by order, the queue of the ERP that does
 
 	changes  map[activities.ChangeFeed][]activities.Change // what happened in the ERP, oldest first
 	broken   map[activities.ChangeFeed][]error             // failures of a feed's polls, in order
@@ -52,12 +54,13 @@ type books struct {
 	disputes []activities.RecordChargebackInput
 	shown    []string // payment statuses of disputes that the ERP shows, in order
 	outcomes []activities.BookChargebackInput
+	bookedIn string // the queue of the ERP that booked the last of them
 }
 
 func newBooks() books {
 	return books{
 		reported: map[string]decimal.Decimal{}, fees: map[string]decimal.Decimal{}, unmatched: map[string]decimal.Decimal{},
-		gl: map[string]canonical.JournalEntry{}, ap: map[string]decimal.Decimal{}, dates: map[string]string{},
+		paidIn: map[string]string{}, gl: map[string]canonical.JournalEntry{}, ap: map[string]decimal.Decimal{}, dates: map[string]string{},
 		changes: map[activities.ChangeFeed][]activities.Change{}, broken: map[activities.ChangeFeed][]error{},
 		cursors: map[activities.ChangeFeed]time.Time{}, worth: map[string]decimal.Decimal{}, deposit: map[string]decimal.Decimal{},
 		tracked: map[string]string{},
@@ -209,6 +212,7 @@ func (f *fakeBooking) ShowPaid(ctx context.Context, in activities.ShowPaidInput)
 	_, err := operate(ctx, w, "paid:"+in.Orders[0].OrderID, in.Attempt, func() (bool, error) {
 		for _, order := range in.Orders {
 			w.paid = append(w.paid, order.OrderID)
+			w.paidIn[order.OrderID] = activity.GetInfo(ctx).TaskQueue
 		}
 		return true, nil
 	})
@@ -481,7 +485,7 @@ func (f *fakeBooking) BookChargeback(ctx context.Context, in activities.BookChar
 		if in.Outcome == activities.ChargebackOpen || in.Case.Retrieval || in.Date == "" || len(w.outcomes) > 0 {
 			return activities.RefundBooked{}, w.impossible("outcome %q of %+v booked after %d others", in.Outcome, in.Case, len(w.outcomes))
 		}
-		w.outcomes = append(w.outcomes, in)
+		w.outcomes, w.bookedIn = append(w.outcomes, in), activity.GetInfo(ctx).TaskQueue
 		return activities.RefundBooked{Result: activities.UndoDone, Document: "J9"}, nil
 	})
 }

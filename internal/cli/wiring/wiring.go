@@ -4,6 +4,7 @@ package wiring
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -32,6 +33,9 @@ type App struct {
 	Log     *slog.Logger
 	Metrics *telemetry.Metrics
 	Engine  engine.Options // address and namespace, where they don't come from the SDK's own settings
+
+	// OpenSagepro opens the database of Sage Pro, for programs that have its stand-in in their own process; nil opens what the settings name.
+	OpenSagepro func(driver, dsn string) (*sql.DB, error)
 
 	migrate    bool
 	ring       *keyring.Ring

@@ -1,7 +1,6 @@
 package syspro_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -51,7 +50,7 @@ func newHarness(t *testing.T, authorise func(*syspro.Config), changes ...func(*s
 	nobody := httptest.NewServer(http.NotFoundHandler())
 	nobody.Close()
 
-	company := sandboxCompany{url: web.URL, client: &http.Client{Timeout: 30 * time.Second}}
+	company := sandboxCompany{erptest.Sandbox{URL: web.URL}}
 	adapter := client(t, web.URL, authorise)
 	return erptest.Harness{
 		Port:         adapter,
@@ -72,39 +71,10 @@ func newHarness(t *testing.T, authorise func(*syspro.Config), changes ...func(*s
 		Setbacks:    []erptest.Setback{{Name: "connection lost before", Plant: company.planting("drop_before"), Kind: fault.UnknownOutcome}},
 		Hold:        company.hold,
 		Drift:       company.drift,
-		Count:       company.count,
-		ClosePeriod: company.closing("AR"),
-		CloseLedger: company.closing("GL"),
+		Count:       company.Count,
+		ClosePeriod: company.Closing("AR"),
+		CloseLedger: company.Closing("GL"),
 	}
-}
-
-// closing closes a module's periods, and opens them again.
-func (s sandboxCompany) closing(module string) func(t *testing.T) func() {
-	return func(t *testing.T) func() {
-		s.post(t, "periods", map[string]any{"Module": module, "Open": []string{}})
-		return func() { s.post(t, "periods", map[string]any{"Module": module, "FollowClock": true}) }
-	}
-}
-
-// Ship sends a quantity of an order's first line.
-func (s sandboxCompany) Ship(t *testing.T, salesOrder string, quantity int, carrier, tracking string) string {
-	t.Helper()
-	var shipped struct{ ShipmentNumber string }
-	s.asked(t, "shipments", object{"SalesOrder": salesOrder, "Carrier": carrier, "TrackingNumber": tracking,
-		"Lines": []object{{"SalesOrderLine": 1, "Quantity": quantity}}}, &shipped)
-	return shipped.ShipmentNumber
-}
-
-// Cancel cancels an order.
-func (s sandboxCompany) Cancel(t *testing.T, salesOrder, reason string) {
-	t.Helper()
-	s.post(t, "orders", object{"SalesOrder": salesOrder, "Action": "Cancel", "Reason": reason})
-}
-
-// CommitLate makes the next change a late one.
-func (s sandboxCompany) CommitLate(t *testing.T, lag time.Duration) {
-	t.Helper()
-	s.post(t, "late", object{"LagMs": lag.Milliseconds()})
 }
 
 func client(t *testing.T, url string, authorise func(*syspro.Config)) *syspro.Client {
@@ -117,10 +87,7 @@ func client(t *testing.T, url string, authorise func(*syspro.Config)) *syspro.Cl
 }
 
 // sandboxCompany reaches behind the facade by the sandbox's control surface.
-type sandboxCompany struct {
-	url    string
-	client *http.Client
-}
+type sandboxCompany struct{ erptest.Sandbox }
 
 const services = "/APIServices/"
 
@@ -147,7 +114,7 @@ func (s sandboxCompany) planting(mode string) func(*testing.T, erptest.Operation
 	return func(t *testing.T, operation erptest.Operation) {
 		t.Helper()
 		require.Contains(t, routes, operation)
-		s.post(t, "faults", object{"route": "POST " + services + routes[operation], "mode": mode, "times": 1})
+		s.Post(t, "faults", object{"route": "POST " + services + routes[operation], "mode": mode, "times": 1}, nil)
 	}
 }
 
@@ -155,40 +122,9 @@ func (s sandboxCompany) planting(mode string) func(*testing.T, erptest.Operation
 func (s sandboxCompany) hold(t *testing.T, _ string) func() {
 	t.Helper()
 	for _, operation := range []erptest.Operation{erptest.ChangeSalesOrder, erptest.CreateInvoice} {
-		s.post(t, "faults", object{"route": "POST " + services + routes[operation], "mode": "status", "status": http.StatusConflict, "reason": "RECORD_LOCKED"})
+		s.Post(t, "faults", object{"route": "POST " + services + routes[operation], "mode": "status", "status": http.StatusConflict, "reason": "RECORD_LOCKED"}, nil)
 	}
-	return func() {
-		request, err := http.NewRequest(http.MethodDelete, s.url+"/_sandbox/faults", nil)
-		require.NoError(t, err)
-		response, err := s.client.Do(request)
-		require.NoError(t, err)
-		require.NoError(t, response.Body.Close())
-		require.Equal(t, http.StatusNoContent, response.StatusCode)
-	}
-}
-
-func (s sandboxCompany) post(t *testing.T, path string, body any) {
-	t.Helper()
-	s.asked(t, path, body, nil)
-}
-
-// asked posts, and reads the answer where somebody wants it.
-func (s sandboxCompany) asked(t *testing.T, path string, body, into any) {
-	t.Helper()
-	written, err := json.Marshal(body)
-	require.NoError(t, err)
-	response, err := s.client.Post(s.url+"/_sandbox/"+path, "application/json", bytes.NewReader(written))
-	require.NoError(t, err)
-	defer response.Body.Close()
-	require.Equal(t, 2, response.StatusCode/100, "POST /_sandbox/%s: %s", path, response.Status)
-	if into != nil {
-		require.NoError(t, json.NewDecoder(response.Body).Decode(into))
-	}
-}
-
-var namedBy = map[erptest.Ledger]string{
-	erptest.Customers: "CustomerCode", erptest.SalesOrders: "OrderNumber", erptest.Invoices: "SalesOrder",
-	erptest.Payments: "PaymentReference", erptest.CreditMemos: "Reference", erptest.Journals: "Reference", erptest.APInvoices: "InvoiceNumber",
+	return func() { s.Delete(t, "faults") }
 }
 
 // drift compares what the company adds up itself with its documents: open orders of customers, allocated stock, and the general ledger.
@@ -212,7 +148,7 @@ func (s sandboxCompany) drift(t *testing.T) []string {
 			QtyAllocated         decimal.Decimal
 		}
 	}
-	s.fetch(t, "ledger", &all)
+	s.Get(t, "ledger", &all)
 	open, allocated := map[string]decimal.Decimal{}, map[string]decimal.Decimal{}
 	for _, order := range all.SalesOrders {
 		if !slices.Contains([]string{"9", "*", `\`}, order.OrderStatus) { // complete or cancelled
@@ -236,33 +172,11 @@ func (s sandboxCompany) drift(t *testing.T) []string {
 		}
 	}
 	var balance struct{ Balanced bool }
-	s.fetch(t, "trial-balance", &balance)
+	s.Get(t, "trial-balance", &balance)
 	if !balance.Balanced {
 		differences = append(differences, "the general ledger")
 	}
 	return differences
-}
-
-func (s sandboxCompany) fetch(t *testing.T, path string, into any) {
-	t.Helper()
-	response, err := s.client.Get(s.url + "/_sandbox/" + path)
-	require.NoError(t, err)
-	defer response.Body.Close()
-	require.NoError(t, json.NewDecoder(response.Body).Decode(into))
-}
-
-func (s sandboxCompany) count(t *testing.T, ledger erptest.Ledger, name string) int {
-	t.Helper()
-	var all map[string][]map[string]any
-	s.fetch(t, "ledger", &all)
-	require.Contains(t, all, string(ledger))
-	n := 0
-	for _, row := range all[string(ledger)] {
-		if row[namedBy[ledger]] == name {
-			n++
-		}
-	}
-	return n
 }
 
 // limits are the texts of the facade's documents (erp.md 2.2 and 2.3).

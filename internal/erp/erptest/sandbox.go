@@ -1,0 +1,107 @@
+package erptest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Sandbox speaks to the control surface that the sandboxes of all ERPs share: their ledger, their clerk and their faults.
+type Sandbox struct{ URL string }
+
+// controlTimeout bounds a call to a control surface.
+const controlTimeout = 30 * time.Second
+
+// Post sends a request, and reads the answer into into unless that is nil.
+func (s Sandbox) Post(t *testing.T, path string, body, into any) {
+	t.Helper()
+	written, err := json.Marshal(body)
+	require.NoError(t, err)
+	s.call(t, http.MethodPost, path, bytes.NewReader(written), into)
+}
+
+// Get asks for something.
+func (s Sandbox) Get(t *testing.T, path string, into any) {
+	t.Helper()
+	s.call(t, http.MethodGet, path, nil, into)
+}
+
+// Delete ends something.
+func (s Sandbox) Delete(t *testing.T, path string) {
+	t.Helper()
+	s.call(t, http.MethodDelete, path, nil, nil)
+}
+
+func (s Sandbox) call(t *testing.T, method, path string, body io.Reader, into any) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), controlTimeout) // also in a clean-up, when the test's own is over
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, method, s.URL+"/_sandbox/"+path, body)
+	require.NoError(t, err)
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	require.Equal(t, 2, response.StatusCode/100, "%s /_sandbox/%s: %s %s", method, path, response.Status, answer)
+	if into != nil {
+		require.NoError(t, json.Unmarshal(answer, into))
+	}
+}
+
+// Count counts the rows of a ledger that have a name.
+func (s Sandbox) Count(t *testing.T, ledger Ledger, name string) int {
+	t.Helper()
+	named := map[Ledger]string{
+		Customers: "CustomerCode", SalesOrders: "OrderNumber", Invoices: "SalesOrder", Payments: "PaymentReference", CreditMemos: "Reference",
+		Journals: "Reference", APInvoices: "InvoiceNumber",
+	}
+	var all map[string][]map[string]any
+	s.Get(t, "ledger", &all)
+	require.Contains(t, all, string(ledger))
+	n := 0
+	for _, row := range all[string(ledger)] {
+		if row[named[ledger]] == name {
+			n++
+		}
+	}
+	return n
+}
+
+// Closing closes a module's periods, and opens them again.
+func (s Sandbox) Closing(module string) func(t *testing.T) func() {
+	return func(t *testing.T) func() {
+		t.Helper()
+		s.Post(t, "periods", map[string]any{"Module": module, "Open": []string{}}, nil)
+		return func() { s.Post(t, "periods", map[string]any{"Module": module, "FollowClock": true}, nil) }
+	}
+}
+
+// Ship sends a quantity of an order's first line.
+func (s Sandbox) Ship(t *testing.T, salesOrder string, quantity int, carrier, tracking string) string {
+	t.Helper()
+	var shipped struct{ ShipmentNumber string }
+	s.Post(t, "shipments", map[string]any{"SalesOrder": salesOrder, "Carrier": carrier, "TrackingNumber": tracking,
+		"Lines": []map[string]any{{"SalesOrderLine": 1, "Quantity": quantity}}}, &shipped)
+	return shipped.ShipmentNumber
+}
+
+// Cancel cancels an order.
+func (s Sandbox) Cancel(t *testing.T, salesOrder, reason string) {
+	t.Helper()
+	s.Post(t, "orders", map[string]any{"SalesOrder": salesOrder, "Action": "Cancel", "Reason": reason}, nil)
+}
+
+// CommitLate makes the next change a late one.
+func (s Sandbox) CommitLate(t *testing.T, lag time.Duration) {
+	t.Helper()
+	s.Post(t, "late", map[string]any{"LagMs": lag.Milliseconds()}, nil)
+}
+
+var _ Clerk = Sandbox{}

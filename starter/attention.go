@@ -138,6 +138,11 @@ var pointerEscape = strings.NewReplacer("~", "~0", "/", "~1")
 // resolveEvent answers an item that stands for an event: replay it, or dismiss it. The row is closed first, so that of two people one wins;
 // what a crash leaves undone then, the same answer once more does.
 func (s *Starter) resolveEvent(ctx context.Context, item journal.Attention, eventID string, answer workflows.Resolution) (workflows.ResolutionAnswer, error) {
+	if answer.Reference != "" {
+		return workflows.ResolutionAnswer{}, &Error{Kind: Invalid, Message: "an event takes no reference", Problems: []canonical.Problem{{
+			Pointer: "/reference", Rule: canonical.RuleCombination, Message: "goes with skip of a document that people book by hand",
+		}}}
+	}
 	if item.State == journal.AttentionOpen {
 		if err := offered(item, answer.Kind); err != nil {
 			return workflows.ResolutionAnswer{}, err

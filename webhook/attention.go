@@ -4,12 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 
@@ -184,6 +187,7 @@ func (s *Server) resolve(c echo.Context) error {
 	var in struct {
 		Resolution workflows.ResolutionKind `json:"resolution"`
 		Reason     string                   `json:"reason"`
+		Reference  string                   `json:"reference"`
 		Correction *activities.Correction   `json:"correction"`
 	}
 	if err := decode(body, &in); err != nil {
@@ -193,6 +197,7 @@ func (s *Server) resolve(c echo.Context) error {
 	if !slices.Contains(resolutions, in.Resolution) {
 		problems = append(problems, canonical.Problem{Pointer: "/resolution", Rule: canonical.RuleEnum, Message: "must be retry, retry_with, skip, approve or compensate"})
 	}
+	problems = append(problems, checkReference(in.Resolution, in.Reference)...)
 	problems = append(problems, checkCorrection(in.Resolution, in.Correction)...)
 	if len(problems) > 0 {
 		return invalid(problems)
@@ -201,12 +206,32 @@ func (s *Server) resolve(c echo.Context) error {
 		return err
 	}
 	answer, err := s.deps.Starter.Resolve(c.Request().Context(), workflows.Resolution{
-		ID: id, Kind: in.Resolution, Actor: callerOf(c).Name, Reason: in.Reason, Correction: in.Correction,
+		ID: id, Kind: in.Resolution, Actor: callerOf(c).Name, Reason: in.Reason, Reference: in.Reference, Correction: in.Correction,
 	})
 	if err != nil {
 		return err
 	}
 	return c.JSON(http.StatusOK, resolutionAnswer{ID: answer.ID, Resolution: answer.Kind})
+}
+
+// maxReference is how many characters the number of a document has at most.
+const maxReference = 60
+
+// checkReference checks the number under which people book a document by hand. Whether the item is one of a document, the process knows.
+func checkReference(kind workflows.ResolutionKind, reference string) []canonical.Problem {
+	const pointer = "/reference"
+	switch {
+	case reference == "":
+		return nil
+	case kind != workflows.ResolveSkip:
+		return []canonical.Problem{{Pointer: pointer, Rule: canonical.RuleCombination, Message: "goes with skip only"}}
+	case utf8.RuneCountInString(reference) > maxReference:
+		return []canonical.Problem{{Pointer: pointer, Rule: canonical.RuleMaxLength, Message: fmt.Sprintf("has more than %d characters", maxReference)}}
+	case strings.ContainsFunc(reference, unicode.IsControl):
+		return []canonical.Problem{{Pointer: pointer, Rule: canonical.RuleControl, Message: "must not hold control characters"}}
+	default:
+		return nil
+	}
 }
 
 // maxCorrections bounds the places that one correction changes.

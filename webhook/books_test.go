@@ -80,6 +80,7 @@ func TestSettlementDaysAreShown(t *testing.T) {
 	require.Equal(t, []any{"unusual_total", "48", "900", "-4.1", "much less than usual"}, []any{finding["kind"], finding["value"], finding["median"], finding["score"], finding["text"]})
 	posting := day["postings"].([]any)[0].(map[string]any)
 	require.Equal(t, []any{"CYB20261119USDus", "4711", "posted in December"}, []any{posting["reference"], posting["number"], posting["warning"]})
+	require.Equal(t, true, day["posted"])
 	require.Contains(t, day["links"], "approve")
 	require.Len(t, day["reports"], 2)
 
@@ -89,6 +90,28 @@ func TestSettlementDaysAreShown(t *testing.T) {
 	a.settled("acme_eu", "2026-11-19", activities.SettlementPosted)
 	a.call("GET", "/v1/settlements/2026-11-19", finance, "").refused(http.StatusBadRequest, "invalid").names("merchant", "required")
 	require.Equal(t, "acme_eu", a.call("GET", "/v1/settlements/2026-11-19?merchant=acme_eu", finance, "").is(http.StatusOK).json()["merchant"])
+}
+
+func TestWhatFinanceBookedByHandIsShown(t *testing.T) {
+	a := newAPI(t)
+	by := &settlement.HandBooking{Actor: "fay", Reason: "the period is closed", Reference: "M-17", At: time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC)}
+	require.NoError(t, a.store.RecordSettlement(t.Context(), journal.SettlementProgress{Merchant: merchant, Date: "2026-11-19", State: "posted"}))
+	require.NoError(t, a.store.RecordPosting(t.Context(), journal.Posting{
+		Merchant: merchant, Date: "2026-11-19", Currency: "USD", Entry: &canonical.JournalEntry{Reference: "CYB20261119USD"}, ByHand: by,
+		Invoice: &journal.PostedInvoice{Number: "CYBFEE20261119USD", Warning: "posted on 2026-12-01", ByHand: by},
+	}))
+	shown := a.call("GET", "/v1/settlements/2026-11-19", finance, "").is(http.StatusOK).json()["postings"].([]any)[0].(map[string]any)
+	want := map[string]any{"actor": "fay", "reason": "the period is closed", "reference": "M-17", "at": "2026-11-20T09:00:00Z"}
+	require.Equal(t, []any{want, want, "posted on 2026-12-01", nil}, []any{shown["byHand"], shown["invoiceByHand"], shown["invoiceWarning"], shown["number"]})
+
+	require.NoError(t, a.store.Park(t.Context(), journal.Attention{
+		ID: "att-journal", WorkflowID: "settlement/acme_us/2026-11-19", Step: "journal-CYB20261119USD", Actions: []string{"retry", "skip"},
+	}))
+	a.engine.onUpdate = func(o client.UpdateWorkflowOptions) (any, error) {
+		require.Equal(t, workflows.Resolution{ID: "att-journal", Kind: workflows.ResolveSkip, Actor: finance, Reason: "closed", Reference: "M-17"}, o.Args[0])
+		return workflows.ResolutionAnswer{ID: "att-journal", Kind: workflows.ResolveSkip}, nil
+	}
+	a.call("POST", "/v1/attention/att-journal/resolve", finance, `{"resolution":"skip","reason":"closed","reference":"M-17"}`).is(http.StatusOK)
 }
 
 func TestDiscrepanciesComeAsFileOrPage(t *testing.T) {

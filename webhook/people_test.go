@@ -256,7 +256,10 @@ func TestCorrections(t *testing.T) {
 		`{"resolution":"retry_with","correction":{"document":{"/a~2":"A"}}}`:       {"/correction/document", "pattern"},
 		`{"resolution":"retry_with","correction":{"price":{"/lines/0":"A"}}}`:      {"", "unknown_field"},
 		`{"resolution":"retry_with","correction":{"order":["/lines/0/sku","A1"]}}`: {"/correction/order", "type"},
-		`{"resolution":"skip"}`: {"/resolution", "enum"}, // not offered
+		`{"resolution":"skip"}`:                                               {"/resolution", "enum"}, // not offered
+		`{"resolution":"retry","reference":"M-17"}`:                           {"/reference", "combination"},
+		`{"resolution":"skip","reference":"` + strings.Repeat("M", 61) + `"}`: {"/reference", "max_length"},
+		`{"resolution":"skip","reference":"M\u0007"}`:                         {"/reference", "control_character"},
 	} {
 		a.call("POST", path, operator, body).refused(http.StatusUnprocessableEntity, "invalid").names(want[0], want[1])
 	}
@@ -360,6 +363,7 @@ func TestEventsThatWereGivenUpAreResolvedLikeSteps(t *testing.T) {
 
 	path := "/v1/attention/att-inbox-" + id + "/resolve"
 	a.call("POST", path, operator, `{"resolution":"compensate"}`).refused(http.StatusUnprocessableEntity, "invalid").names("/resolution", "enum")
+	a.call("POST", path, operator, `{"resolution":"skip","reference":"M-17"}`).refused(http.StatusUnprocessableEntity, "invalid").names("/reference", "combination")
 	for range 2 {
 		a.call("POST", path, operator, `{"resolution":"retry","reason":"the order came"}`).is(http.StatusOK)
 	}

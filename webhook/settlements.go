@@ -28,6 +28,7 @@ type settlementAnswer struct {
 	Why         string            `json:"why,omitempty"`
 	Actor       string            `json:"actor,omitempty"`
 	Runs        int               `json:"runs"`
+	Posted      bool              `json:"posted"` // something of it is in the general ledger, whatever the state
 	Rows        int               `json:"rows"`
 	Differences int               `json:"differences"`
 	States      map[string]int    `json:"states,omitempty"` // rows and operations by what became of them
@@ -84,6 +85,18 @@ type postingView struct {
 	Invoice   string    `json:"invoice,omitempty"` // ours, of the processor's fees
 	Document  string    `json:"document,omitempty"`
 	PostedAt  time.Time `json:"postedAt"`
+
+	InvoiceWarning string           `json:"invoiceWarning,omitempty"`
+	ByHand         *handBookingView `json:"byHand,omitempty"`        // who booked the journal, where it was not us
+	InvoiceByHand  *handBookingView `json:"invoiceByHand,omitempty"` // and the invoice
+}
+
+// handBookingView tells who booked a document by hand, and as what.
+type handBookingView struct {
+	Actor     string    `json:"actor"`
+	Reason    string    `json:"reason,omitempty"`
+	Reference string    `json:"reference,omitempty"`
+	At        time.Time `json:"at"`
 }
 
 type reportView struct {
@@ -114,7 +127,7 @@ func viewSettlement(r journal.SettlementRecord) (settlementAnswer, error) {
 	self := "/v1/settlements/" + r.Date
 	query := "?merchant=" + r.Merchant
 	answer := settlementAnswer{
-		Merchant: r.Merchant, Date: r.Date, State: r.State, Why: r.Why, Actor: r.Actor, Runs: r.Runs, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
+		Merchant: r.Merchant, Date: r.Date, State: r.State, Why: r.Why, Actor: r.Actor, Runs: r.Runs, Posted: r.Posted, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 		Links: map[string]string{"self": self + query, "run": self + "/run"},
 	}
 	if r.State == string(activities.SettlementApproval) {
@@ -169,10 +182,11 @@ func viewPostings(postings []journal.Posting) []postingView {
 	for _, p := range postings {
 		view := postingView{Currency: p.Currency, Sequence: p.Sequence, Number: p.Number, Warning: p.Warning, PostedAt: p.PostedAt}
 		if p.Entry != nil {
-			view.Reference = p.Entry.Reference
+			view.Reference, view.ByHand = p.Entry.Reference, (*handBookingView)(p.ByHand)
 		}
 		if p.Invoice != nil {
-			view.Invoice, view.Document = p.Invoice.Number, p.Invoice.Document
+			view.Invoice, view.Document, view.InvoiceWarning = p.Invoice.Number, p.Invoice.Document, p.Invoice.Warning
+			view.InvoiceByHand = (*handBookingView)(p.Invoice.ByHand)
 		}
 		views = append(views, view)
 	}

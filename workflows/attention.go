@@ -24,6 +24,7 @@ type step struct {
 	correct func(ctx workflow.Context, r Resolution) error                    // validates and takes a correction; nil: none is taken
 	suggest func(ctx workflow.Context, cause error) ([]activities.Fix, error) // asks what may mend it; nil: nobody knows
 	mended  func() (by string, mended bool)                                   // the wait may also end by itself; nil: it does not
+	skipped func(r Resolution)                                                // hears who left the step out, and under which reference people book it; nil: it is no document
 }
 
 // retried is a step that people can but try again.
@@ -125,6 +126,8 @@ func (d *desk) validate(r Resolution) error {
 		return refuse(RefusedInvalid, "a correction is missing")
 	case r.Kind != ResolveRetryWith && corrects:
 		return refuse(RefusedInvalid, fmt.Sprintf("resolution %q takes no correction", r.Kind))
+	case r.Reference != "" && (r.Kind != ResolveSkip || item.step.skipped == nil):
+		return refuse(RefusedInvalid, "a reference goes with skip, of a document that people book by hand")
 	}
 	return nil
 }
@@ -168,6 +171,9 @@ func (d *desk) try(ctx workflow.Context, s step, forward func(ctx workflow.Conte
 		answer, cancel := d.ask(ctx, s, err)
 		switch {
 		case answer.Kind == ResolveSkip:
+			if s.skipped != nil {
+				s.skipped(answer)
+			}
 			return nil
 		case cancel != nil:
 			return cancel

@@ -215,12 +215,14 @@ const (
 	ResolveCompensate ResolutionKind = "compensate" // take back what was done; of a refund: give it up before money moved
 )
 
-// Resolution is an operator's answer to a parked step. Correction is for retry_with alone.
+// Resolution is an operator's answer to a parked step. Correction is for retry_with alone, Reference for skip of a document that people book by
+// hand: the number under which the ERP has it.
 type Resolution struct {
 	ID         string                 `json:"id"`
 	Kind       ResolutionKind         `json:"kind"`
 	Actor      string                 `json:"actor"`
 	Reason     string                 `json:"reason,omitempty"`
+	Reference  string                 `json:"reference,omitempty"`
 	Correction *activities.Correction `json:"correction,omitempty"`
 }
 

@@ -41,6 +41,7 @@ type SettlementView struct {
 	State  activities.SettlementState `json:"state"`
 	Day    activities.ReconciledDay   `json:"day"`
 	Posted []activities.Posted        `json:"posted,omitempty"`
+	ByHand []string                   `json:"byHand,omitempty"` // documents that people book by hand, and that are kept as such
 	Why    string                     `json:"why,omitempty"`
 	Stage  string                     `json:"stage"`
 }
@@ -107,7 +108,7 @@ type day struct {
 	desk *desk
 	view SettlementView
 	date string   // a person's posting date; "": the day's
-	left []string // documents that people book by hand
+	left []string // documents that people book by hand, and that nobody keeps: of runs from before they were
 
 	cancelled bool // wished from outside, before anything was posted
 	stop      workflow.CancelFunc
@@ -249,10 +250,13 @@ func (d *day) post(ctx workflow.Context) {
 		d.postPlan(ctx, plan)
 	}
 	state, why := activities.SettlementPosted, d.totals()
+	if len(d.view.ByHand) > 0 {
+		why += "; booked by hand: " + strings.Join(d.view.ByHand, ", ")
+	}
 	if len(d.left) > 0 {
 		why += "; left to finance: " + strings.Join(d.left, ", ")
 	}
-	if len(d.left) > 0 && len(d.view.Posted) == 0 {
+	if len(d.left) > 0 && len(d.view.Posted)+len(d.view.ByHand) == 0 {
 		state = activities.SettlementUnposted
 	}
 	d.stage(ctx, state, why, "")
@@ -265,26 +269,26 @@ func (d *day) post(ctx workflow.Context) {
 func (d *day) postPlan(ctx workflow.Context, plan activities.PlannedPosting) {
 	kept := activities.RecordPostingInput{Merchant: d.in.Merchant, Date: d.in.Date, Plan: plan}
 	if plan.Journal != nil {
-		kept.Journal = d.inLedger(ctx, stepJournal+"-"+plan.Journal.Reference, func(ctx workflow.Context, attempt int) (activities.Posted, error) {
+		kept.Journal, kept.JournalByHand = d.inLedger(ctx, plan.Journal.Reference, stepJournal+"-"+plan.Journal.Reference, func(ctx workflow.Context, attempt int) (activities.Posted, error) {
 			return run(booking(ctx, d.in.Erp, d.in.Steps, "Post journal "+plan.Journal.Reference), erpWork.PostJournal, activities.PostJournalInput{
 				Merchant: d.in.Merchant, Date: d.in.Date, Entry: *plan.Journal, PostingDate: d.date, ClosedPeriod: d.in.Policy.ClosedPeriod, Attempt: attempt,
 			})
 		})
-		d.keep(ctx, plan.Journal.Reference, kept.Journal, kept)
+		d.keep(ctx, plan.Journal.Reference, kept.Journal != nil || kept.JournalByHand != nil, kept)
 	}
 	if plan.Invoice != nil {
-		kept.Invoice = d.inLedger(ctx, stepInvoices+"-"+plan.Invoice.Number, func(ctx workflow.Context, attempt int) (activities.Posted, error) {
+		kept.Invoice, kept.InvoiceByHand = d.inLedger(ctx, plan.Invoice.Number, stepInvoices+"-"+plan.Invoice.Number, func(ctx workflow.Context, attempt int) (activities.Posted, error) {
 			return run(booking(ctx, d.in.Erp, d.in.Steps, "Post fee invoice "+plan.Invoice.Number), erpWork.PostFeeInvoice, activities.PostInvoiceInput{
-				Merchant: d.in.Merchant, Date: d.in.Date, Invoice: *plan.Invoice, PostingDate: d.date, Attempt: attempt,
+				Merchant: d.in.Merchant, Date: d.in.Date, Invoice: *plan.Invoice, PostingDate: d.date, ClosedPeriod: d.in.Policy.ClosedPeriod, Attempt: attempt,
 			})
 		})
-		d.keep(ctx, plan.Invoice.Number, kept.Invoice, kept)
+		d.keep(ctx, plan.Invoice.Number, kept.Invoice != nil || kept.InvoiceByHand != nil, kept)
 	}
 }
 
-// keep writes down what was posted so far of a currency; a document that was not is left to finance.
-func (d *day) keep(ctx workflow.Context, document string, posted *activities.Posted, kept activities.RecordPostingInput) {
-	if posted == nil {
+// keep writes down what of a currency is in the ledger so far, by us or by hand; a document that is not is left to finance.
+func (d *day) keep(ctx workflow.Context, document string, booked bool, kept activities.RecordPostingInput) {
+	if !booked {
 		d.left = append(d.left, document)
 		return
 	}
@@ -293,10 +297,14 @@ func (d *day) keep(ctx workflow.Context, document string, posted *activities.Pos
 	})
 }
 
-// inLedger posts one document; nil means that people book it by hand.
-func (d *day) inLedger(ctx workflow.Context, name string, forward func(workflow.Context, int) (activities.Posted, error)) *activities.Posted {
-	var posted *activities.Posted
+// inLedger posts one document, or hears who books it by hand.
+func (d *day) inLedger(
+	ctx workflow.Context, document, name string, forward func(workflow.Context, int) (activities.Posted, error),
+) (posted *activities.Posted, byHand *settlement.HandBooking) {
 	s := posting(name, d.in.Policy.ParkDeadline, func(date string) { d.date = date })
+	s.skipped = func(r Resolution) {
+		byHand = &settlement.HandBooking{Actor: r.Actor, Reason: r.Reason, Reference: r.Reference, At: workflow.Now(ctx).UTC()}
+	}
 	_ = d.desk.try(ctx, s, func(ctx workflow.Context, attempt int) error {
 		answer, err := forward(ctx, attempt)
 		if err == nil {
@@ -305,7 +313,11 @@ func (d *day) inLedger(ctx workflow.Context, name string, forward func(workflow.
 		}
 		return err
 	})
-	return posted
+	if byHand == nil || !keepsHandBookings(ctx) {
+		return posted, nil
+	}
+	d.view.ByHand = append(d.view.ByHand, document)
+	return nil, byHand
 }
 
 // showPaid starts to show the day's orders as paid; that may take hours, and nothing waits for it.
@@ -344,11 +356,16 @@ func (d *day) totals() string {
 
 // stage writes where the day stands, where people and the API read it. A dry run shows it in its own run only.
 func (d *day) stage(ctx workflow.Context, state activities.SettlementState, why, actor string) {
-	d.view.State, d.view.Why, d.view.Stage = state, why, string(state)+": "+why
+	d.view.State, d.view.Why = state, why
+	if !d.in.DryRun {
+		d.view.State = state.Standing(d.view.Day.Posted || len(d.view.Posted)+len(d.view.ByHand) > 0)
+	}
+	d.view.Stage = string(d.view.State) + ": " + why
 	workflow.SetCurrentDetails(ctx, d.view.Stage)
 	if d.in.DryRun {
 		return // the day's record stays what the real runs made of it
 	}
+	// What the run itself came to is told: the record knows whether something was posted before, also where this run never learnt it.
 	in := activities.RecordDayInput{Merchant: d.in.Merchant, Date: d.in.Date, State: state, Why: why, Actor: actor, Run: workflow.GetInfo(ctx).OriginalRunID}
 	if err := note(ledger(ctx, "Record: "+string(state)), settlementWork.RecordDay, in); err != nil {
 		d.log.Error("settlement day not written", "state", state, "error", err)

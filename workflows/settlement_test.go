@@ -333,16 +333,22 @@ func TestRefusedJournalIsPostedOnAnotherDate(t *testing.T) {
 	w.requireBooked(t)
 }
 
-func TestDocumentLeftToFinanceIsNotKeptAsPosted(t *testing.T) {
+// skips answers parked steps one after the other: people book the document by hand.
+func (w *world) skips(env *testsuite.TestWorkflowEnvironment, references ...string) {
+	for i, reference := range references {
+		w.later(env, time.Duration(i+1)*time.Hour, workflows.Resolution{Kind: workflows.ResolveSkip, Actor: "fred", Reason: "closed", Reference: reference})
+	}
+}
+
+func TestDocumentThatFinanceBooksByHandIsKept(t *testing.T) {
 	tests := map[string]struct {
-		fail  []string
-		state activities.SettlementState
-		left  string
-		kept  int
+		fail   []string
+		byHand []string
+		posted int
 	}{
-		"the journal":             {[]string{"PostJournal"}, activities.SettlementPosted, dayJournal, 1},
-		"the invoice":             {[]string{"PostFeeInvoice"}, activities.SettlementPosted, feeInvoice, 1},
-		"both: nothing is posted": {[]string{"PostJournal", "PostFeeInvoice"}, activities.SettlementUnposted, dayJournal + ", " + feeInvoice, 0},
+		"the journal": {[]string{"PostJournal"}, []string{dayJournal}, 1},
+		"the invoice": {[]string{"PostFeeInvoice"}, []string{feeInvoice}, 1},
+		"both":        {[]string{"PostJournal", "PostFeeInvoice"}, []string{dayJournal, feeInvoice}, 0},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -352,18 +358,93 @@ func TestDocumentLeftToFinanceIsNotKeptAsPosted(t *testing.T) {
 				w.fail[step] = []error{permanent(fault.ClosedPeriod)}
 			}
 			env := environment(t, w)
-			w.answers(env, workflows.ResolveSkip, workflows.ResolveSkip)
+			start := env.Now()
+			w.skips(env, "M-1", "")
 			in := dayInput()
 			in.Policy.Fees = settlement.FeesAsInvoice
 			view := settle(t, env, in)
-			require.Equal(t, test.state, view.State)
-			require.Contains(t, view.Why, "; left to finance: "+test.left)
-			require.Len(t, w.kept, test.kept)
-			for _, kept := range w.kept {
-				require.Equal(t, w.gl[dayJournal].Reference != "", kept.Journal != nil)
-				require.Equal(t, len(w.ap) > 0, kept.Invoice != nil)
-			}
-			require.Len(t, view.Posted, test.kept)
+			require.Equal(t, activities.SettlementPosted, view.State, "what people booked is in the ledger")
+			require.Equal(t, test.byHand, view.ByHand)
+			require.Contains(t, view.Why, "; booked by hand: "+strings.Join(test.byHand, ", "))
+			require.Len(t, view.Posted, test.posted)
+			require.Len(t, w.byHand, len(test.byHand))
+			by := w.byHand[test.byHand[0]]
+			require.Equal(t, start.Add(time.Hour).UTC(), by.At)
+			by.At = time.Time{}
+			require.Equal(t, settlement.HandBooking{Actor: "fred", Reason: "closed", Reference: "M-1"}, by)
+			w.requireBooked(t)
+
+			posts := w.count("PostJournal") + w.count("PostFeeInvoice")
+			again := settle(t, environment(t, w), in)
+			require.Equal(t, activities.SettlementPosted, again.State)
+			require.Equal(t, posts, w.count("PostJournal")+w.count("PostFeeInvoice"), "a rerun posts nothing of it")
+
+			w.reported["USD"] = w.reported["USD"].Add(amount("4.50"))
+			late := settle(t, environment(t, w), in)
+			require.Equal(t, correctionOne, late.Posted[0].Reference, "late rows are a correction on top")
+			w.requireBooked(t)
+		})
+	}
+}
+
+func TestReferenceGoesWithADocumentThatIsSkipped(t *testing.T) {
+	w := reportedWorld()
+	w.fail["PostJournal"] = []error{permanent(fault.ClosedPeriod), permanent(fault.ClosedPeriod)}
+	w.unmatched["USD"] = amount("4.50")
+	env := environment(t, w)
+	mismatch := w.later(env, time.Hour, workflows.Resolution{Kind: workflows.ResolveSkip, Reference: "M-1"})
+	w.later(env, 2*time.Hour, workflows.Resolution{Kind: workflows.ResolveSkip})
+	retry := w.later(env, 3*time.Hour, workflows.Resolution{Kind: workflows.ResolveRetry, Reference: "M-1"})
+	w.later(env, 4*time.Hour, workflows.Resolution{Kind: workflows.ResolveSkip, Reference: "M-1"})
+	settle(t, env, dayInput())
+	mismatch.requireRefused(t, workflows.RefusedInvalid)
+	retry.requireRefused(t, workflows.RefusedInvalid)
+	require.Equal(t, "M-1", w.byHand[dayJournal].Reference)
+	w.requireBooked(t)
+}
+
+// TestDayOfBeforeLeavesDocumentsToFinance: a run that began before hand bookings were kept goes on as it did.
+func TestDayOfBeforeLeavesDocumentsToFinance(t *testing.T) {
+	w := reportedWorld()
+	w.fees["USD"] = amount("31.00")
+	w.fail["PostJournal"] = []error{permanent(fault.ClosedPeriod)}
+	env := environment(t, w)
+	env.OnGetVersion("booked-by-hand", workflow.DefaultVersion, workflow.Version(1)).Return(workflow.DefaultVersion)
+	w.skips(env, "")
+	in := dayInput()
+	in.Policy.Fees = settlement.FeesAsInvoice
+	view := settle(t, env, in)
+	require.Equal(t, activities.SettlementPosted, view.State)
+	require.Contains(t, view.Why, "; left to finance: "+dayJournal)
+	require.Len(t, w.kept, 1)
+	require.Nil(t, w.kept[0].JournalByHand)
+}
+
+// TestRerunThatIsGivenUpLeavesTheDayPosted: what a run does not post takes nothing out of the ledger.
+func TestRerunThatIsGivenUpLeavesTheDayPosted(t *testing.T) {
+	for name, giveUp := range map[string]func(w *world, env *testsuite.TestWorkflowEnvironment, in *workflows.SettlementInput){
+		"at a mismatch": func(w *world, env *testsuite.TestWorkflowEnvironment, _ *workflows.SettlementInput) {
+			w.unmatched["USD"] = amount("4.50")
+			w.answers(env, workflows.ResolveCompensate)
+		},
+		"at the approval": func(w *world, env *testsuite.TestWorkflowEnvironment, in *workflows.SettlementInput) {
+			in.Policy.Approval, w.reported["USD"] = true, amount("1300.00")
+			w.answers(env, workflows.ResolveCompensate)
+		},
+		"by a cancellation": func(w *world, env *testsuite.TestWorkflowEnvironment, _ *workflows.SettlementInput) {
+			w.unmatched["USD"] = amount("4.50")
+			env.RegisterDelayedCallback(env.CancelWorkflow, time.Minute)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := reportedWorld()
+			settle(t, environment(t, w), dayInput())
+			env, in := environment(t, w), dayInput()
+			giveUp(w, env, &in)
+			view := settle(t, env, in)
+			require.Equal(t, activities.SettlementPosted, view.State)
+			require.Equal(t, activities.SettlementUnposted, w.days[len(w.days)-1].State, "the record is told what the run came to, and knows the rest")
+			require.Empty(t, view.Posted)
 		})
 	}
 }

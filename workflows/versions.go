@@ -15,6 +15,16 @@ func suggestsFixes(ctx workflow.Context) bool { return since(ctx, "suggested-fix
 // dropsDeclinedOrders tells that an order that is declined after its review cancels the sales order that was held for it.
 func dropsDeclinedOrders(ctx workflow.Context) bool { return since(ctx, "declined-after-review") }
 
+// keepsHandBookings tells that a settlement day keeps a document that people book by hand as they keep a posted one.
+func keepsHandBookings(ctx workflow.Context) bool { return since(ctx, "booked-by-hand") }
+
+// tellsShopFirst tells that the shop hears of a parcel before what was captured for it is booked: a posting that waits for people does not
+// hold the notice up.
+func tellsShopFirst(ctx workflow.Context) bool { return since(ctx, "shop-told-first") }
+
+// readsCapturedOnce tells that a shipment that completes its order reads what is captured once before its own capture.
+func readsCapturedOnce(ctx workflow.Context) bool { return since(ctx, "captured-read-once") }
+
 func since(ctx workflow.Context, change string) bool {
 	return workflow.GetVersion(ctx, change, workflow.DefaultVersion, 1) >= 1
 }

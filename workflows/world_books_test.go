@@ -23,7 +23,8 @@ type books struct {
 	fees      map[string]decimal.Decimal // fees among that which are posted as an invoice of the processor
 	unmatched map[string]decimal.Decimal // what of it matches nothing
 	gl        map[string]canonical.JournalEntry
-	ap        map[string]decimal.Decimal // invoices of the processor, by number
+	ap        map[string]decimal.Decimal        // invoices of the processor, by number
+	byHand    map[string]settlement.HandBooking // what of both people booked, by document
 	kept      []activities.RecordPostingInput
 	read      []activities.ReconcileDayInput
 	days      []activities.RecordDayInput
@@ -60,7 +61,7 @@ type books struct {
 func newBooks() books {
 	return books{
 		reported: map[string]decimal.Decimal{}, fees: map[string]decimal.Decimal{}, unmatched: map[string]decimal.Decimal{},
-		paidIn: map[string]string{}, gl: map[string]canonical.JournalEntry{}, ap: map[string]decimal.Decimal{}, dates: map[string]string{},
+		paidIn: map[string]string{}, gl: map[string]canonical.JournalEntry{}, ap: map[string]decimal.Decimal{}, byHand: map[string]settlement.HandBooking{}, dates: map[string]string{},
 		changes: map[activities.ChangeFeed][]activities.Change{}, broken: map[activities.ChangeFeed][]error{},
 		cursors: map[activities.ChangeFeed]time.Time{}, worth: map[string]decimal.Decimal{}, deposit: map[string]decimal.Decimal{},
 		tracked: map[string]string{},
@@ -78,7 +79,10 @@ func (f *fakeSettlements) ReconcileDay(ctx context.Context, in activities.Reconc
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
 	w.read = append(w.read, in)
-	day := activities.ReconciledDay{NoData: len(w.reported) == 0, Outcome: settlement.Clean, Rows: 10, Matched: 10}
+	day := activities.ReconciledDay{
+		NoData: len(w.reported) == 0, Outcome: settlement.Clean, Rows: 10, Matched: 10,
+		Posted: slices.ContainsFunc(w.kept, func(kept activities.RecordPostingInput) bool { return kept.Date == in.Date }),
+	}
 	for _, currency := range []string{"EUR", "USD"} {
 		total, rows := w.reported[currency]
 		if !rows {
@@ -109,10 +113,10 @@ func (w *world) lacking(in activities.ReconcileDayInput, currency string, total 
 			continue
 		}
 		plan.Sequence = kept.Plan.Sequence + 1
-		if kept.Journal != nil {
+		if kept.Journal != nil || kept.JournalByHand != nil {
 			total = total.Sub(kept.Plan.Journal.Lines[0].Debit).Add(kept.Plan.Journal.Lines[0].Credit)
 		}
-		invoiced = invoiced || kept.Invoice != nil
+		invoiced = invoiced || kept.Invoice != nil || kept.InvoiceByHand != nil
 	}
 	if !total.IsZero() {
 		entry := canonical.JournalEntry{Reference: fmt.Sprintf("TL-%s-%s-%d", in.Date, currency, plan.Sequence), Date: in.Date, Currency: currency}
@@ -147,9 +151,10 @@ func (f *fakeSettlements) RecordPosting(ctx context.Context, in activities.Recor
 	}
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
-	if in.Journal == nil && in.Invoice == nil {
+	if in.Journal == nil && in.Invoice == nil && in.JournalByHand == nil && in.InvoiceByHand == nil {
 		return w.impossible("nothing of %s was posted, but it is kept", in.Plan.Currency)
 	}
+	w.bookByHand(in)
 	if in.Journal != nil && w.gl[in.Journal.Reference].Reference == "" {
 		return w.impossible("journal %s is kept, but not in the ledger", in.Journal.Reference)
 	}
@@ -164,6 +169,16 @@ func (f *fakeSettlements) RecordPosting(ctx context.Context, in activities.Recor
 	}
 	w.kept = append(w.kept, in)
 	return nil
+}
+
+// bookByHand is what finance does in the ERP that it said it would.
+func (w *world) bookByHand(in activities.RecordPostingInput) {
+	if in.JournalByHand != nil {
+		w.gl[in.Plan.Journal.Reference], w.byHand[in.Plan.Journal.Reference] = *in.Plan.Journal, *in.JournalByHand
+	}
+	if in.InvoiceByHand != nil {
+		w.ap[in.Plan.Invoice.Number], w.byHand[in.Plan.Invoice.Number] = in.Plan.Invoice.Amount.Amount, *in.InvoiceByHand
+	}
 }
 
 // SettledOrders gives pages of settled orders; the cursor is where the next one begins.
@@ -237,10 +252,10 @@ func (w *world) requireBooked(t require.TestingT) {
 	}
 	kept := 0
 	for _, posting := range w.kept {
-		if posting.Journal != nil {
+		if posting.Journal != nil || posting.JournalByHand != nil {
 			kept++
 		}
-		if posting.Invoice != nil {
+		if posting.Invoice != nil || posting.InvoiceByHand != nil {
 			kept++
 		}
 	}

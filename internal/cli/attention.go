@@ -174,6 +174,7 @@ var knownResolutions = []string{
 // resolving are the flags of attention resolve.
 type resolving struct {
 	with, reason, date string
+	reference          string
 	order, document    []string
 	fix                int
 }
@@ -184,7 +185,8 @@ func (p *Program) attentionResolve() *cobra.Command {
 		Use:   "resolve ID --with retry|retry_with|skip|approve|compensate --reason TEXT",
 		Short: "Resolve a parked item: try it again, correct it, pass it over, or take the order back",
 		Long: `retry tries the step again, once what was wrong is corrected outside. retry_with corrects it here first: --set changes the order,
---set-document the step's ERP document, --date the posting date. skip goes on without the step. approve lets a settlement day post. compensate takes back what the order did,
+--set-document the step's ERP document, --date the posting date. skip goes on without the step; of a journal or invoice of a settlement day
+it says that you book it by hand, and --reference under which number. approve lets a settlement day post. compensate takes back what the order did,
 money first. "attention show" says which of them an item takes.
 
 --set and --set-document take PLACE=TEXT, or PLACE:=JSON for what is no text. PLACE is a JSON pointer. --fix N takes the N-th of what
@@ -195,6 +197,7 @@ Who resolved it is the name of the API key; of two people the first one wins.`,
   tenderline attention resolve att-4kq2m7c3x5ah6rjd --with retry_with --set /lines/0/sku=A100 --reason "renamed last week"
   tenderline attention resolve att-4kq2m7c3x5ah6rjd --with retry_with --date 2026-12-01 --reason "November is closed"
   tenderline attention resolve att-4kq2m7c3x5ah6rjd --fix 1 --reason "as suggested"
+  tenderline attention resolve att-4kq2m7c3x5ah6rjd --with skip --reference M-1702 --reason "booked in the old period"
   tenderline attention resolve att-4kq2m7c3x5ah6rjd --with compensate --reason "customer gave up"`,
 		Args: exactly("the id of a parked item"),
 	}, func(cmd *cobra.Command, args []string, r *remote, c *client) error {
@@ -218,6 +221,7 @@ Who resolved it is the name of the API key; of two people the first one wins.`,
 	cmd.Flags().StringArrayVar(&flags.order, "set", nil, "with retry_with: PLACE=TEXT of the order; may be repeated")
 	cmd.Flags().StringArrayVar(&flags.document, "set-document", nil, "with retry_with: PLACE=TEXT of the step's ERP document; may be repeated")
 	cmd.Flags().StringVar(&flags.date, "date", "", "with retry_with: posting date, such as 2026-12-01")
+	cmd.Flags().StringVar(&flags.reference, "reference", "", "with skip: number under which you book the document by hand")
 	cmd.Flags().IntVar(&flags.fix, "fix", 0, "take the suggestion of this number, in place of --with")
 	return cmd
 }
@@ -233,18 +237,20 @@ func (f resolving) resolution() (resolution, error) {
 	switch {
 	case f.fix < 0:
 		return resolution{}, usage("--fix counts from 1")
-	case f.fix > 0 && (f.with != "" || corrects):
-		return resolution{}, usage("--fix goes without --with, --set, --set-document and --date")
+	case f.fix > 0 && (f.with != "" || corrects || f.reference != ""):
+		return resolution{}, usage("--fix goes without --with, --set, --set-document, --date and --reference")
 	case f.fix > 0:
 		return resolution{}, nil
 	case !slices.Contains(knownResolutions, f.with):
 		return resolution{}, usage("--with must be %s", strings.Join(knownResolutions, ", "))
+	case f.reference != "" && f.with != string(workflows.ResolveSkip):
+		return resolution{}, usage("--reference goes with --with skip")
 	case corrects && f.with != string(workflows.ResolveRetryWith):
 		return resolution{}, usage("--set, --set-document and --date go with --with retry_with")
 	case !corrects && f.with == string(workflows.ResolveRetryWith):
 		return resolution{}, usage("retry_with needs --set, --set-document or --date: what is to be corrected?")
 	}
-	body := resolution{Resolution: f.with, Reason: f.reason}
+	body := resolution{Resolution: f.with, Reason: f.reason, Reference: f.reference}
 	if !corrects {
 		return body, nil
 	}

@@ -88,6 +88,18 @@ func TestOperatorsCorrect(t *testing.T) {
 	}
 }
 
+func TestOperatorsSayAsWhatTheyBookByHand(t *testing.T) {
+	a := newAPI(t)
+	got := execute(t, a.as(operatorKey), "", "attention", "resolve", "0f3c9a", "--with", "skip", "--reference", "M-17", "--reason", "closed")
+	require.Equal(t, ExitOK, got.code, got.stderr)
+	require.Equal(t, []workflows.Resolution{{ID: "0f3c9a", Kind: workflows.ResolveSkip, Actor: "otto", Reason: "closed", Reference: "M-17"}}, a.resolved)
+	for _, args := range [][]string{{"--with", "retry"}, {"--fix", "1"}} {
+		got := execute(t, a.as(operatorKey), "", append([]string{"attention", "resolve", "0f3c9a", "--reference", "M-17"}, args...)...)
+		require.Equal(t, ExitUsage, got.code)
+		require.Contains(t, got.stderr, "--reference")
+	}
+}
+
 func TestASuggestionThatIsNotThereIsNotTaken(t *testing.T) {
 	a := newAPI(t)
 	got := execute(t, a.as(operatorKey), "", "attention", "resolve", "0f3c9a", "--fix", "4")

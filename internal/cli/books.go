@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,6 +23,7 @@ type settlementDay struct {
 	Why         string            `json:"why"`
 	Actor       string            `json:"actor"`
 	Runs        int               `json:"runs"`
+	Posted      bool              `json:"posted"`
 	Rows        int               `json:"rows"`
 	Differences int               `json:"differences"`
 	Currencies  []settledCurrency `json:"currencies"`
@@ -60,6 +62,37 @@ type posting struct {
 	Invoice   string    `json:"invoice"`
 	Document  string    `json:"document"`
 	PostedAt  time.Time `json:"postedAt"`
+
+	InvoiceWarning string       `json:"invoiceWarning"`
+	ByHand         *handBooking `json:"byHand"`
+	InvoiceByHand  *handBooking `json:"invoiceByHand"`
+}
+
+// handBooking tells who booked a document by hand.
+type handBooking struct {
+	Actor     string    `json:"actor"`
+	Reason    string    `json:"reason"`
+	Reference string    `json:"reference"`
+	At        time.Time `json:"at"`
+}
+
+// booked is the number of a document in the ERP, or who booked it by hand.
+func booked(number string, by *handBooking) string {
+	if by == nil {
+		return number
+	}
+	return strings.TrimSpace(by.Reference + " (by hand, " + by.Actor + ")")
+}
+
+// notes are what is to be said of a posting.
+func (p posting) notes() string {
+	notes := []string{p.Warning, p.InvoiceWarning}
+	for _, by := range []*handBooking{p.ByHand, p.InvoiceByHand} {
+		if by != nil && !slices.Contains(notes, by.Reason) {
+			notes = append(notes, by.Reason)
+		}
+	}
+	return strings.Join(slices.DeleteFunc(notes, func(note string) bool { return note == "" }), "; ")
 }
 
 type settlementPage struct {
@@ -333,6 +366,7 @@ func showSettlement(t *table, d settlementDay) {
 	t.row("STATE", d.State)
 	t.field("WHY", d.Why)
 	t.field("BY", d.Actor)
+	t.row("IN LEDGER", yesNo(d.Posted))
 	t.row("RUNS", strconv.Itoa(d.Runs))
 	t.row("ROWS", strconv.Itoa(d.Rows))
 	t.row("DIFFERENCES", strconv.Itoa(d.Differences))
@@ -348,9 +382,10 @@ func showSettlement(t *table, d settlementDay) {
 		return
 	}
 	t.section("In the general ledger")
-	t.row("CURRENCY", "N", "REFERENCE", "JOURNAL", "FEE INVOICE", "DOCUMENT", "POSTED", "WARNING")
+	t.row("CURRENCY", "N", "REFERENCE", "JOURNAL", "FEE INVOICE", "DOCUMENT", "POSTED", "NOTE")
 	for _, p := range d.Postings {
-		t.row(p.Currency, strconv.Itoa(p.Sequence), p.Reference, p.Number, p.Invoice, p.Document, instant(p.PostedAt), p.Warning)
+		t.row(p.Currency, strconv.Itoa(p.Sequence), p.Reference, booked(p.Number, p.ByHand), p.Invoice, booked(p.Document, p.InvoiceByHand),
+			instant(p.PostedAt), p.notes())
 	}
 }
 
@@ -374,9 +409,9 @@ func (p *Program) settlementList() *cobra.Command {
 			return err
 		}
 		err = r.write(cmd.OutOrStdout(), a, func(t *table) {
-			t.row("DATE", "MERCHANT", "STATE", "ROWS", "DIFFERENCES", "RUNS", "UPDATED", "WHY")
+			t.row("DATE", "MERCHANT", "STATE", "IN LEDGER", "ROWS", "DIFFERENCES", "RUNS", "UPDATED", "WHY")
 			for _, d := range a.value.Settlements {
-				t.row(d.Date, d.Merchant, d.State, strconv.Itoa(d.Rows), strconv.Itoa(d.Differences), strconv.Itoa(d.Runs), instant(d.UpdatedAt), d.Why)
+				t.row(d.Date, d.Merchant, d.State, yesNo(d.Posted), strconv.Itoa(d.Rows), strconv.Itoa(d.Differences), strconv.Itoa(d.Runs), instant(d.UpdatedAt), d.Why)
 			}
 		})
 		return errors.Join(err, r.more(cmd, a.value.Next))

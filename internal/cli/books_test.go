@@ -81,7 +81,7 @@ func (p *processes) settledDay() journal.SettlementRecord {
 		Files: []journal.SettlementFileInfo{{Kind: "csv", Size: 20, WrittenAt: placed}},
 	}
 	if p.looks > 2 {
-		record.Runs, record.State, record.Why, record.Result = 2, "posted", "3 rows, 2 matched, 1 differences; CYB20261119USD", result
+		record.Posted, record.Runs, record.State, record.Why, record.Result = true, 2, "posted", "3 rows, 2 matched, 1 differences; CYB20261119USD", result
 	}
 	return record
 }
@@ -97,7 +97,7 @@ func (p *processes) SettlementDays(_ context.Context, filter journal.SettlementF
 	if filter.From == "2026-11-01" && filter.To == "2026-11-01" {
 		return nil, "", nil
 	}
-	return []journal.SettlementRecord{{Merchant: "acme_us", Date: "2026-11-19", State: "posted", Why: "all matched", Runs: 1, CreatedAt: placed, UpdatedAt: placed}}, "", nil
+	return []journal.SettlementRecord{{Merchant: "acme_us", Date: "2026-11-19", State: "posted", Why: "all matched", Runs: 1, Posted: true, CreatedAt: placed, UpdatedAt: placed}}, "", nil
 }
 
 func (p *processes) SettlementFile(_ context.Context, _, _, kind string) (io.ReadCloser, error) {
@@ -108,7 +108,14 @@ func (p *processes) SettlementFile(_ context.Context, _, _, kind string) (io.Rea
 }
 
 func (p *processes) Postings(context.Context, string, string) ([]journal.Posting, error) {
-	return []journal.Posting{{Currency: "USD", Entry: &canonical.JournalEntry{Reference: "CYB20261119USD"}, Number: "4711", PostedAt: placed}}, nil
+	return []journal.Posting{{Currency: "USD", Entry: &canonical.JournalEntry{Reference: "CYB20261119USD"}, Number: "4711", PostedAt: placed}, {
+		Currency: "USD", Sequence: 1, Entry: &canonical.JournalEntry{Reference: "CYB20261119USD-1"}, PostedAt: placed,
+		ByHand: &settlement.HandBooking{Actor: "fay", Reason: "the period is closed", Reference: "M-17", At: placed},
+		Invoice: &journal.PostedInvoice{
+			Number: "CYBFEE20261119USD", Warning: "posted on 2026-11-20", Document: "V1",
+			ByHand: &settlement.HandBooking{Actor: "fay", Reason: "the period is closed", At: placed},
+		},
+	}}, nil
 }
 
 func (p *processes) Payments(_ context.Context, filter journal.PaymentFilter) ([]journal.Payment, string, error) {
@@ -157,6 +164,7 @@ const shownDay = `DATE         2026-11-19
 MERCHANT     acme_us
 STATE        posted
 WHY          3 rows, 2 matched, 1 differences; CYB20261119USD
+IN LEDGER    yes
 RUNS         2
 ROWS         3
 DIFFERENCES  1
@@ -167,8 +175,9 @@ CATEGORY  REPORTED   EXPECTED   POSTED
 sale      48.14 (2)  48.19 (2)  48.19 (2)
 
 In the general ledger
-CURRENCY  N  REFERENCE       JOURNAL  FEE INVOICE  DOCUMENT  POSTED                WARNING
-USD       0  CYB20261119USD  4711     -            -         2026-11-20 14:03:22Z
+CURRENCY  N  REFERENCE         JOURNAL              FEE INVOICE        DOCUMENT        POSTED                NOTE
+USD       0  CYB20261119USD    4711                 -                  -               2026-11-20 14:03:22Z
+USD       1  CYB20261119USD-1  M-17 (by hand, fay)  CYBFEE20261119USD  (by hand, fay)  2026-11-20 14:03:22Z  posted on 2026-11-20; the period is closed
 `
 
 func TestADayIsSettledAndWaitedFor(t *testing.T) {
@@ -204,8 +213,8 @@ func TestSettlementDaysAreShown(t *testing.T) {
 	require.Equal(t, ran{code: ExitOK, stdout: shownDay}, execute(t, a.as(financeKey), "", "settlement", "show", "--date", "2026-11-19", "--merchant", "acme_us"))
 	require.Contains(t, execute(t, a.as(operatorKey), "", "settlement", "show", "--date", "2026-11-19", "--json").stdout, `"outcome": "rounded"`)
 	list := execute(t, a.as(financeKey), "", "settlement", "list", "--state", "posted", "--from", "2026-11-01", "--limit", "5")
-	require.Equal(t, `DATE        MERCHANT  STATE   ROWS  DIFFERENCES  RUNS  UPDATED               WHY
-2026-11-19  acme_us   posted  0     0            1     2026-11-20 14:03:22Z  all matched
+	require.Equal(t, `DATE        MERCHANT  STATE   IN LEDGER  ROWS  DIFFERENCES  RUNS  UPDATED               WHY
+2026-11-19  acme_us   posted  yes        0     0            1     2026-11-20 14:03:22Z  all matched
 `, list.stdout)
 	require.Equal(t, journal.SettlementFilter{State: "posted", From: "2026-11-01", Limit: 5}, a.days[len(a.days)-1])
 

@@ -340,6 +340,7 @@ type correction struct {
 type resolution struct {
 	Resolution string      `json:"resolution"`
 	Reason     string      `json:"reason,omitempty"`
+	Reference  string      `json:"reference,omitempty"`
 	Correction *correction `json:"correction,omitempty"`
 }
 

@@ -3,8 +3,10 @@ package activities
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,6 +29,7 @@ const (
 	maxJournalText    = 50 // characters that every ERP keeps of a journal's description
 	codeOtherJournal  = "DUPLICATE_REFERENCE"
 	moduleLedger      = "GL"
+	modulePayables    = "AP"
 	categoryLost      = "chargeback_lost" // of lookups/gl_account, for gl/chargeback
 	categoryWon       = "chargeback_won"
 	mappingChargeback = "gl/chargeback"
@@ -195,30 +198,12 @@ func movementsOf(entry canonical.JournalEntry) string {
 	return moved.String()
 }
 
-// dated gives the entry with the date on which it can be posted. Where the ERP tells its open periods, a date in none of them is not even tried:
-// by policy it moves into the current period, never into one to come, or waits for a person.
+// dated gives the entry with the date on which it can be posted; one that is not its own it bears in its text.
 func (b *Booking) dated(ctx context.Context, task journalTask) (canonical.JournalEntry, error) {
 	entry := task.entry
-	entry.Date = task.date
-	periods, err := b.ledgerPeriods(ctx)
-	if err != nil {
+	var err error
+	if entry.Date, err = b.postingDate(ctx, moduleLedger, "JournalDate", task.date, task.closed); err != nil {
 		return entry, err
-	}
-	current, open := erp.Period{}, len(periods) == 0
-	for _, period := range periods {
-		open = open || period.Covers(entry.Date)
-		if period.Current {
-			current = period
-		}
-	}
-	if !open {
-		if task.closed != ClosedNextOpen || current.First == "" || entry.Date > current.Last {
-			return entry, &fault.Fault{
-				Kind: fault.ClosedPeriod, System: b.system(), Code: "PERIOD_CLOSED",
-				Message: "the ledger has no open period of " + entry.Date, Fields: []fault.Field{{Path: "JournalDate", Rule: "must be in an open period"}},
-			}
-		}
-		entry.Date = min(max(b.Clock().UTC().Format(time.DateOnly), current.First), current.Last)
 	}
 	if entry.Date != task.entry.Date {
 		entry.Description = withDate(entry.Description, task.entry.Date)
@@ -226,8 +211,35 @@ func (b *Booking) dated(ctx context.Context, task journalTask) (canonical.Journa
 	return entry, nil
 }
 
-// ledgerPeriods are the open periods of the general ledger whose days are known; none where the ERP does not tell.
-func (b *Booking) ledgerPeriods(ctx context.Context) ([]erp.Period, error) {
+// postingDate is the date on which a document of a module can be posted. Where the ERP tells its open periods, a date in none of them is not even
+// tried: by policy it moves into the current period, never into one to come, or waits for a person.
+func (b *Booking) postingDate(ctx context.Context, module, field, date string, closed ClosedPeriodPolicy) (string, error) {
+	periods, err := b.openPeriods(ctx, module)
+	if err != nil {
+		return "", err
+	}
+	current, open := erp.Period{}, len(periods) == 0
+	for _, period := range periods {
+		open = open || period.Covers(date)
+		if period.Current {
+			current = period
+		}
+	}
+	switch {
+	case open:
+		return date, nil
+	case closed != ClosedNextOpen || current.First == "" || date > current.Last:
+		return "", &fault.Fault{
+			Kind: fault.ClosedPeriod, System: b.system(), Code: "PERIOD_CLOSED",
+			Message: "the ledger has no open period of " + date, Fields: []fault.Field{{Path: field, Rule: "must be in an open period"}},
+		}
+	default:
+		return min(max(b.Clock().UTC().Format(time.DateOnly), current.First), current.Last), nil
+	}
+}
+
+// openPeriods are the open periods of a module whose days are known; none where the ERP does not tell.
+func (b *Booking) openPeriods(ctx context.Context, module string) ([]erp.Period, error) {
 	catalog, has := b.Port.(erp.Catalog)
 	if !has {
 		return nil, nil
@@ -236,13 +248,7 @@ func (b *Booking) ledgerPeriods(ctx context.Context) ([]erp.Period, error) {
 	if err != nil {
 		return nil, err
 	}
-	var known []erp.Period
-	for _, period := range all {
-		if period.Module == moduleLedger && period.First != "" {
-			known = append(known, period)
-		}
-	}
-	return known, nil
+	return slices.DeleteFunc(all, func(period erp.Period) bool { return period.Module != module || period.First == "" }), nil
 }
 
 // withDate writes a journal's own date into its text, which is shortened for it where it has to be.
@@ -257,7 +263,8 @@ func withDate(text, date string) string {
 	return text + suffix
 }
 
-// PostFeeInvoice posts an AP invoice of the processor.
+// PostFeeInvoice posts an AP invoice of the processor, once under its number. A closed period is answered by policy, as a journal's is; number
+// and reference keep the day that the invoice is of.
 func (b *Booking) PostFeeInvoice(ctx context.Context, in PostInvoiceInput) (Posted, error) {
 	posted, err := b.postFeeInvoice(ctx, in)
 	return posted, toTemporal(err)
@@ -268,57 +275,107 @@ func (b *Booking) postFeeInvoice(ctx context.Context, in PostInvoiceInput) (Post
 	if err != nil {
 		return Posted{}, err
 	}
-	document, warning, err := b.feeDocument(in)
+	key, begun, err := b.invoiceKey(ctx, in)
 	if err != nil {
 		return Posted{}, err
 	}
-	key := settlementKey(in.Merchant, in.Date, "invoice-"+in.Invoice.Number, in.Attempt)
-	posted := func(invoice erp.APInvoice) Posted {
-		return Posted{Reference: invoice.Number, Number: cmp.Or(invoice.Journal, invoice.Number), Warning: warning}
-	}
-	find := func(ctx context.Context) (Posted, error) {
+	lookUp := func(ctx context.Context) (erp.APInvoice, error) {
 		found, err := port.FindAPInvoice(ctx, erp.APInvoiceRef{SupplierCode: in.Invoice.Supplier, Number: in.Invoice.Number})
 		if err == nil && !canonical.NewMoney(found.Total, found.Currency).Equal(in.Invoice.Amount) {
-			return Posted{}, &fault.Fault{
-				Kind: fault.Conflict, System: b.system(), Code: codeOtherJournal, Message: "invoice " + in.Invoice.Number + " exists with another total or currency",
-			}
+			return found, b.otherInvoice(in.Invoice.Number)
 		}
-		return posted(found), err
+		return found, err
 	}
-	if _, begun, err := b.begun(ctx, key); err != nil {
-		return Posted{}, err
-	} else if !begun {
-		if found, err := find(ctx); err == nil || !fault.Is(err, fault.NotFound) {
-			return found, err
+	document := in.Invoice.Document
+	if !begun { // else it is posted, or sent again, as it was begun
+		if found, err := lookUp(ctx); err == nil || !fault.Is(err, fault.NotFound) {
+			return postedInvoice(found, ""), err
 		}
+		if document, err = b.feeDocument(ctx, in); err != nil {
+			return Posted{}, err
+		}
+	}
+	find := func(ctx context.Context) (Posted, error) {
+		stored, err := b.Operations.Get(ctx, key)
+		if err != nil {
+			return Posted{}, err
+		}
+		sent, err := decoded[erp.Document](stored.Request)
+		if err != nil {
+			return Posted{}, err
+		}
+		found, err := lookUp(ctx)
+		return postedInvoice(found, redatedInvoice(sent, in.Date)), err
 	}
 	return performErp(ctx, b.Operations, b.system(), erpOperation[Posted]{
 		key: key, kind: kindFeeInvoice, reference: in.Invoice.Number, amount: in.Invoice.Amount, input: erpDocument(document),
 		hashOf: []any{in.Invoice.Supplier, in.Invoice.Number}, find: find,
 		send: func(ctx context.Context, stored []byte) (Posted, error) {
-			invoice, err := withDocument(ctx, key, stored, port.PostAPInvoice)
-			return posted(invoice), err
+			sent, err := decoded[erp.Document](stored)
+			if err != nil {
+				return Posted{}, err
+			}
+			invoice, err := port.PostAPInvoice(ctx, key, sent)
+			return postedInvoice(invoice, redatedInvoice(sent, in.Date)), err
 		},
 		id: func(p Posted) string { return p.Reference },
 	})
 }
 
-// feeDocument is the invoice as it was planned, on a person's date where there is one.
-func (b *Booking) feeDocument(in PostInvoiceInput) (document mappings.Document, warning string, err error) {
-	if in.PostingDate == "" || in.PostingDate == in.Date {
-		return in.Invoice.Document, "", nil
+// invoiceKey is the key that an invoice is posted under. As with journals, an attempt that was refused over another amount is left behind, and
+// one that may have arrived with it is never taken for this one.
+func (b *Booking) invoiceKey(ctx context.Context, in PostInvoiceInput) (key string, begun bool, err error) {
+	for attempt := in.Attempt; ; attempt++ {
+		key = settlementKey(in.Merchant, in.Date, "invoice-"+in.Invoice.Number, attempt)
+		stored, begun, err := b.begun(ctx, key)
+		switch {
+		case err != nil || !begun:
+			return key, false, err
+		case stored.Amount.Equal(in.Invoice.Amount):
+			return key, true, nil
+		case stored.State != journal.OperationRefused && stored.State != journal.OperationAbsent:
+			return key, true, b.otherInvoice(in.Invoice.Number)
+		}
+	}
+}
+
+func (b *Booking) otherInvoice(number string) error {
+	return &fault.Fault{
+		Kind: fault.Conflict, System: b.system(), Code: codeOtherJournal,
+		Message: "invoice " + number + " exists, or is on its way, with another total or currency",
+	}
+}
+
+func postedInvoice(invoice erp.APInvoice, warning string) Posted {
+	return Posted{Reference: invoice.Number, Number: cmp.Or(invoice.Journal, invoice.Number), Warning: warning}
+}
+
+// redatedInvoice is the warning of an invoice that was sent with another date than that of its day; "" for none.
+func redatedInvoice(sent erp.Document, day string) string {
+	var invoice struct{ InvoiceDate string }
+	if err := json.Unmarshal(sent.Body, &invoice); err != nil || invoice.InvoiceDate == "" || invoice.InvoiceDate == day {
+		return ""
+	}
+	return fmt.Sprintf("posted on %s, it is of %s", invoice.InvoiceDate, day)
+}
+
+// feeDocument is the invoice as it was planned, or on the date on which it can be posted.
+func (b *Booking) feeDocument(ctx context.Context, in PostInvoiceInput) (mappings.Document, error) {
+	date, err := b.postingDate(ctx, modulePayables, "InvoiceDate", cmp.Or(in.PostingDate, in.Date), in.ClosedPeriod)
+	if err != nil || date == in.Date {
+		return in.Invoice.Document, err
 	}
 	mapping, err := b.Mappings.Mapping(in.Invoice.Document.Mapping)
 	if err != nil {
-		return mappings.Document{}, "", mappings.AsFault(err)
+		return mappings.Document{}, mappings.AsFault(err)
 	}
-	document, err = mapping.Complete(in.Invoice.Document, mappings.Input{
-		Date: in.PostingDate, Settlement: canonical.Settlement{Date: in.Date, Currency: in.Invoice.Amount.Currency},
+	document, err := mapping.Complete(in.Invoice.Document, mappings.Input{
+		Date: date, Settlement: canonical.Settlement{Date: in.Date, Currency: in.Invoice.Amount.Currency},
 	})
 	if err != nil {
-		return mappings.Document{}, "", mappings.AsFault(err)
+		return mappings.Document{}, mappings.AsFault(err)
 	}
-	return document, fmt.Sprintf("posted on %s, it is of %s", in.PostingDate, in.Date), nil
+	return document, nil
 }
 
 // chargebackKey is the key of a dispute's step in the ERP.

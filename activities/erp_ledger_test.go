@@ -316,12 +316,79 @@ func TestTheFeesOfADayAreInvoicedOnce(t *testing.T) {
 		require.Equal(t, b.today(), b.ledger(t, "apInvoices")[0]["InvoiceDate"])
 		require.Equal(t, posted, must(t, b.bank, b.booking.PostFeeInvoice, in))
 	})
+	t.Run("another total after a refusal", func(t *testing.T) {
+		b := newBooks(t, "A100", "2")
+		in := b.fees(t, b.today())
+		refused := in
+		refused.Invoice.Amount = usd("400.00")
+		refused.Invoice.Document.Body = []byte(strings.ReplaceAll(string(in.Invoice.Document.Body), "387.18", "400.00")) // does not add up
+		_, err := finish(b.bank, b.booking.PostFeeInvoice, refused)
+		requireFault(t, err, fault.Value, true)
+		require.NotEmpty(t, must(t, b.bank, b.booking.PostFeeInvoice, in).Number, "a day that runs anew counts its attempts from the beginning")
+		require.Len(t, b.ledger(t, "apInvoices"), 1)
+	})
+	t.Run("another total while the first may be on its way", func(t *testing.T) {
+		b := newBooks(t, "A100", "2")
+		in := b.fees(t, b.today())
+		b.fails(t, "APInvoiceService/AddAPInvoice", "drop_before")
+		_, err := try(b.bank, b.booking.PostFeeInvoice, in)
+		require.Error(t, err)
+		other := in
+		other.Invoice.Amount = usd("400.00")
+		_, err = try(b.bank, b.booking.PostFeeInvoice, other)
+		requireFault(t, err, fault.Conflict, true)
+		require.Empty(t, b.ledger(t, "apInvoices"))
+	})
 	t.Run("the mode's two halves meet", func(t *testing.T) {
 		b := newBooks(t, "A100", "2")
 		must(t, b.bank, b.booking.PostFeeInvoice, b.fees(t, b.today()))
 		must(t, b.bank, b.booking.PostJournal, posting(b.day(t, settlement.ModeDetail, b.today(), row{"sale", "1000.00"}, row{"fee_withheld", "387.18"})))
 		require.Equal(t, map[string]string{"6100": "362.18", "6120": "25.00", "2100": "-387.18", "1055": "387.18", "1050": "-1000.00", "1051": "612.82"}, b.accounts(t),
 			"the payment of the invoice out of 1055 is finance's")
+	})
+}
+
+// TestFeesOfAClosedPeriod: by policy the invoice moves into the current period of payables, whatever answer is lost, or waits for a person.
+func TestFeesOfAClosedPeriod(t *testing.T) {
+	for _, mode := range lossy {
+		t.Run(mode, func(t *testing.T) {
+			b := newBooks(t, "A100", "2")
+			now := b.clock.Now()
+			before := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC).AddDate(0, 0, -1).Format(time.DateOnly)
+			b.clerk(t, "periods", map[string]any{"Module": "AP", "Open": []string{"C"}})
+
+			in := b.fees(t, before)
+			for _, policy := range []activities.ClosedPeriodPolicy{"", activities.ClosedPark} { // a run of before named none
+				in.ClosedPeriod = policy
+				_, err := finish(b.bank, b.booking.PostFeeInvoice, in)
+				requireFault(t, err, fault.ClosedPeriod, true)
+			}
+			in.ClosedPeriod = activities.ClosedNextOpen
+			future := b.fees(t, now.AddDate(0, 2, 0).Format(time.DateOnly))
+			future.ClosedPeriod = activities.ClosedNextOpen
+			_, err := finish(b.bank, b.booking.PostFeeInvoice, future)
+			requireFault(t, err, fault.ClosedPeriod, true)
+			require.Empty(t, b.ledger(t, "apInvoices"))
+
+			if mode != "" {
+				b.fails(t, "APInvoiceService/AddAPInvoice", mode)
+			}
+			posted := must(t, b.bank, b.booking.PostFeeInvoice, in)
+			require.Equal(t, fmt.Sprintf("posted on %s, it is of %s", b.today(), before), posted.Warning)
+			require.Equal(t, posted, must(t, b.bank, b.booking.PostFeeInvoice, in))
+			invoices := b.ledger(t, "apInvoices")
+			require.Len(t, invoices, 1)
+			require.Equal(t, []any{b.today(), in.Invoice.Number, "CYB" + strings.ReplaceAll(before, "-", "") + "USD"},
+				[]any{invoices[0]["InvoiceDate"], invoices[0]["InvoiceNumber"], invoices[0]["Reference"]}, "what it is of stays on it")
+		})
+	}
+	t.Run("an open period of the ledger is none of payables", func(t *testing.T) {
+		b := newBooks(t, "A100", "2")
+		b.clerk(t, "periods", map[string]any{"Module": "GL", "Open": []string{"C"}})
+		now := b.clock.Now()
+		before := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC).AddDate(0, 0, -1).Format(time.DateOnly)
+		posted := must(t, b.bank, b.booking.PostFeeInvoice, b.fees(t, before))
+		require.Empty(t, posted.Warning, "last month is open there")
 	})
 }
 

@@ -34,6 +34,8 @@ var temporalVariables = []config.Variable{
 	{Name: "TEMPORAL_TLS_SERVER_NAME", Meaning: "name on the server's certificate, where it is not that of the address"},
 	{Name: "TEMPORAL_CONFIG_FILE", Meaning: "configuration file of the Temporal command line, whose profiles are read too"},
 	{Name: "TEMPORAL_PROFILE", Default: "default", Meaning: "profile in that file"},
+	{Name: "HTTPS_PROXY", Meaning: "http://user:password@host:port of a CONNECT proxy, through which Temporal and every https address is reached", Secret: true},
+	{Name: "NO_PROXY", Meaning: "names and address ranges that are reached without the proxy, such as .site.internal,10.0.0.0/8"},
 }
 
 func (p *Program) configCommand() *cobra.Command {

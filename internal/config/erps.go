@@ -89,7 +89,7 @@ type Sagepro struct {
 	NamesFile      string        `envconfig:"NAMES_FILE" desc:"YAML file with the site's own names of tables and columns; empty: those of the product"`
 	User           string        `envconfig:"USER" default:"TNDL" desc:"who the audit columns name, at most four characters"`
 	FreightItem    string        `envconfig:"FREIGHT_ITEM" default:"FREIGHT" desc:"item of the order line that carries shipping costs"`
-	Location       string        `envconfig:"LOCATION" desc:"stock location of order lines that name none, at most three characters"`
+	Location       string        `envconfig:"LOCATION" default:"N" desc:"stock location of order lines that name none, at most three characters"`
 	CustomerPrefix string        `envconfig:"CUSTOMER_PREFIX" default:"W" desc:"letters that numbers of new customers begin with, at most three"`
 	StaleLock      time.Duration `envconfig:"STALE_LOCK" default:"0s" desc:"age after which a record lock counts as left behind and is taken over; 0: never"`
 	BusyPause      time.Duration `envconfig:"BUSY_PAUSE" default:"30s" desc:"pause before a step is tried again while the ERP keeps everybody out, as in a period close"`
@@ -109,7 +109,7 @@ var (
 	companySuffix  = regexp.MustCompile(`^[A-Z0-9]{2}$`)
 	auditUser      = regexp.MustCompile(`^[A-Za-z0-9]{1,4}$`)
 	itemCode       = regexp.MustCompile(`^[A-Z0-9._/-]{1,15}$`)
-	locationCode   = regexp.MustCompile(`^[A-Za-z0-9]{0,3}$`)
+	locationCode   = regexp.MustCompile(`^[A-Za-z0-9]{1,3}$`)
 	customerPrefix = regexp.MustCompile(`^[A-Z]{1,3}$`)
 )
 
@@ -119,7 +119,7 @@ func (s Sagepro) values(v *checks, name string) {
 	v.shaped(name+"_COMPANY", s.Company, companySuffix, "must be two capital letters or digits")
 	v.shaped(name+"_USER", s.User, auditUser, "must be 1 to 4 letters or digits")
 	v.shaped(name+"_FREIGHT_ITEM", s.FreightItem, itemCode, "must be an item code: 1 to 15 of A-Z 0-9 . _ / -")
-	v.shaped(name+"_LOCATION", s.Location, locationCode, "must be at most 3 letters or digits")
+	v.shaped(name+"_LOCATION", s.Location, locationCode, "must be 1 to 3 letters or digits")
 	v.shaped(name+"_CUSTOMER_PREFIX", s.CustomerPrefix, customerPrefix, "must be 1 to 3 capital letters")
 	if s.StaleLock < 0 {
 		v.fail(name+"_STALE_LOCK", "must not be negative")

@@ -117,7 +117,7 @@ func TestSageProSettingsThatAreRefused(t *testing.T) {
 		"company":            {"COMPANY", "001", "must be two capital letters or digits"},
 		"user":               {"USER", "TENDERLINE", "must be 1 to 4 letters or digits"},
 		"freight item":       {"FREIGHT_ITEM", "freight & packing", "must be an item code"},
-		"location":           {"LOCATION", "NORTH", "must be at most 3 letters or digits"},
+		"location":           {"LOCATION", "NORTH", "must be 1 to 3 letters or digits"},
 		"customer's letters": {"CUSTOMER_PREFIX", "WEBS", "must be 1 to 3 capital letters"},
 		"stale lock":         {"STALE_LOCK", "-1m", "must not be negative"},
 		"busy pause":         {"BUSY_PAUSE", "0s", "must be longer than 0"},

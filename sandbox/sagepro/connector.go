@@ -168,10 +168,7 @@ func strike[T any](ctx context.Context, c *conn, does []access, run func() (T, e
 	if fault, found := c.server.faults.take(does, false, u.struck); found {
 		c.heed(u, fault)
 		if fault.Mode != ModeDelay {
-			if !inside {
-				c.server.keep(u, http.StatusInternalServerError)
-			}
-			return none, c.server.dialect.fail(ctx, c.inner, fault.Mode)
+			return none, c.refused(ctx, u, fault)
 		}
 		if err := wait(ctx, fault.DelayMS); err != nil {
 			return none, err
@@ -181,6 +178,18 @@ func strike[T any](ctx context.Context, c *conn, does []access, run func() (T, e
 		return run()
 	}
 	return alone(c, u, run)
+}
+
+// refused is what a statement is answered that a fault strikes.
+func (c *conn) refused(ctx context.Context, u *unit, fault Fault) error {
+	if fault.Mode == ModeCut {
+		c.server.keep(u, 0)
+		return c.cut()
+	}
+	if c.unit == nil {
+		c.server.keep(u, http.StatusInternalServerError)
+	}
+	return c.server.dialect.fail(ctx, c.inner, fault.Mode)
 }
 
 // alone runs a statement outside of any transaction: it commits by itself.
@@ -245,6 +254,9 @@ type tx struct {
 func (t *tx) Commit() error {
 	c, u := t.conn, t.conn.unit
 	c.unit = nil
+	if c.dead {
+		return driver.ErrBadConn
+	}
 	fault, found := c.server.faults.take(u.accesses, true, u.struck)
 	if !found {
 		err := t.inner.Commit()
@@ -271,6 +283,9 @@ func (t *tx) Commit() error {
 func (t *tx) Rollback() error {
 	c, u := t.conn, t.conn.unit
 	c.unit = nil
+	if c.dead {
+		return driver.ErrBadConn // rolled back by the database already
+	}
 	if u.hit != "" {
 		c.server.keep(u, http.StatusInternalServerError)
 	}

@@ -31,6 +31,8 @@ type dialect interface {
 	empty(tables []string) []string
 	// locking is what a SELECT ends with that locks its rows.
 	locking() string
+	// snapshot is the isolation under which a transaction reads all tables as of one moment.
+	snapshot() sql.IsolationLevel
 	// reserve takes the next id_col of a table, so that whoever comes next gets one behind it.
 	reserve(ctx context.Context, tx *sqlx.Tx, table string) (int64, error)
 	// fail answers a statement with the database's own error for a fault.
@@ -108,6 +110,7 @@ func (*sqliteDialect) schema() string                     { return schemaSQLite 
 func (d *sqliteDialect) plain() (driver.Connector, error) { return d.connector, nil }
 func (d *sqliteDialect) driver() driver.Driver            { return d.connector.Driver() }
 func (*sqliteDialect) locking() string                    { return "" } // the transaction has the write lock already
+func (*sqliteDialect) snapshot() sql.IsolationLevel       { return sql.LevelDefault }
 func (*sqliteDialect) close() error                       { return nil }
 
 func (d *sqliteDialect) connect(ctx context.Context) (driver.Conn, link, error) {
@@ -239,6 +242,7 @@ func (*postgresDialect) schema() string                     { return schemaPostg
 func (d *postgresDialect) plain() (driver.Connector, error) { return d.connector, nil }
 func (d *postgresDialect) driver() driver.Driver            { return d.connector.Driver() }
 func (*postgresDialect) locking() string                    { return " FOR UPDATE" }
+func (*postgresDialect) snapshot() sql.IsolationLevel       { return sql.LevelRepeatableRead }
 func (*postgresDialect) close() error                       { return nil }
 
 // connect dials through a link of its own, so that a fault cuts what the driver really talks over.

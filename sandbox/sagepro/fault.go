@@ -19,6 +19,7 @@ type Mode string
 const (
 	ModeDropAfter  Mode = "drop_after"  // the transaction commits, its answer is lost, the connection is dead
 	ModeDropBefore Mode = "drop_before" // the transaction is rolled back, the connection is dead
+	ModeCut        Mode = "cut"         // the statement is not run, the transaction is rolled back, the connection is dead
 	ModeDeadlock   Mode = "deadlock"    // the statement is answered that it lost a deadlock
 	ModeLocked     Mode = "locked"      // the statement is answered that it waited for a lock too long
 	ModeBusy       Mode = "busy"        // the statement is answered that somebody has what it needs for himself alone
@@ -71,10 +72,10 @@ func (f *Fault) compile() error {
 		return fmt.Errorf("delayMs is not between 0 and %d", maxDelay.Milliseconds())
 	}
 	switch f.Mode {
-	case ModeDropAfter, ModeDropBefore, ModeDeadlock, ModeLocked, ModeBusy, ModeDelay:
+	case ModeDropAfter, ModeDropBefore, ModeCut, ModeDeadlock, ModeLocked, ModeBusy, ModeDelay:
 		return nil
 	default:
-		return fmt.Errorf("mode %q is none of drop_after, drop_before, deadlock, locked, busy, delay", f.Mode)
+		return fmt.Errorf("mode %q is none of drop_after, drop_before, cut, deadlock, locked, busy, delay", f.Mode)
 	}
 }
 

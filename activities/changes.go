@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -179,18 +180,32 @@ func (c *Changes) findOwnMemo(ctx context.Context, in FindOwnMemoInput) (OwnMemo
 		return OwnMemo{}, err
 	}
 	for _, refund := range refunds {
-		if !names(in.Reference, func(attempt int) string { return refundKey(in.OrderID, refund.RefundID, refundStepMemo, attempt) }) {
+		if !in.madeBy(refund.RefundID) {
 			continue
 		}
 		if refund.Status != canonical.RefundCompleted {
 			return OwnMemo{}, nil
 		}
-		return OwnMemo{Known: true, TransactionID: refund.TransactionID, Amount: canonical.NewMoney(refund.Amount, refund.Currency)}, nil
+		own := OwnMemo{Known: true, TransactionID: refund.TransactionID, Amount: canonical.NewMoney(refund.Amount, refund.Currency)}
+		if strings.Contains(refund.ErpCreditMemo, memoSeparator) && in.Amount.Amount.IsPositive() { // one of several
+			own.Amount = in.Amount
+		}
+		return own, nil
 	}
 	if names(in.Reference, func(attempt int) string { return orderKey(in.OrderID, kindCreditMemo, attempt) }) {
 		return c.compensated(ctx, in.OrderID)
 	}
 	return OwnMemo{}, nil
+}
+
+// madeBy tells that a refund of ours has made the memo: for the order's invoice, or for the one that it credits.
+func (in FindOwnMemoInput) madeBy(refundID string) bool {
+	for _, step := range []string{refundStepMemo, creditStep("", in.Invoice)} {
+		if names(in.Reference, func(attempt int) string { return refundKey(in.OrderID, refundID, step, attempt) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // names tells whether a reference is that of any attempt's operation. The operations themselves may be in the journal of an ERP on premises.
@@ -204,7 +219,8 @@ func names(reference string, key func(attempt int) string) bool {
 	return false
 }
 
-// compensated tells what the compensation of an order has given back: by voiding the capture, or by refunding it.
+// compensated tells what the compensation of an order has given back: by voiding its captures, or by refunding them, all together. While one of
+// them is not known to have ended, nothing is known of the whole.
 func (c *Changes) compensated(ctx context.Context, orderID string) (OwnMemo, error) {
 	operations, err := c.Journal.Operations().ByOrder(ctx, orderID)
 	if err != nil {
@@ -213,12 +229,21 @@ func (c *Changes) compensated(ctx context.Context, orderID string) (OwnMemo, err
 	var own OwnMemo
 	for _, stored := range operations {
 		gives := stored.Effect == journal.EffectVoidCapture || stored.Effect == journal.EffectRefund
-		if gives && stored.State == journal.OperationSucceeded && strings.HasPrefix(stored.Key, "order:") {
+		switch {
+		case !gives || !strings.HasPrefix(stored.Key, orderKeys(orderID)):
+		case !stored.State.Final():
+			return OwnMemo{}, nil
+		case stored.State == journal.OperationSucceeded && !own.Known:
 			own = OwnMemo{Known: true, TransactionID: stored.OutsideID, Amount: stored.Amount}
+		case stored.State == journal.OperationSucceeded:
+			own.Amount = canonical.NewMoney(own.Amount.Amount.Add(stored.Amount.Amount), own.Amount.Currency)
 		}
 	}
 	return own, nil
 }
+
+// orderKeys begins all keys of an order's own process.
+func orderKeys(orderID string) string { return "order:" + orderID + ":" }
 
 // RecordShipment records a shipment once and gives its place among the order's shipments, and what it is worth.
 func (c *Changes) RecordShipment(ctx context.Context, in RecordShipmentInput) (ShippedLines, error) {
@@ -234,7 +259,17 @@ func (c *Changes) recordShipment(ctx context.Context, in RecordShipmentInput) (S
 	if err != nil {
 		return ShippedLines{}, absent(err)
 	}
-	return ShippedLines{Complete: record.Complete, Final: record.Final, Share: record.Share, Sequence: record.Sequence}, nil
+	all, err := c.Journal.Shipments(ctx, in.Order.OrderID)
+	if err != nil {
+		return ShippedLines{}, err
+	}
+	shipped := ShippedLines{Complete: record.Complete, Final: record.Final, Share: record.Share, Sequence: record.Sequence}
+	for _, one := range all {
+		if invoice := one.Shipment.Invoice; invoice != "" && !slices.Contains(shipped.Invoices, invoice) {
+			shipped.Invoices = append(shipped.Invoices, invoice)
+		}
+	}
+	return shipped, nil
 }
 
 // shareOf is what a shipment is worth of its order: its lines with their tax, after their own and the header's discount, and the shipping in

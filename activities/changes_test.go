@@ -3,6 +3,7 @@ package activities_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -220,6 +221,62 @@ func TestOwnMemosAreKnownByTheirMoney(t *testing.T) {
 	require.True(t, own.Amount.Equal(usd(total)))
 }
 
+// TestACompensationIsKnownByAllThatItGaveBack: several captures go back by as many voids and refunds, and one credit memo stands for all.
+func TestACompensationIsKnownByAllThatItGaveBack(t *testing.T) {
+	b := newBank(t, inParts)
+	changes := &activities.Changes{Journal: b.store, Clock: b.clock.Now}
+	b.env.RegisterActivity(changes)
+	order := inShipments(t, b, "20.00", "10.00", "18.19")
+	find := func() activities.OwnMemo {
+		return must(t, b, changes.FindOwnMemo, activities.FindOwnMemoInput{
+			OrderID: order.OrderID, Reference: erp.Reference(activities.OperationKey("order", order.OrderID, "credit_memo", 1)),
+		})
+	}
+	b.answering(t, "POST /pts/v2/captures/*/voids", http.StatusBadRequest, "NOT_VOIDABLE") // the first one was batched meanwhile
+	late := must(t, b, b.payments.VoidCapture, undoing(order.OrderID, 1))
+	require.Equal(t, activities.UndoTooLate, late.Result)
+	b.broken(t, captureRefunds, "drop_after", 1)
+	_, err := try(b, b.payments.RefundCapture, undoing(order.OrderID, 1))
+	requireFault(t, err, fault.UnknownOutcome, false)
+	require.False(t, find().Known, "one of them may still come to nothing")
+	must(t, b, b.payments.RefundCapture, undoing(order.OrderID, 1))
+	own := find()
+	require.True(t, own.Known)
+	require.Equal(t, "48.19 USD", own.Amount.String())
+	var gone []string
+	for _, kind := range []string{"void", "refund"} {
+		for _, entry := range b.booked(kind) {
+			gone = append(gone, entry.ID)
+		}
+	}
+	require.Len(t, gone, 3)
+	require.Contains(t, gone, own.TransactionID)
+}
+
+// TestOneOfSeveralMemosOfARefundIsKnownByItsOwnAmount: a refund of two invoices has a credit memo of each.
+func TestOneOfSeveralMemosOfARefundIsKnownByItsOwnAmount(t *testing.T) {
+	c := newChanging(t)
+	c.sold(t, "WEB-1")
+	_, _, err := c.store.TakeRefund(t.Context(), journal.RefundRecord{OrderID: "WEB-1", RefundID: "r1", BodyHash: "r1", Currency: "USD"},
+		func([]canonical.RefundBreakdown, journal.Payment) (canonical.RefundBreakdown, error) {
+			return canonical.RefundBreakdown{Net: dec("30.00"), Total: dec("30.00")}, nil
+		})
+	require.NoError(t, err)
+	require.NoError(t, c.store.RecordRefund(t.Context(), journal.RefundProgress{
+		OrderID: "WEB-1", RefundID: "r1", Status: canonical.RefundCompleted, TransactionID: "7000000000000000000002", ErpCreditMemo: "C00001, C00002",
+	}, nil))
+	find := func(step, invoice string) activities.OwnMemo {
+		return must(t, c.bank, c.changes.FindOwnMemo, activities.FindOwnMemoInput{
+			OrderID: "WEB-1", Reference: erp.Reference(activities.OperationKey("refund", "WEB-1/r1", step, 2)), Invoice: invoice, Amount: usd("10.00"),
+		})
+	}
+	for invoice, step := range map[string]string{"900001": "credit_memo", "900002": "credit_memo-900002"} {
+		own := find(step, invoice)
+		require.Equal(t, []any{true, "10.00 USD"}, []any{own.Known, own.Amount.String()}, invoice)
+	}
+	require.False(t, find("credit_memo-900002", "900001").Known, "of another invoice")
+}
+
 func shipped(number string, lines ...canonical.ShipmentLine) canonical.Shipment {
 	return canonical.Shipment{Number: number, SalesOrder: "015562", Lines: lines}
 }
@@ -241,6 +298,12 @@ func TestShipmentsShareTheOrder(t *testing.T) {
 	require.Equal(t, "24.09 USD", second.Share.String(), "the last one takes the rest")
 	require.Equal(t, []any{2, true, true}, []any{second.Sequence, second.Complete, second.Final})
 	require.Equal(t, first, record(shipped("S1", shippedLine(1, "A100", "1"))), "a shipment that is told twice")
+	require.Empty(t, first.Invoices)
+	for i, number := range []string{"S2", "S1"} { // invoiced later, the second one first
+		told := shipped(number, shippedLine(1, "A100", "1"))
+		told.Invoice = "90000" + number
+		require.Equal(t, [][]string{{"90000S2"}, {"90000S1", "90000S2"}}[i], record(told).Invoices)
+	}
 	gift := record(shipped("S3", shippedLine(9, "GIFT", "1"), shippedLine(1, "A100", "1")))
 	require.Equal(t, "0.00 USD", gift.Share.String(), "what was never ordered is worth nothing")
 	require.False(t, gift.Final)

@@ -163,6 +163,7 @@ type Undone struct {
 	TransactionID string            `json:"transactionId,omitempty"` // of the void, refund or reversal
 	Why           string            `json:"why,omitempty"`
 	Payment       canonical.Payment `json:"payment"`
+	Parts         []RefundPart      `json:"parts,omitempty"` // of a refund's void or refund: what went back of each capture
 }
 
 // DecideCaseInput takes a decision at Decision Manager, and finds what a reviewer may have done there.

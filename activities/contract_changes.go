@@ -130,8 +130,10 @@ type AcknowledgeMemoInput struct {
 
 // FindOwnMemoInput asks which refund of ours a credit memo belongs to.
 type FindOwnMemoInput struct {
-	OrderID   string `json:"orderId"`
-	Reference string `json:"reference"`
+	OrderID   string          `json:"orderId"`
+	Reference string          `json:"reference"`
+	Invoice   string          `json:"invoice,omitempty"` // that it credits: a refund of several invoices has a memo of each
+	Amount    canonical.Money `json:"amount,omitzero"`   // of the memo
 }
 
 // OwnMemo is what became of the money that an own credit memo stands for. Known is false while its refund is still on its way.
@@ -147,8 +149,9 @@ type ShipInput struct {
 	Shipment     canonical.Shipment `json:"shipment"`
 	SalesOrder   string             `json:"salesOrder"`
 	CustomerCode string             `json:"customerCode"`
-	Payment      canonical.Payment  `json:"payment"` // after the shipment's capture, where there is one
-	Amount       canonical.Money    `json:"amount"`  // what the shipment is worth
+	Payment      canonical.Payment  `json:"payment"`            // after the shipment's capture, where there is one
+	Amount       canonical.Money    `json:"amount"`             // what the shipment is worth
+	Invoices     []string           `json:"invoices,omitempty"` // other invoices of the order, once all of it has left: what is left of its deposits pays them
 	Order        canonical.Order    `json:"order"`
 	Site         Site               `json:"site,omitempty"`
 	Date         string             `json:"date"` // ERP business date, YYYY-MM-DD
@@ -167,10 +170,11 @@ type CaptureShipmentInput struct {
 
 // ShippedLines tells what of an order has left with all its shipments so far.
 type ShippedLines struct {
-	Complete bool            `json:"complete"` // nothing of the order is left to ship
-	Share    canonical.Money `json:"share"`    // what this shipment's lines are worth of the order: tax, discount and shipping apportioned
-	Final    bool            `json:"final"`    // this one completes the order
-	Sequence int             `json:"sequence"` // of this shipment within the order, from 1
+	Complete bool            `json:"complete"`           // nothing of the order is left to ship
+	Share    canonical.Money `json:"share"`              // what this shipment's lines are worth of the order: tax, discount and shipping apportioned
+	Final    bool            `json:"final"`              // this one completes the order
+	Sequence int             `json:"sequence"`           // of this shipment within the order, from 1
+	Invoices []string        `json:"invoices,omitempty"` // of all shipments of the order, as far as they are known, the first one first
 }
 
 // ChargebackCase is a dispute as a report, a query or a person tells it. Amounts are never negative.

@@ -71,12 +71,33 @@ type BookRefundInput struct {
 	SalesOrder    string                    `json:"salesOrder,omitempty"`
 	Invoice       string                    `json:"invoice,omitempty"`
 	Date          string                    `json:"date"` // ERP business date, YYYY-MM-DD
+
+	Parts         []RefundPart            `json:"parts,omitempty"`         // what went back of each capture; none: CaptureID and TransactionID name all of it
+	Credited      []CreditedPart          `json:"credited,omitempty"`      // what CreditRefund made of the parts
+	PaymentStatus canonical.PaymentStatus `json:"paymentStatus,omitempty"` // after it
+}
+
+// RefundPart is what of a refund went back of one capture: one transaction at the gateway, and one posting in the ERP.
+type RefundPart struct {
+	TransactionID string                   `json:"transactionId"` // of the refund or void at the gateway
+	CaptureID     string                   `json:"captureId"`     // reference of the receipt or deposit that the capture was booked as
+	Amount        canonical.Money          `json:"amount"`
+	Shipment      string                   `json:"shipment,omitempty"` // that was captured; "": the whole order was
+	Invoice       string                   `json:"invoice,omitempty"`  // of that shipment, where it is known
+	Lines         []canonical.ShipmentLine `json:"lines,omitempty"`    // what left with it
+}
+
+// CreditedPart says how a part of a refund stands in the ERP before its money is posted.
+type CreditedPart struct {
+	TransactionID string `json:"transactionId"`
+	CreditMemo    string `json:"creditMemo,omitempty"` // "": it goes back out of a deposit
 }
 
 // RefundBooked tells what an ERP step of a refund made. UndoNothing: the ERP has nothing to book.
 type RefundBooked struct {
-	Result   UndoneResult `json:"result"`
-	Document string       `json:"document,omitempty"` // number or reference
+	Result   UndoneResult   `json:"result"`
+	Document string         `json:"document,omitempty"` // number or reference; several are separated by ", "
+	Credited []CreditedPart `json:"credited,omitempty"` // of CreditRefund: each part that it was asked for
 }
 
 // OpenReviewInput records that people are to decide, with all they need for it.

@@ -106,7 +106,9 @@ func (b *Booking) receiptOf(ctx context.Context, in ShipInput) (mappings.Documen
 	return document, nil
 }
 
-// ApplyDeposits applies what the order has paid to the shipment's invoice, oldest deposit first.
+// ApplyDeposits applies what the order has paid to the shipment's invoice, oldest deposit first; what it does not need stays a deposit. Once
+// all of the order has left, what is left of its deposits pays its other invoices, as far as they are open: shares and invoices are rounded
+// each by itself.
 func (b *Booking) ApplyDeposits(ctx context.Context, in ShipInput) (RefundBooked, error) {
 	booked, err := b.applyDeposits(ctx, in)
 	return booked, toTemporal(err)
@@ -124,21 +126,40 @@ func (b *Booking) applyDeposits(ctx context.Context, in ShipInput) (RefundBooked
 	if err != nil {
 		return RefundBooked{}, err
 	}
-	var applied []string
-	for _, source := range deposits {
-		a := application{b, port, in, source, erp.Reference("apply:" + source + ":" + in.Shipment.Invoice)}
-		made, err := a.apply(ctx)
-		if err != nil {
+	applied, err := b.pay(ctx, port, in, deposits)
+	if err != nil {
+		return RefundBooked{}, err
+	}
+	for _, invoice := range in.Invoices {
+		other := in
+		if other.Shipment.Invoice = invoice; invoice == in.Shipment.Invoice {
+			continue
+		}
+		more, err := b.pay(ctx, port, other, deposits)
+		if err != nil && !fault.Is(err, fault.NotFound) { // what the ERP does not have needs nothing
 			return RefundBooked{}, err
 		}
-		if made {
-			applied = append(applied, a.reference)
-		}
+		applied = append(applied, more...)
 	}
 	if len(applied) == 0 {
 		return RefundBooked{Result: UndoNothing}, nil
 	}
 	return RefundBooked{Result: UndoDone, Document: strings.Join(applied, ", ")}, nil
+}
+
+// pay applies deposits to the shipment's invoice, and gives the references of what is applied.
+func (b *Booking) pay(ctx context.Context, port erp.ChangePort, in ShipInput, deposits []string) (applied []string, err error) {
+	for _, source := range deposits {
+		a := application{b, port, in, source, erp.Reference("apply:" + source + ":" + in.Shipment.Invoice)}
+		made, err := a.apply(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if made {
+			applied = append(applied, a.reference)
+		}
+	}
+	return applied, nil
 }
 
 // deposits are the references of what an order has paid, oldest first: the order's own receipt, those of its shipments, and what refunds have

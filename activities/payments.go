@@ -211,7 +211,8 @@ func (p *Payments) VoidCapture(ctx context.Context, in UndoPaymentInput) (Undone
 
 func (p *Payments) voidCapture(ctx context.Context, in UndoPaymentInput) (Undone, error) {
 	if in.RefundID != "" {
-		return p.voidForRefund(ctx, in)
+		undone, err := p.voidForRefund(ctx, in)
+		return p.inParts(ctx, in, undone, err)
 	}
 	payment, err := p.settled(ctx, in.OrderID)
 	if err != nil {
@@ -283,7 +284,8 @@ func (p *Payments) RefundCapture(ctx context.Context, in UndoPaymentInput) (Undo
 
 func (p *Payments) refundCapture(ctx context.Context, in UndoPaymentInput) (Undone, error) {
 	if in.RefundID != "" {
-		return p.refundForRefund(ctx, in)
+		undone, err := p.refundForRefund(ctx, in)
+		return p.inParts(ctx, in, undone, err)
 	}
 	first := ""
 	for {

@@ -1,11 +1,13 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/shopspring/decimal"
@@ -51,52 +53,79 @@ func (in BookRefundInput) made(step string) func(journal.Operation) bool {
 	return func(stored journal.Operation) bool { return strings.HasPrefix(stored.Key, prefix) }
 }
 
-func (in BookRefundInput) invoiced() bool { return in.Invoice != "" || in.CreditMemo != "" }
+// invoiced tells that goods of the refund were invoiced, or that the ERP has credited them itself.
+func (in BookRefundInput) invoiced() bool {
+	return in.Invoice != "" || in.CreditMemo != "" || slices.ContainsFunc(in.Parts, func(part RefundPart) bool { return part.Invoice != "" })
+}
 
-// CreditRefund makes the credit memo of a refund, with our operation key as its reference. An order that is not invoiced has nothing to
-// credit, and neither has one whose credit memo the ERP itself began with: UndoNothing, with that memo as the document.
+// CreditRefund makes the credit memo of a refund, with our operation key as its reference: one for each invoice that its money was captured
+// for. An order that is not invoiced has nothing to credit, and neither has one whose credit memo the ERP itself began with: UndoNothing,
+// with that memo as the document. What stands in a deposit still is not credited: PostRefund takes it out of that.
 func (b *Booking) CreditRefund(ctx context.Context, in BookRefundInput) (RefundBooked, error) {
 	booked, err := b.creditRefund(ctx, in)
 	return booked, toTemporal(err)
 }
 
 func (b *Booking) creditRefund(ctx context.Context, in BookRefundInput) (RefundBooked, error) {
-	if in.CreditMemo != "" || in.Invoice == "" {
+	if in.CreditMemo != "" || !in.invoiced() {
 		return RefundBooked{Result: UndoNothing, Document: in.CreditMemo}, nil
 	}
-	if !in.Breakdown.Total.Equal(in.Amount.Amount) {
-		return RefundBooked{}, bug("refund %s of %s has a breakdown of %s", in.RefundID, in.Amount, in.Breakdown.Total)
-	}
-	if in.Way == WayVoid {
-		// Taken back first, the receipt leaves the invoice open, and the credit memo closes it. The other way round both would stay open.
-		if _, _, err := b.reverse(ctx, in, in.CaptureID); err != nil {
-			return RefundBooked{}, err
-		}
-	}
-	key := in.key(refundStepMemo)
-	document, err := b.mapped("credit_memo", mappings.Input{
-		Order: in.Order, Site: in.Site, Date: in.Date, Customer: mappings.CustomerRef{Code: in.CustomerCode},
-		SalesOrder: canonical.SalesOrder{Number: in.SalesOrder},
-		Invoice:    canonical.Invoice{Number: in.Invoice, SalesOrder: in.SalesOrder, Currency: in.Amount.Currency},
-		Credit: mappings.Credit{
-			Reference: erp.Reference(key), RefundID: in.RefundID, Reason: refundReason(in), Note: in.Reason,
-			Amount: in.Amount.Amount, Tax: in.Breakdown.Tax, Restock: in.Restock, Lines: restockLines(in.Breakdown),
-		},
-	})
+	pieces, err := in.pieces()
 	if err != nil {
 		return RefundBooked{}, err
 	}
-	memo, err := bookOnce(ctx, b, in, refundStepMemo, b.findCreditMemo(in.Invoice),
-		b.creditMemo(key, kindRefundMemo, in.OrderID, in.Invoice, in.Amount, document))
-	return RefundBooked{Result: UndoDone, Document: memo.Number}, err
+	credits, err := b.creditsOf(ctx, in, pieces)
+	if err != nil {
+		return RefundBooked{}, err
+	}
+	booked := RefundBooked{Result: UndoNothing}
+	memos := map[string]string{} // by transaction
+	var numbers []string
+	for _, credit := range credits {
+		memo, err := b.creditOne(ctx, in, credit)
+		if err != nil {
+			return RefundBooked{}, err
+		}
+		numbers = append(numbers, memo.Number)
+		for _, piece := range credit.pieces {
+			memos[piece.TransactionID] = memo.Number
+		}
+	}
+	if len(numbers) > 0 {
+		booked.Result, booked.Document = UndoDone, strings.Join(numbers, memoSeparator)
+	}
+	for _, part := range in.Parts {
+		booked.Credited = append(booked.Credited, CreditedPart{part.TransactionID, memos[part.TransactionID]})
+	}
+	return booked, nil
 }
 
-func restockLines(breakdown canonical.RefundBreakdown) []mappings.CreditLine {
-	var lines []mappings.CreditLine
-	for _, share := range breakdown.Lines {
-		lines = append(lines, mappings.CreditLine{Number: share.Line, SKU: share.SKU, Quantity: share.Quantity})
+// creditOne makes the credit memo of one invoice.
+func (b *Booking) creditOne(ctx context.Context, in BookRefundInput, credit refundCredit) (canonical.CreditMemo, error) {
+	if in.Way == WayVoid {
+		// Taken back first, the receipt leaves the invoice open, and the credit memo closes it. The other way round both would stay open.
+		for _, piece := range credit.pieces {
+			if _, _, err := b.reverse(ctx, in, piece, piece.CaptureID); err != nil {
+				return canonical.CreditMemo{}, err
+			}
+		}
 	}
-	return lines
+	key := in.key(credit.step)
+	amount := canonical.NewMoney(credit.amount, in.Amount.Currency)
+	document, err := b.mapped("credit_memo", mappings.Input{
+		Order: in.Order, Site: in.Site, Date: in.Date, Customer: mappings.CustomerRef{Code: in.CustomerCode},
+		SalesOrder: canonical.SalesOrder{Number: in.SalesOrder},
+		Invoice:    canonical.Invoice{Number: credit.invoice, SalesOrder: in.SalesOrder, Currency: in.Amount.Currency},
+		Credit: mappings.Credit{
+			Reference: erp.Reference(key), RefundID: in.RefundID, Reason: refundReason(in), Note: in.Reason,
+			Amount: credit.amount, Tax: credit.tax, Restock: in.Restock, Lines: credit.lines,
+		},
+	})
+	if err != nil {
+		return canonical.CreditMemo{}, err
+	}
+	return bookOnce(ctx, b, in, credit.step, b.findCreditMemo(credit.invoice),
+		b.creditMemo(key, kindRefundMemo, in.OrderID, credit.invoice, amount, document))
 }
 
 var reasonCode = regexp.MustCompile(`^[A-Z][A-Z0-9_-]{1,29}$`)
@@ -124,24 +153,47 @@ func (b *Booking) PostRefund(ctx context.Context, in BookRefundInput) (RefundBoo
 }
 
 func (b *Booking) postRefund(ctx context.Context, in BookRefundInput) (RefundBooked, error) {
-	switch {
-	case in.Way == WayReversal || in.Way == WayNone:
+	if in.Way == WayReversal || in.Way == WayNone {
 		return RefundBooked{Result: UndoNothing}, nil
-	case !in.invoiced():
-		return b.lowerDeposit(ctx, in)
+	}
+	pieces, err := in.pieces()
+	if err != nil {
+		return RefundBooked{}, err
+	}
+	booked := RefundBooked{Result: UndoNothing}
+	var documents []string
+	for _, piece := range pieces {
+		one, err := b.postPiece(ctx, in, piece)
+		if err != nil {
+			return RefundBooked{}, err
+		}
+		if one.Result == UndoDone {
+			booked.Result, documents = UndoDone, append(documents, one.Document)
+		}
+	}
+	booked.Document = strings.Join(documents, ", ")
+	return booked, nil
+}
+
+// postPiece books what went back of one capture.
+func (b *Booking) postPiece(ctx context.Context, in BookRefundInput, piece refundPiece) (RefundBooked, error) {
+	memo, deposit := in.creditOf(piece)
+	switch {
+	case deposit:
+		return b.lowerDeposit(ctx, in, piece)
 	case in.Way == WayRefund:
-		return b.refundMemo(ctx, in)
+		return b.refundMemo(ctx, in, piece, memo)
 	}
 	ours, err := b.madeMemo(ctx, in)
 	if err != nil {
 		return RefundBooked{}, err
 	}
-	if in.CreditMemo != "" && !ours {
+	if memo != "" && !ours {
 		// The ERP's own credit memo stands against a paid invoice: a refund closes it, and what the void took out of the clearing account
 		// meets what the receipt put there.
-		return b.refundMemo(ctx, in)
+		return b.refundMemo(ctx, in, piece, memo)
 	}
-	reversed, found, err := b.reverse(ctx, in, in.CaptureID)
+	reversed, found, err := b.reverse(ctx, in, piece, piece.CaptureID)
 	if err != nil || !found {
 		return RefundBooked{Result: UndoNothing}, err
 	}
@@ -154,9 +206,8 @@ func (b *Booking) madeMemo(ctx context.Context, in BookRefundInput) (bool, error
 	if err != nil {
 		return false, err
 	}
-	made := in.made(refundStepMemo)
 	for _, stored := range all {
-		if stored.Kind == kindRefundMemo && made(stored) && stored.State == journal.OperationSucceeded {
+		if stored.Kind == kindRefundMemo && strings.HasPrefix(stored.Key, refundKeys(in.OrderID, in.RefundID)) && stored.State == journal.OperationSucceeded {
 			return true, nil
 		}
 	}
@@ -164,23 +215,24 @@ func (b *Booking) madeMemo(ctx context.Context, in BookRefundInput) (bool, error
 }
 
 // refundMemo posts the money that left against the credit memo. Its reference is the gateway's transaction.
-func (b *Booking) refundMemo(ctx context.Context, in BookRefundInput) (RefundBooked, error) {
+func (b *Booking) refundMemo(ctx context.Context, in BookRefundInput, piece refundPiece, memo string) (RefundBooked, error) {
 	switch {
-	case in.CreditMemo == "":
+	case memo == "":
 		return RefundBooked{}, &fault.Fault{
 			Kind: fault.MissingReference, System: b.system(), Code: "CREDIT_MEMO_MISSING", Message: "there is no credit memo that the refund could be posted against",
 		}
-	case in.TransactionID == "":
+	case piece.TransactionID == "":
 		return RefundBooked{}, bug("refund %s is posted without the gateway's transaction", in.RefundID)
 	}
-	key := in.key(refundStepPosting)
+	step := piece.step(refundStepPosting)
+	key := in.key(step)
 	posting := erp.RefundPosting{
-		Reference: in.TransactionID, CustomerCode: in.CustomerCode, CreditMemo: in.CreditMemo, Amount: in.Amount.Amount, Currency: in.Amount.Currency,
-		Date: in.Date, BankCode: in.Site["bank"], Narration: in.OrderID, TransactionID: in.TransactionID,
+		Reference: piece.TransactionID, CustomerCode: in.CustomerCode, CreditMemo: memo, Amount: piece.Amount.Amount, Currency: piece.Amount.Currency,
+		Date: in.Date, BankCode: in.Site["bank"], Narration: in.OrderID, TransactionID: piece.TransactionID,
 	}
-	find := b.findPosting(posting.Reference, in.Amount)
-	posted, err := bookOnce(ctx, b, in, refundStepPosting, whichever(find), erpOperation[canonical.Receipt]{
-		key: key, kind: kindRefundPosting, orderID: in.OrderID, reference: posting.Reference, amount: in.Amount, input: posting,
+	find := b.findPosting(posting.Reference, piece.Amount)
+	posted, err := bookOnce(ctx, b, in, step, whichever(find), erpOperation[canonical.Receipt]{
+		key: key, kind: kindRefundPosting, orderID: in.OrderID, reference: posting.Reference, amount: piece.Amount, input: posting,
 		hashOf: []any{posting.Reference, posting.CreditMemo}, find: find,
 		send: func(ctx context.Context, stored []byte) (canonical.Receipt, error) {
 			sent, err := decoded[erp.RefundPosting](stored)
@@ -208,7 +260,7 @@ func (b *Booking) findPosting(reference string, amount canonical.Money) func(con
 }
 
 // reverse takes a receipt or deposit back whole; found is false where the ERP has none.
-func (b *Booking) reverse(ctx context.Context, in BookRefundInput, source string) (reversed canonical.Receipt, found bool, err error) {
+func (b *Booking) reverse(ctx context.Context, in BookRefundInput, piece refundPiece, source string) (reversed canonical.Receipt, found bool, err error) {
 	if source == "" {
 		return canonical.Receipt{}, false, nil
 	}
@@ -219,15 +271,16 @@ func (b *Booking) reverse(ctx context.Context, in BookRefundInput, source string
 	if err != nil {
 		return canonical.Receipt{}, false, err
 	}
-	key := in.key(refundStepReversal)
+	step := piece.step(refundStepReversal)
+	key := in.key(step)
 	whole := canonical.NewMoney(receipt.Amount, receipt.Currency)
 	reversal := erp.ReceiptReversal{
-		Reference: in.reference(refundStepReversal), Source: receipt.Reference, CustomerCode: in.CustomerCode, Date: in.Date,
+		Reference: in.reference(step), Source: receipt.Reference, CustomerCode: in.CustomerCode, Date: in.Date,
 		Amount: whole.Amount, Currency: whole.Currency, BankCode: in.Site["bank"], Narration: in.OrderID,
 	}
 	find := b.findPosting(reversal.Reference, whole)
-	reversed, err = bookOnce(ctx, b, in, refundStepReversal, whichever(find), erpOperation[canonical.Receipt]{
-		key: key, kind: kindRefundReversal, orderID: in.OrderID, reference: reversal.Reference, amount: in.Amount, input: reversal,
+	reversed, err = bookOnce(ctx, b, in, step, whichever(find), erpOperation[canonical.Receipt]{
+		key: key, kind: kindRefundReversal, orderID: in.OrderID, reference: reversal.Reference, amount: piece.Amount, input: reversal,
 		hashOf: []any{reversal.Source}, find: find,
 		send: func(ctx context.Context, stored []byte) (canonical.Receipt, error) {
 			sent, err := decoded[erp.ReceiptReversal](stored)
@@ -241,10 +294,10 @@ func (b *Booking) reverse(ctx context.Context, in BookRefundInput, source string
 	return reversed, err == nil, err
 }
 
-// lowerDeposit takes a refund out of an order's deposit: no ERP pays a part of one back, so the whole is reversed, and what stays is
+// lowerDeposit takes what went back of a capture out of its deposit: no ERP pays a part of one back, so the whole is reversed, and what stays is
 // posted as a deposit of its own name.
-func (b *Booking) lowerDeposit(ctx context.Context, in BookRefundInput) (RefundBooked, error) {
-	source, err := b.currentDeposit(ctx, in)
+func (b *Booking) lowerDeposit(ctx context.Context, in BookRefundInput, piece refundPiece) (RefundBooked, error) {
+	source, err := b.currentDeposit(ctx, in, piece)
 	if err != nil || source == "" {
 		return RefundBooked{Result: UndoNothing}, err
 	}
@@ -255,37 +308,38 @@ func (b *Booking) lowerDeposit(ctx context.Context, in BookRefundInput) (RefundB
 	if err != nil {
 		return RefundBooked{}, err
 	}
-	rest := deposit.Amount.Sub(in.Amount.Amount)
+	rest := deposit.Amount.Sub(piece.Amount.Amount)
 	if rest.IsNegative() {
 		return RefundBooked{}, &fault.Fault{
 			Kind: fault.Conflict, System: b.system(), Code: "DEPOSIT_TOO_SMALL",
-			Message: fmt.Sprintf("deposit %s of %s is less than the refund of %s", source, canonical.NewMoney(deposit.Amount, deposit.Currency), in.Amount),
+			Message: fmt.Sprintf("deposit %s of %s is less than the refund of %s", source, canonical.NewMoney(deposit.Amount, deposit.Currency), piece.Amount),
 		}
 	}
-	reversed, found, err := b.reverse(ctx, in, source)
+	reversed, found, err := b.reverse(ctx, in, piece, source)
 	if err != nil || !found {
 		return RefundBooked{Result: UndoNothing}, err
 	}
 	if rest.IsZero() {
 		return RefundBooked{Result: UndoDone, Document: reversed.Reference}, nil
 	}
-	posted, err := b.depositRest(ctx, in, rest)
+	posted, err := b.depositRest(ctx, in, piece, rest)
 	return RefundBooked{Result: UndoDone, Document: posted.Reference}, err
 }
 
-func (b *Booking) depositRest(ctx context.Context, in BookRefundInput, rest decimal.Decimal) (canonical.Receipt, error) {
-	key, reference := in.key(refundStepDeposit), in.reference(refundStepDeposit)
+func (b *Booking) depositRest(ctx context.Context, in BookRefundInput, piece refundPiece, rest decimal.Decimal) (canonical.Receipt, error) {
+	step := piece.step(refundStepDeposit)
+	key, reference := in.key(step), in.reference(step)
 	amount := canonical.NewMoney(rest, in.Amount.Currency)
 	document, err := b.mapped("deposit", mappings.Input{
 		Order: in.Order, Site: in.Site, Date: in.Date, Customer: mappings.CustomerRef{Code: in.CustomerCode},
-		Payment: canonical.Payment{OrderID: in.OrderID, Currency: amount.Currency, CaptureID: in.CaptureID},
+		Payment: canonical.Payment{OrderID: in.OrderID, Currency: amount.Currency, CaptureID: piece.CaptureID},
 		Credit:  mappings.Credit{Reference: reference, RefundID: in.RefundID, Reason: refundReason(in), Note: in.Reason, Amount: rest},
 	})
 	if err != nil {
 		return canonical.Receipt{}, err
 	}
 	find := b.findPosting(reference, amount)
-	return bookOnce(ctx, b, in, refundStepDeposit, whichever(find), erpOperation[canonical.Receipt]{
+	return bookOnce(ctx, b, in, step, whichever(find), erpOperation[canonical.Receipt]{
 		key: key, kind: kindRefundDeposit, orderID: in.OrderID, reference: reference, amount: amount, input: erpDocument(document),
 		hashOf: []any{reference}, find: find,
 		send: func(ctx context.Context, stored []byte) (canonical.Receipt, error) {
@@ -295,16 +349,16 @@ func (b *Booking) depositRest(ctx context.Context, in BookRefundInput, rest deci
 	})
 }
 
-// currentDeposit is the reference of the deposit that an order's money stands in now: the order's own, or what the last refund left of
+// currentDeposit is the reference of the deposit that a capture's money stands in now: the capture's own, or what the last refund left of
 // it. "" where nothing is left. A refund that has begun stays with the deposit it began with; one that another refund is just replacing is
 // waited for.
-func (b *Booking) currentDeposit(ctx context.Context, in BookRefundInput) (string, error) {
+func (b *Booking) currentDeposit(ctx context.Context, in BookRefundInput, piece refundPiece) (string, error) {
 	all, err := b.Operations.ByOrder(ctx, in.OrderID)
 	if err != nil {
 		return "", err
 	}
-	mine := in.made(refundStepReversal)
-	current := in.CaptureID
+	mine := in.made(piece.step(refundStepReversal))
+	current := piece.CaptureID
 	for _, stored := range all {
 		if stored.Kind != kindRefundReversal || stored.State == journal.OperationRefused || stored.State == journal.OperationAbsent {
 			continue
@@ -316,6 +370,9 @@ func (b *Booking) currentDeposit(ctx context.Context, in BookRefundInput) (strin
 		if mine(stored) {
 			return sent.Source, nil
 		}
+		if sent.Source != current {
+			continue // of another capture
+		}
 		if current, err = replacement(all, stored, sent); err != nil {
 			return "", err
 		}
@@ -325,9 +382,10 @@ func (b *Booking) currentDeposit(ctx context.Context, in BookRefundInput) (strin
 
 // replacement is the deposit that came in the place of one that a refund has reversed.
 func replacement(all []journal.Operation, reversal journal.Operation, sent erp.ReceiptReversal) (string, error) {
-	refund, _, _ := strings.Cut(reversal.Key, ":"+refundStepReversal+":")
+	place := strings.Replace(reversal.Key, ":"+refundStepReversal, ":"+refundStepDeposit, 1)
+	place = place[:strings.LastIndex(place, ":")+1] // of any attempt
 	for _, stored := range all {
-		if stored.Kind == kindRefundDeposit && stored.State == journal.OperationSucceeded && strings.HasPrefix(stored.Key, refund+":") {
+		if stored.Kind == kindRefundDeposit && stored.State == journal.OperationSucceeded && strings.HasPrefix(stored.Key, place) {
 			return stored.Reference, nil
 		}
 	}
@@ -360,22 +418,80 @@ func (b *Booking) TagRefund(ctx context.Context, in BookRefundInput) error {
 }
 
 func (b *Booking) tagRefund(ctx context.Context, in BookRefundInput) error {
-	if in.SalesOrder == "" && in.Invoice == "" {
+	invoices := in.taggedInvoices()
+	if in.SalesOrder == "" && invoices[0] == "" {
 		return nil
 	}
 	tag := refundTag(in)
-	return b.tag(ctx, in.key(tagStep(tag)), in.OrderID, erp.PaymentStatusChange{
-		// The capture stays the transaction that the ERP knows the payment by.
-		SalesOrder: in.SalesOrder, Invoice: in.Invoice, TransactionID: in.CaptureID, Status: tag,
+	key := in.key(tagStep(tag))
+	known, err := b.knownBy(ctx, key, in)
+	if err != nil {
+		return err
+	}
+	change := erp.PaymentStatusChange{
+		SalesOrder: in.SalesOrder, Invoice: invoices[0], TransactionID: known, Status: tag,
 		Amount: in.Amount.Amount, Currency: in.Amount.Currency, At: b.Clock().UTC(),
-	})
+	}
+	if err := b.tag(ctx, key, in.OrderID, change); err != nil {
+		return err
+	}
+	for _, invoice := range invoices[1:] {
+		change.SalesOrder, change.Invoice = "", invoice
+		if err := b.tag(ctx, in.key(tagStep(tag)+"-"+invoice), in.OrderID, change); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
+// taggedInvoices are the invoices that a refund concerns; the first one is tagged with the sales order, and may be "".
+func (in BookRefundInput) taggedInvoices() []string {
+	if len(in.Parts) == 0 {
+		return []string{in.Invoice}
+	}
+	var invoices []string
+	for _, part := range in.Parts {
+		if invoice := cmp.Or(part.Invoice, in.Invoice); !slices.Contains(invoices, invoice) {
+			invoices = append(invoices, invoice)
+		}
+	}
+	slices.SortStableFunc(invoices, func(a, b string) int { // none goes with the sales order alone
+		return cmp.Compare(min(len(b), 1), min(len(a), 1))
+	})
+	return slices.DeleteFunc(invoices, func(invoice string) bool { return invoice == "" && len(invoices) > 1 })
+}
+
+// knownBy is the capture by which the ERP knows the payment, and goes on knowing it: the last one that it was told of, where shipments are
+// captured one by one. What was begun with another one goes on with that.
+func (b *Booking) knownBy(ctx context.Context, key string, in BookRefundInput) (string, error) {
+	all, err := b.Operations.ByOrder(ctx, in.OrderID)
+	if err != nil {
+		return "", err
+	}
+	known := in.CaptureID
+	for _, stored := range all {
+		if stored.Kind != kindTag {
+			continue
+		}
+		sent, err := decoded[erp.PaymentStatusChange](stored.Request)
+		switch {
+		case err != nil:
+			return "", err
+		case stored.Key == key:
+			return sent.TransactionID, nil
+		case sent.Status == erp.TagCaptured && stored.State == journal.OperationSucceeded:
+			known = sent.TransactionID
+		}
+	}
+	return known, nil
+}
+
+// refundTag is what the ERP is to show. An order of which a part was captured and voided, and the rest refunded, is refunded.
 func refundTag(in BookRefundInput) erp.PaymentTag {
 	switch {
 	case !in.Whole:
 		return erp.TagPartiallyRefunded
-	case in.Way == WayRefund:
+	case in.Way == WayRefund, in.PaymentStatus == canonical.PaymentRefunded:
 		return erp.TagRefunded
 	default:
 		return erp.TagVoided
@@ -393,7 +509,7 @@ func (b *Booking) cancelRefunded(ctx context.Context, in BookRefundInput) (Refun
 		return RefundBooked{Result: UndoNothing}, nil
 	}
 	undone, err := b.cancel(ctx, in.key, in.OrderID, in.SalesOrder, in.Site)
-	return RefundBooked(undone), err
+	return RefundBooked{Result: undone.Result, Document: undone.Document}, err
 }
 
 // HoldSalesOrder suspends a sales order that has not left yet, or releases it. UndoTooLate: it is invoiced, shipped, cancelled or already in

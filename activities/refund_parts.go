@@ -458,3 +458,65 @@ func (p *Payments) ownVoid(ctx context.Context, in UndoPaymentInput, voided []mo
 	}
 	return "", err
 }
+
+// inParts names what a refund's void or refund gave back of each capture, as the ERP is to book it: with the shipment that was captured, and
+// what the ERP has told of that.
+func (p *Payments) inParts(ctx context.Context, in UndoPaymentInput, undone Undone, failure error) (Undone, error) {
+	if failure != nil || undone.Result != UndoDone {
+		return undone, failure
+	}
+	operations, err := p.Journal.Operations().ByOrder(ctx, in.OrderID)
+	if err != nil {
+		return undone, err
+	}
+	shipments, err := p.Journal.Shipments(ctx, in.OrderID)
+	if err != nil {
+		return undone, err
+	}
+	gone := partsGone(in, undone, operations)
+	for _, one := range gone {
+		part := RefundPart{TransactionID: one.OutsideID, CaptureID: captureOf(one, journal.Payment{Payment: undone.Payment}).ID, Amount: one.Amount}
+		part.Shipment = shipmentOf(in.OrderID, part.CaptureID, operations)
+		at := slices.IndexFunc(shipments, func(r journal.ShipmentRecord) bool { return part.Shipment != "" && r.Shipment.Number == part.Shipment })
+		if at >= 0 {
+			part.Invoice, part.Lines = shipments[at].Shipment.Invoice, shipments[at].Shipment.Lines
+		}
+		undone.Parts = append(undone.Parts, part)
+	}
+	return undone, nil
+}
+
+// partsGone are the operations by which money of a refund went back: its refunds, in the order in which they were begun, and its void. One that
+// the console has made, and the refund has adopted, is found by its transaction.
+func partsGone(in UndoPaymentInput, undone Undone, operations []journal.Operation) []journal.Operation {
+	var gone []part
+	for _, stored := range operations {
+		moves := stored.Effect == journal.EffectRefund || stored.Effect == journal.EffectVoidCapture
+		mine := strings.HasPrefix(stored.Key, refundKeys(in.OrderID, in.RefundID)) || stored.OutsideID != "" && stored.OutsideID == undone.TransactionID
+		if !moves || !mine || stored.State != journal.OperationSucceeded {
+			continue
+		}
+		attempt, index, _ := readPartKey(in, stored.Key)
+		gone = append(gone, part{stored, attempt, index})
+	}
+	slices.SortStableFunc(gone, func(a, b part) int { return cmp.Or(cmp.Compare(a.attempt, b.attempt), cmp.Compare(a.index, b.index)) })
+	list := make([]journal.Operation, 0, len(gone))
+	for _, one := range gone {
+		list = append(list, one.Operation)
+	}
+	return list
+}
+
+// shipmentOf is the shipment that a capture was made for, "" for one of the whole order.
+func shipmentOf(orderID, captureID string, operations []journal.Operation) string {
+	for _, stored := range operations {
+		if stored.Effect != journal.EffectCapture || stored.OutsideID != captureID {
+			continue
+		}
+		rest, ofShipment := strings.CutPrefix(stored.Key, "shipment:"+orderID+"/")
+		if number, _, found := strings.Cut(rest, ":"+stepCapture+":"); ofShipment && found {
+			return number
+		}
+	}
+	return ""
+}

@@ -97,7 +97,10 @@ func (m *creditMemo) ownMemo(ctx workflow.Context) string {
 		var own activities.OwnMemo
 		_ = m.desk.try(ctx, retried(stepOwnMemo), func(ctx workflow.Context, _ int) error {
 			var err error
-			own, err = read(ledger(ctx, "Find our refund"), changesWork.FindOwnMemo, activities.FindOwnMemoInput{OrderID: m.in.Order.OrderID, Reference: m.in.Memo.Reference})
+			own, err = read(ledger(ctx, "Find our refund"), changesWork.FindOwnMemo, activities.FindOwnMemoInput{
+				OrderID: m.in.Order.OrderID, Reference: m.in.Memo.Reference, Invoice: m.in.Memo.Invoice,
+				Amount: canonical.NewMoney(m.in.Memo.Amount, m.in.Memo.Currency),
+			})
 			return err
 		})
 		if own.Known {

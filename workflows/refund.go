@@ -33,6 +33,8 @@ type refund struct {
 	cancelled bool // wished from outside, before money moved
 	moved     bool // money went back, or may have
 	captureID string
+	parts     []activities.RefundPart   // what went back of each capture
+	credited  []activities.CreditedPart // and what of that is credited, of which credit memo
 	payment   canonical.Payment
 	attempts  map[activities.RefundWay]int
 	date      string // a person's posting date; "": the day's
@@ -115,7 +117,7 @@ func (r *refund) payBack(ctx workflow.Context) string {
 		case undone.Result == activities.UndoRefused:
 			return undone.Why
 		case undone.Result == activities.UndoDone:
-			r.view.TransactionID = undone.TransactionID
+			r.view.TransactionID, r.parts = undone.TransactionID, undone.Parts
 			r.took(undone)
 			return r.release(ctx)
 		}
@@ -226,7 +228,8 @@ func (r *refund) book(ctx workflow.Context) {
 		})
 		return out
 	}
-	if memo := booked(stepMemo, "Credit the invoice", erpWork.CreditRefund); memo.Document != "" {
+	memo := booked(stepMemo, "Credit the invoice", erpWork.CreditRefund)
+	if r.credited = memo.Credited; memo.Document != "" {
 		r.view.CreditMemo = memo.Document
 	}
 	r.view.ErpRefund = booked(stepArRefund, "Book the refund in AR", erpWork.PostRefund).Document
@@ -269,6 +272,7 @@ func (r *refund) bookInput(ctx workflow.Context, attempt int) activities.BookRef
 		CaptureID: r.captureID, Amount: r.view.Amount, Breakdown: r.in.Breakdown, Whole: r.whole(),
 		Remaining: r.in.Order.Money(r.payment.Captured.Sub(r.payment.Refunded)), Reason: r.in.Reason, Restock: r.in.Restock, CreditMemo: memo,
 		Order: r.in.Order, Site: r.in.Site, CustomerCode: r.in.CustomerCode, SalesOrder: r.in.SalesOrder, Invoice: r.in.Invoice, Date: date,
+		Parts: r.parts, Credited: r.credited, PaymentStatus: r.view.PaymentStatus,
 	}
 }
 

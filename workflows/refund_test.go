@@ -506,3 +506,21 @@ func refundView(t *testing.T, env *testsuite.TestWorkflowEnvironment) workflows.
 	require.NoError(t, value.Get(&view))
 	return view
 }
+
+// TestRefundOfSeveralCapturesTellsTheBooksOfEach: each transaction at the gateway, and which credit memo it is posted against.
+func TestRefundOfSeveralCapturesTellsTheBooksOfEach(t *testing.T) {
+	w := settledWorld()
+	in := w.refundInput("R-1", "30.00")
+	w.parts = []activities.RefundPart{
+		{TransactionID: "refund-1", CaptureID: "capture-1", Amount: in.Order.Money(amount("20.00")), Shipment: "D1", Invoice: "I-D1"},
+		{TransactionID: "refund-2", CaptureID: "capture-2", Amount: in.Order.Money(amount("10.00")), Shipment: "D2"},
+	}
+	w.credited = []activities.CreditedPart{{TransactionID: "refund-1", CreditMemo: "C-R-1"}, {TransactionID: "refund-2"}}
+	view := payBack(t, environment(t, w), in)
+	require.Equal(t, canonical.RefundCompleted, view.Status)
+	w.requireAgreement(t, in, view)
+	require.Len(t, w.bookings, 3)
+	for _, booking := range w.bookings {
+		require.Len(t, booking.Parts, 2)
+	}
+}

@@ -65,11 +65,15 @@ func Shipment(ctx workflow.Context, in ShipmentInput) (string, error) {
 }
 
 func (s *shipment) story(ctx workflow.Context) string {
+	early := tellsShopFirst(ctx)
 	s.record(ctx)
 	onShipment := s.in.Order.Payment.Capture == canonical.CaptureOnShipment
-	if onShipment && s.shipped.Share.Amount.IsPositive() && !s.paid(ctx) {
-		s.last = s.shipped.Final && !s.outstanding(ctx).IsPositive()
-		s.capture(ctx)
+	captured := onShipment && s.capture(ctx)
+	if early {
+		s.finish(ctx, "")
+	}
+	if captured {
+		s.inErp(ctx, stepDeposit, "Book what was captured", erpWork.BookShipment)
 	}
 	if s.in.Shipment.Invoice != "" && s.uncaptured == "" {
 		s.inErp(ctx, stepApply, "Apply the deposit to the shipment's invoice", erpWork.ApplyDeposits)
@@ -77,7 +81,14 @@ func (s *shipment) story(ctx workflow.Context) string {
 	if s.in.Shipment.Tracking != "" {
 		s.inErp(ctx, stepTrack, "Write the tracking number into the sales order", erpWork.TrackShipment)
 	}
-	s.finish(ctx)
+	switch {
+	case !early:
+		s.finish(ctx, s.in.Shipment.Invoice)
+	case s.in.Shipment.Invoice != "":
+		s.write(ctx, "Record the shipment's invoice", activities.ProgressInput{
+			OrderID: s.in.Order.OrderID, ErpInvoice: s.in.Shipment.Invoice, Mark: activities.Mark{Seq: workflow.Now(ctx).UTC().UnixMicro()},
+		})
+	}
 	if onShipment && s.shipped.Final {
 		s.release(ctx)
 	}
@@ -100,11 +111,6 @@ func (s *shipment) record(ctx workflow.Context) {
 	})
 }
 
-// paid tells that the whole order is captured already: by a reviewer who accepted it, for example.
-func (s *shipment) paid(ctx workflow.Context) bool {
-	return !s.in.Order.Total.Sub(s.captured(ctx)).IsPositive()
-}
-
 // captured is what is captured of the order so far.
 func (s *shipment) captured(ctx workflow.Context) decimal.Decimal {
 	var state activities.OrderState
@@ -118,16 +124,28 @@ func (s *shipment) captured(ctx workflow.Context) decimal.Decimal {
 
 // outstanding is what other shipments of an order that has left in full have yet to capture: one of them may be parked, and the last capture
 // lets go of what the bank still holds for it.
-func (s *shipment) outstanding(ctx workflow.Context) decimal.Decimal {
-	left := s.in.Order.Total.Sub(s.captured(ctx))
+func (s *shipment) outstanding(captured decimal.Decimal) decimal.Decimal {
+	left := s.in.Order.Total.Sub(captured)
 	if s.payment.CaptureID == "" { // its own share is not among that
 		left = left.Sub(s.shipped.Share.Amount)
 	}
 	return left
 }
 
-// capture takes what the shipped lines are worth. A person decides where the bank has let the authorization go; it is never taken blindly.
-func (s *shipment) capture(ctx workflow.Context) {
+// capture takes what the shipped lines are worth, and tells that it has. An order that is captured whole already, by a reviewer who accepted
+// it, for example, needs none. A person decides where the bank has let the authorization go; it is never taken blindly.
+func (s *shipment) capture(ctx workflow.Context) bool {
+	if !s.shipped.Share.Amount.IsPositive() {
+		return false
+	}
+	before := s.captured(ctx)
+	if !s.in.Order.Total.Sub(before).IsPositive() {
+		return false
+	}
+	if s.shipped.Final && !readsCapturedOnce(ctx) {
+		before = s.captured(ctx)
+	}
+	s.last = s.shipped.Final && !s.outstanding(before).IsPositive()
 	step := step{
 		name: stepCaptureShare, actions: []ResolutionKind{ResolveRetry, ResolveCompensate}, deadline: s.in.Policy.ParkDeadline, overdue: ResolveRetry,
 		deaf: true, sure: true,
@@ -142,9 +160,8 @@ func (s *shipment) capture(ctx workflow.Context) {
 	})
 	if err != nil {
 		s.uncaptured = givenUp(err)
-		return
 	}
-	s.inErp(ctx, stepDeposit, "Book what was captured", erpWork.BookShipment)
+	return err == nil
 }
 
 // release lets go of what the bank still holds of an order that has left in full. What another shipment may yet capture is let go only by a
@@ -154,7 +171,7 @@ func (s *shipment) release(ctx workflow.Context) {
 	wait := step{name: stepAwaitOthers, actions: actions, deadline: s.in.Policy.ParkDeadline, overdue: ResolveRetry, deaf: true}
 	keep := false
 	err := s.desk.try(ctx, wait, func(ctx workflow.Context, _ int) error {
-		left := s.outstanding(ctx)
+		left := s.outstanding(s.captured(ctx))
 		if keep = left.IsPositive(); keep {
 			return declinedByPolicy(fmt.Sprintf("the order has left in full, but %s of it is not captured: a shipment before this one may wait for that. "+
 				"Look again (retry), let the bank's hold go (compensate), or leave it to run out (skip)", s.in.Order.Money(left)))
@@ -175,28 +192,30 @@ func (s *shipment) release(ctx workflow.Context) {
 // inErp is a step in the ERP: it can be posted on another date, or be left to people.
 func (s *shipment) inErp(ctx workflow.Context, name, summary string, activity func(context.Context, activities.ShipInput) (activities.RefundBooked, error)) {
 	date := businessDate(ctx)
+	var others []string
+	if s.shipped.Complete { // nothing of the order is left that could need what stays of its deposits
+		others = s.shipped.Invoices
+	}
 	step := posting(name, s.in.Policy.ParkDeadline, func(corrected string) { date = corrected })
 	_ = s.desk.try(ctx, step, func(ctx workflow.Context, attempt int) error {
 		_, err := run(booking(ctx, s.in.Erp, s.in.Policy, summary), activity, activities.ShipInput{
 			OrderID: s.in.Order.OrderID, Shipment: s.in.Shipment, SalesOrder: s.in.SalesOrder, CustomerCode: s.in.CustomerCode,
-			Payment: s.payment, Amount: s.shipped.Share, Site: s.in.Site, Order: s.in.Order, Date: date, Attempt: attempt,
+			Payment: s.payment, Amount: s.shipped.Share, Invoices: others, Site: s.in.Site, Order: s.in.Order, Date: date, Attempt: attempt,
 		})
 		return err
 	})
 }
 
-// finish writes the order's status and tells the shop.
-func (s *shipment) finish(ctx workflow.Context) {
+// finish writes the order's status and tells the shop: before anything in the ERP, which may wait for people while the goods are on their way.
+func (s *shipment) finish(ctx workflow.Context, invoice string) {
 	now := workflow.Now(ctx).UTC()
-	in := activities.ProgressInput{OrderID: s.in.Order.OrderID, ErpInvoice: s.in.Shipment.Invoice, Mark: activities.Mark{Seq: now.UnixMicro()}, Events: []activities.TimelineEvent{{
+	in := activities.ProgressInput{OrderID: s.in.Order.OrderID, ErpInvoice: invoice, Mark: activities.Mark{Seq: now.UnixMicro()}, Events: []activities.TimelineEvent{{
 		Key: "shipment/" + s.in.Shipment.Number, At: now, Kind: "shipment", Summary: s.sentence(), Detail: map[string]string{"shipment": s.in.Shipment.Number},
 	}}}
 	if s.shipped.Complete {
 		in.Mark.Status = canonical.OrderShipped
 	}
-	if err := note(ledger(ctx, "Record the shipment's end"), ledgerWork.RecordProgress, in); err != nil {
-		s.log.Error("read model not written", "error", err)
-	}
+	s.write(ctx, "Record the shipment's end", in)
 	startCallback(ctx, s.log, s.in.Policy, activities.CallbackInput{
 		ID: CallbackWorkflowID(s.in.Order.OrderID, s.told(), 1), OrderID: s.in.Order.OrderID,
 		Channel: s.in.Order.Channel, Event: string(EventShipped), At: now, Status: in.Mark.Status, Payment: s.payment.Status,
@@ -205,6 +224,13 @@ func (s *shipment) finish(ctx workflow.Context) {
 			Lines: s.in.Shipment.Lines, Complete: s.shipped.Complete,
 		},
 	})
+}
+
+// write keeps the read model. The workflow is the truth: a failure is logged and nothing waits for it.
+func (s *shipment) write(ctx workflow.Context, summary string, in activities.ProgressInput) {
+	if err := note(ledger(ctx, summary), ledgerWork.RecordProgress, in); err != nil {
+		s.log.Error("read model not written", "error", err)
+	}
 }
 
 func (s *shipment) sentence() string {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/testsuite"
@@ -313,4 +314,78 @@ func TestReadModelIsNotInTheWayOfAShipment(t *testing.T) {
 	w.fail["RecordProgress"] = []error{permanent(fault.Bug)}
 	require.Equal(t, "Shipped in part", ship(t, environment(t, w), parcel("D1")))
 	require.Equal(t, []string{"order.shipped"}, w.events())
+}
+
+// TestShopHearsOfAParcelBeforeItsBooksWait: what waits for people in the ERP keeps nobody from hearing that the goods are on their way.
+func TestShopHearsOfAParcelBeforeItsBooksWait(t *testing.T) {
+	for _, activity := range []string{"BookShipment", "ApplyDeposits", "TrackShipment"} {
+		t.Run(activity, func(t *testing.T) {
+			w := parcelWorld()
+			w.fail[activity] = []error{permanent(fault.ClosedPeriod)}
+			env := environment(t, w)
+			heard := false
+			env.RegisterDelayedCallback(func() {
+				require.Len(t, w.open(), 1)
+				require.Equal(t, []string{"order.shipped"}, w.events())
+				require.Equal(t, canonical.PaymentCaptured, w.told[0].Payment)
+				heard = true
+			}, time.Minute)
+			w.answers(env, workflows.ResolveRetry)
+			require.Equal(t, "Shipped in part", ship(t, env, parcel("D1")))
+			require.True(t, heard)
+			require.Equal(t, []string{"order.shipped"}, w.events(), "once")
+		})
+	}
+}
+
+// TestInvoiceOfAParcelIsKnownOnceItIsPaid: who looks for the order's invoice, as a refund does, finds one that its deposit has reached.
+func TestInvoiceOfAParcelIsKnownOnceItIsPaid(t *testing.T) {
+	w := parcelWorld()
+	ship(t, environment(t, w), parcel("D1"))
+	var calls []string
+	for _, call := range w.calls {
+		if call == "RecordProgress" || call == "ApplyDeposits" {
+			calls = append(calls, call)
+		}
+	}
+	require.Equal(t, []string{"RecordProgress", "ApplyDeposits", "RecordProgress"}, calls)
+	require.Equal(t, []string{"", "I-D1"}, w.billed)
+}
+
+// TestLastParcelReadsOnceWhatIsCaptured before it captures, and once more before it lets the rest go.
+func TestLastParcelReadsOnceWhatIsCaptured(t *testing.T) {
+	w := authorizedWorld()
+	w.worth["D1"] = amount("48.19")
+	ship(t, environment(t, w), parcel("D1"))
+	require.Equal(t, 2, w.count("ReadOrder"))
+	require.True(t, w.captures[0].Final)
+}
+
+// TestInvoicesOfParcelsArePaidToTheLastCent: an invoice for each parcel, rounded otherwise than its share; what the last one leaves pays the
+// first one's rest.
+func TestInvoicesOfParcelsArePaidToTheLastCent(t *testing.T) {
+	for name, test := range map[string]struct {
+		parcel  func(number string) workflows.ShipmentInput
+		deposit string
+		between []string // open of the first invoice and left of the deposits, after the first parcel
+	}{
+		"captured parcel by parcel": {parcel, "0", []string{"0.01", "0"}},
+		"paid before":               {paidParcel, "48.19", []string{"0", "28.18"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := parcelWorld()
+			if test.deposit != "0" {
+				w = settledWorld()
+				w.worth["D1"], w.worth["D2"] = amount("20.00"), amount("28.19")
+			}
+			w.unapplied = amount(test.deposit)
+			w.owing = map[string]decimal.Decimal{"I-D1": amount("20.01"), "I-D2": amount("28.18")}
+			ship(t, environment(t, w), test.parcel("D1"))
+			require.Equal(t, test.between, []string{w.owing["I-D1"].String(), w.unapplied.String()})
+			require.Empty(t, w.ships[0].Invoices, "more of it is to leave")
+			require.Equal(t, "Shipped in full", ship(t, environment(t, w), test.parcel("D2")))
+			require.Equal(t, []string{"0", "0", "0"}, []string{w.owing["I-D1"].String(), w.owing["I-D2"].String(), w.unapplied.String()})
+			require.Equal(t, []string{"I-D1", "I-D2"}, w.ships[len(w.ships)-1].Invoices)
+		})
+	}
 }

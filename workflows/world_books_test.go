@@ -408,7 +408,9 @@ func (f *fakeChanges) RecordShipment(ctx context.Context, in activities.RecordSh
 		left = left.Add(w.worth[earlier])
 	}
 	complete := left.Equal(in.Order.Total)
-	return activities.ShippedLines{Complete: complete, Final: complete, Sequence: place, Share: in.Order.Money(w.worth[number])}, nil
+	return activities.ShippedLines{
+		Complete: complete, Final: complete, Sequence: place, Share: in.Order.Money(w.worth[number]), Invoices: w.invoiced(in.Shipment),
+	}, nil
 }
 
 // CaptureShipment takes a share of what the bank holds.
@@ -445,6 +447,7 @@ func (f *fakeBooking) BookShipment(ctx context.Context, in activities.ShipInput)
 			return w.impossible("%s booked of shipment %s by capture %q", in.Amount, in.Shipment.Number, in.Payment.CaptureID)
 		}
 		w.deposit[in.Shipment.Number] = in.Amount.Amount
+		w.unapplied = w.unapplied.Add(in.Amount.Amount)
 		return nil
 	})
 }
@@ -452,6 +455,7 @@ func (f *fakeBooking) BookShipment(ctx context.Context, in activities.ShipInput)
 func (f *fakeBooking) ApplyDeposits(ctx context.Context, in activities.ShipInput) (activities.RefundBooked, error) {
 	return shipFor(ctx, f.w, "apply", in, func() error {
 		f.w.applied = append(f.w.applied, in.Shipment.Invoice)
+		f.w.apply(in)
 		return nil
 	})
 }

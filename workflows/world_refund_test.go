@@ -33,7 +33,10 @@ type refunds struct {
 	bookings   []activities.BookRefundInput
 	holds      []activities.HoldSalesOrderInput
 	taken      []activities.TakeRestInput
-	reads      []canonical.OrderStatus // statuses that the read model shows one after the other; then its own
+	parts      []activities.RefundPart // that the next refund goes back in
+	credited   []activities.CreditedPart
+	billing
+	reads []canonical.OrderStatus // statuses that the read model shows one after the other; then its own
 }
 
 func newRefunds() refunds {
@@ -188,7 +191,9 @@ func (w *world) refundFor(ctx context.Context, in activities.UndoPaymentInput) (
 		if w.net().IsZero() {
 			w.pay.Status = canonical.PaymentRefunded
 		}
-		return w.undone(in, "refund"), nil
+		undone := w.undone(in, "refund")
+		undone.Parts = w.parts
+		return undone, nil
 	})
 }
 
@@ -230,6 +235,10 @@ func (f *fakePayments) PlanRefund(ctx context.Context, in activities.PlanRefundI
 	return plan, nil
 }
 
+func samePart(a, b activities.RefundPart) bool {
+	return a.Amount.Equal(b.Amount) && a.TransactionID == b.TransactionID && a.CaptureID == b.CaptureID && a.Shipment == b.Shipment && a.Invoice == b.Invoice
+}
+
 // bookFor is one ERP step of a refund. Nothing is booked of money that has not gone back, nor of another amount or day than asked for.
 func bookFor(ctx context.Context, w *world, step string, in activities.BookRefundInput, apply func() (activities.RefundBooked, error)) (activities.RefundBooked, error) {
 	return operate(ctx, w, series(in.OrderID, in.RefundID, step), in.Attempt, func() (activities.RefundBooked, error) {
@@ -241,6 +250,8 @@ func bookFor(ctx context.Context, w *world, step string, in activities.BookRefun
 			return activities.RefundBooked{}, w.impossible("%s of %s by %s, but %s went back by %s", step, in.Amount, in.Way, back, w.ways[in.RefundID])
 		case in.TransactionID == "" || in.Date == "" || in.CustomerCode == "":
 			return activities.RefundBooked{}, w.impossible("%s without transaction, date or customer", step)
+		case !slices.EqualFunc(in.Parts, w.parts, samePart) || in.PaymentStatus != w.pay.Status:
+			return activities.RefundBooked{}, w.impossible("%s of parts %v of a payment that is %s", step, in.Parts, in.PaymentStatus)
 		case !in.Remaining.Amount.Equal(w.net()) || in.Whole != w.net().IsZero():
 			return activities.RefundBooked{}, w.impossible("%s says that %s stay paid, but %s do", step, in.Remaining, w.net())
 		}
@@ -254,7 +265,7 @@ func (f *fakeBooking) CreditRefund(ctx context.Context, in activities.BookRefund
 			return activities.RefundBooked{Result: activities.UndoNothing}, nil
 		}
 		f.w.memos[in.RefundID] = in.Amount.Amount
-		return activities.RefundBooked{Result: activities.UndoDone, Document: "C-" + in.RefundID}, nil
+		return activities.RefundBooked{Result: activities.UndoDone, Document: "C-" + in.RefundID, Credited: f.w.credited}, nil
 	})
 }
 
@@ -262,6 +273,9 @@ func (f *fakeBooking) PostRefund(ctx context.Context, in activities.BookRefundIn
 	return bookFor(ctx, f.w, "ar", in, func() (activities.RefundBooked, error) {
 		if in.Way == activities.WayReversal {
 			return activities.RefundBooked{Result: activities.UndoNothing}, nil // no receipt was ever posted
+		}
+		if !slices.Equal(in.Credited, f.w.credited) {
+			return activities.RefundBooked{}, f.w.impossible("AR refund of what is credited as %v", in.Credited)
 		}
 		if in.CaptureID != "capture-1" {
 			return activities.RefundBooked{}, f.w.impossible("AR refund of a receipt that is not the order's: %q", in.CaptureID)

@@ -143,6 +143,7 @@ func (f *fakeLedger) RecordProgress(ctx context.Context, in activities.ProgressI
 	if in.Mark.Status != "" {
 		f.w.status[in.OrderID] = in.Mark.Status
 	}
+	f.w.billed = append(f.w.billed, in.ErpInvoice)
 	return nil
 }
 

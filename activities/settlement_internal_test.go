@@ -23,6 +23,14 @@ func TestHowADisputeEnds(t *testing.T) {
 	}
 }
 
+func TestHeartbeatsComeInTime(t *testing.T) {
+	for timeout, want := range map[time.Duration]time.Duration{
+		0: 10 * time.Second, time.Minute: 10 * time.Second, 30 * time.Second: 10 * time.Second, 6 * time.Second: 2 * time.Second,
+	} {
+		require.Equal(t, want, heartbeatPause(timeout), timeout)
+	}
+}
+
 // The report of a day is the one in whose period the batch was closed, whatever time zone its subscription has.
 func TestWhichReportIsTheDays(t *testing.T) {
 	los, err := time.LoadLocation("America/Los_Angeles")

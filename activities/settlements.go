@@ -58,10 +58,19 @@ type SettlementDocument struct {
 // are anybody's again, and the first day that shows them takes them.
 func (s *Settlements) ReconcileDay(ctx context.Context, in ReconcileDayInput) (ReconciledDay, error) {
 	r := &reading{Settlements: s, in: in}
-	stop := heartbeat(ctx, 10*time.Second, &r.rows)
+	stop := heartbeat(ctx, heartbeatPause(activity.GetInfo(ctx).HeartbeatTimeout), &r.rows)
 	defer stop()
 	out, err := r.run(ctx)
 	return out, toTemporal(err)
+}
+
+// heartbeatPause is the pause between two heartbeats: a third of what the process waits for one, so that one may be late.
+func heartbeatPause(timeout time.Duration) time.Duration {
+	const longest = 10 * time.Second
+	if timeout <= 0 {
+		return longest
+	}
+	return min(longest, timeout/3)
 }
 
 // heartbeat shows that a long step is alive, and how far it is, until it is stopped.

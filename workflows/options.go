@@ -52,11 +52,29 @@ func reports(ctx workflow.Context, policy activities.SettlementPolicy, summary s
 		TaskQueue:              TaskQueueCybersource,
 		StartToCloseTimeout:    policy.StepTimeout,
 		ScheduleToCloseTimeout: policy.Patience,
-		HeartbeatTimeout:       time.Minute,
+		HeartbeatTimeout:       heartbeatOf(policy),
 		WaitForCancellation:    true,
 		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 10 * time.Second, BackoffCoefficient: 2, MaximumInterval: 15 * time.Minute},
 		Summary:                summary,
 	})
+}
+
+// Bounds of the heartbeat of a step that takes long.
+const (
+	longestHeartbeat  = time.Minute
+	shortestHeartbeat = 2 * time.Second
+)
+
+// heartbeatOf is how long the step of the reports may be silent before its worker counts as lost: a quarter of what a try, or all tries
+// together, may take, so that where both are short a lost worker is noticed while there is time for another try.
+func heartbeatOf(policy activities.SettlementPolicy) time.Duration {
+	heartbeat := longestHeartbeat
+	for _, limit := range []time.Duration{policy.StepTimeout, policy.Patience} {
+		if limit > 0 { // else there is none
+			heartbeat = min(heartbeat, limit/4)
+		}
+	}
+	return max(heartbeat, shortestHeartbeat)
 }
 
 // ledger is the profile of work on our own database: a local activity, retried until the database is back. The total limit must be said:

@@ -1,6 +1,7 @@
 package workflows_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
@@ -880,6 +882,34 @@ func TestCancelOfShowPaidEndsIt(t *testing.T) {
 			require.ErrorAs(t, env.GetWorkflowError(), &cancelled)
 			require.Empty(t, w.paid)
 			require.Empty(t, w.parked, "what no longer waits is not shown")
+		})
+	}
+}
+
+// TestLostWorkerIsNoticedInTime: the heartbeat of the reports' step follows what a try, and all of them, may take.
+func TestLostWorkerIsNoticedInTime(t *testing.T) {
+	for name, test := range map[string]struct {
+		step, patience, heartbeat time.Duration
+	}{
+		"as by default":     {2 * time.Hour, 36 * time.Hour, time.Minute},
+		"little patience":   {2 * time.Hour, 40 * time.Second, 10 * time.Second},
+		"short tries":       {30 * time.Second, 5 * time.Minute, 7500 * time.Millisecond},
+		"next to nothing":   {3 * time.Second, time.Minute, 2 * time.Second},
+		"patience for ever": {2 * time.Minute, 0, 30 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := reportedWorld()
+			env := environment(t, w)
+			var heartbeat time.Duration
+			env.SetOnActivityStartedListener(func(info *activity.Info, _ context.Context, _ converter.EncodedValues) {
+				if info.ActivityType.Name == "ReconcileDay" {
+					heartbeat = info.HeartbeatTimeout
+				}
+			})
+			in := dayInput()
+			in.Policy.StepTimeout, in.Policy.Patience = test.step, test.patience
+			settle(t, env, in)
+			require.Equal(t, test.heartbeat, heartbeat)
 		})
 	}
 }

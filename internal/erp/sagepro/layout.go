@@ -54,16 +54,16 @@ arcadr custno:code6! cshipno:text6 defaship:text1~ company:text35~ contact:text3
  state:text10~ zip:text10~ country:text15~ email:text100~ shipvia:text15~
 somast id_col:integer! sono:number10! custno:code6 sodate:date ordate:date? ponum:text20! ornum:number10?! shipvia:text15? fob:text15~
  cshipno:text6~ pterms:text20? taxrate:decimal3~ tax:decimal4 taxsamt:decimal4?! ordamt:decimal4! shpamt:decimal4! disc:decimal3~ sostat:text1!
- sotype:text1! salesmn:text4~ terr:text3~ glarec:text24~ loctid:text3? currid:text3 exchrat:decimal6? sotrack:text40? orderstat:text10?!` + audit + locks + `
+ sotype:text1! salesmn:text4~ terr:text3~ glarec:text24~ loctid:code3? currid:text3 exchrat:decimal6? sotrack:text40? orderstat:text10?!` + audit + locks + `
 sotran id_col:integer! sono:number10! tranlineno:integer custno:code6! item:code15 descrip:text35? price:decimal4 cost:decimal4?! disc:decimal3~
  qtyord:decimal4 origqtyord:decimal4! qtyshp:decimal4! extprice:decimal4 taxable:flag? taxrate:decimal3~ ordate:date? rqdate:date~ shipdate:date?!
- sostat:text1! sotype:text1! stkcode:flag! loctid:text3 glsale:text24~ glasst:text24~ umeasur:text4~` + audit + `
+ sostat:text1! sotype:text1! stkcode:flag! loctid:code3 glsale:text24~ glasst:text24~ umeasur:text4~` + audit + `
 soaddr sono:number10! custno:code6?! adtype:text1 company:text35~ address1:text35~ address2:text35~ address3:text35~ city:text20~ state:text10~
  zip:text10~ country:text15~ email:text100~
 socomm sono:number10! seq:integer?! comment:text65
 icitem item:code15! itmdesc:text35? price:decimal4~ avgcost:decimal4? stkcode:flag taxcode:text6~ stkumid:text4~ ionhand:decimal4?
-iciloc item:code15! loctid:text3 lonhand:decimal4 lsoaloc:decimal4 lonordr:decimal4~
-ictran id_col:integer~! ttranno:number10?! trantyp:text1 item:code15 loctid:text3 tdate:date tqty:decimal4 tcost:decimal4? docno:text20? orgno:text20?
+iciloc item:code15! loctid:code3 lonhand:decimal4 lsoaloc:decimal4 lonordr:decimal4~
+ictran id_col:integer~! ttranno:number10?! trantyp:text1 item:code15 loctid:code3 tdate:date tqty:decimal4 tcost:decimal4? docno:text20? orgno:text20?
 armast id_col:integer! invno:number10! custno:code6! invdte:date! artype:text1! arstat:text1! ornum:number10! ponum:text20?! pterms:text20? tax:decimal4!
  invamt:decimal4! paidamt:decimal4! balance:decimal4! currid:text3! exchrat:decimal6?! sotrack:text40? arnotes:text200?` + audit + `
 artran id_col:integer! invno:number10! sono:number10! tranlineno:integer! custno:code6! item:code15! descrip:text35? qtyord:decimal4? qtyshp:decimal4
@@ -87,10 +87,11 @@ cyb_change company:text2! stream:text24! number:text40! print:text64! changed:in
 )
 
 // twins are the tables that finished rows move to, with the same columns.
-var twins = map[string]string{"somast": "soymst", "sotran": "soytrn", "soaddr": "soyadr", "armast": "arymst", "artran": "arytrn", "arcash": "arycash"}
+var twins = map[string]string{"somast": "soymst", "sotran": "soytrn", "soaddr": "soyadr", "armast": "arymst", "artran": "arytrn", "arcash": "arycash",
+	"ictran": "icytrn"}
 
 // optionalTables are those that a site may do without.
-var optionalTables = []string{"arcadr", "socomm", "ictran"}
+var optionalTables = []string{"arcadr", "socomm", "ictran", "icytrn"}
 
 // isSide tells whether a table is ours, beside the ERP's.
 func isSide(table string) bool { return strings.HasPrefix(table, "cyb_") }

@@ -34,12 +34,13 @@ type Names struct {
 	Counters map[string]Counter `yaml:"counters"`
 }
 
-// Hold is a column of somast and its values. Any other value is an order that people have put aside: held.
+// Hold is a column of somast and its values. Orders of any other value are open.
 type Hold struct {
-	Column string `yaml:"column"` // default orderstat
-	Open   string `yaml:"open"`   // default blank
-	Held   string `yaml:"held"`   // default HOLD
-	Ready  string `yaml:"ready"`  // default READY
+	Column   string   `yaml:"column"`   // default orderstat
+	Open     string   `yaml:"open"`     // default blank
+	Held     string   `yaml:"held"`     // default HOLD
+	Ready    string   `yaml:"ready"`    // default READY
+	AlsoHeld []string `yaml:"alsoHeld"` // what else people mark orders with that are to wait
 }
 
 // CustomerHold lists the values of credstat and custstat that mean a customer on hold, or one who is no customer any more.

@@ -40,14 +40,18 @@ func (q querier) list(ctx context.Context, dest any, query string, arguments ...
 }
 
 // listBoth asks a table and its history twin in one statement, so that a row that is just being moved is seen once. In the query "@" stands
-// for the table: SELECT {@: sono} FROM {@} WHERE {@.sono} = ?.
+// for the table, and {@moved} for 1 in history, else 0: SELECT {@: sono}, {@moved} AS moved FROM {@} WHERE {@.sono} = ?.
 func (q querier) listBoth(ctx context.Context, dest any, table, query string, arguments ...any) error {
-	written := strings.ReplaceAll(query, "{@", "{"+table)
-	if history := twins[table]; q.site.names.table(history, q.site.company) != nil {
-		written += " UNION ALL " + strings.ReplaceAll(query, "{@", "{"+history)
+	written := of(query, table, "0")
+	if history := twins[table]; q.site.keeps(history) {
+		written += " UNION ALL " + of(query, history, "1")
 		arguments = append(slices.Clone(arguments), arguments...)
 	}
 	return q.list(ctx, dest, written, arguments...)
+}
+
+func of(query, table, moved string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(query, "{@moved}", moved), "{@", "{"+table)
 }
 
 // listPlain runs a query that is SQL already.

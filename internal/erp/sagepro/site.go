@@ -107,6 +107,11 @@ func (s *site) physical(table string) map[string]siteColumn {
 // has tells whether the database has a table of the layout.
 func (s *site) has(table string) bool { return s.physical(table) != nil }
 
+// keeps tells whether a table is to be asked: the site has not said that it has none, and an optional one is there.
+func (s *site) keeps(table string) bool {
+	return s.names.table(table, s.company) != nil && (s.has(table) || !slices.Contains(optionalTables, table))
+}
+
 // column gives a column by the layout's name, or by the site's own where the layout does not know it.
 func (s *site) column(table, name string) (siteColumn, bool) {
 	shape, inLayout := s.layout[table][name]
@@ -163,7 +168,7 @@ var countersOfPeople = []string{"id_col", "hibalance", "ptdsls", "ytdsls", "cred
 func (s *site) missing() []string {
 	var all []string
 	for table, columns := range s.layout {
-		if s.names.table(table, s.company) == nil || !s.has(table) && slices.Contains(optionalTables, table) {
+		if !s.keeps(table) {
 			continue
 		}
 		if !s.has(table) {

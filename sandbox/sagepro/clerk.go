@@ -223,19 +223,26 @@ func (c *clerk) lines(sono string) []*orderLine {
 	return lines
 }
 
-// stock locks items in their locations, in order, and makes those rows that are absent.
+// stock locks items in their locations, in order, and then the items themselves.
 func (c *clerk) stock(places ...place) map[place]*stock {
 	sorted := slices.Clone(places)
-	slices.SortFunc(sorted, func(a, b place) int { return strings.Compare(a.String(), b.String()) })
+	slices.SortFunc(sorted, place.compare)
+	sorted = slices.Compact(sorted)
+	kept := map[place]bool{}
+	for _, p := range sorted {
+		var id text
+		kept[p] = c.locked(&id, "SELECT item FROM iciloc WHERE item = ? AND loctid = ?", code(p.item, itemWidth), code(p.location, loctidWidth))
+	}
 	found := map[place]*stock{}
-	for _, p := range slices.Compact(sorted) {
-		row := &stock{}
-		item, location := code(p.item, itemWidth), code(p.location, loctidWidth)
-		if !c.locked(&row.Onhand, "SELECT lonhand FROM iciloc WHERE item = ? AND loctid = ?", item, location) {
+	for _, p := range sorted {
+		if !kept[p] {
 			continue
 		}
-		c.get(row, "SELECT "+stockColumns+" FROM iciloc l JOIN icitem i ON i.item = l.item WHERE l.item = ? AND l.loctid = ?", item, location)
-		found[p] = row
+		var id text
+		c.locked(&id, "SELECT item FROM icitem WHERE item = ?", code(p.item, itemWidth))
+		found[p] = &stock{}
+		c.get(found[p], "SELECT "+stockColumns+" FROM iciloc l JOIN icitem i ON i.item = l.item WHERE l.item = ? AND l.loctid = ?",
+			code(p.item, itemWidth), code(p.location, loctidWidth))
 	}
 	return found
 }
@@ -254,7 +261,9 @@ func (c *clerk) move(s *stock, onHand, allocated decimal.Decimal, document, sono
 	}
 	c.insert("ictran", row{"ttranno": number(c.next(c.server.sysid("IC"), "ttranno")), "trantyp": kind, "item": item, "loctid": location,
 		"tdate": c.today(), "tqty": amount{onHand.Abs()}, "tcost": s.Avgcost, "docno": document, "orgno": sono})
-	c.totalOnHand(item)
+	var total amount
+	c.get(&total, "SELECT ionhand FROM icitem WHERE item = ?", item)
+	c.update("icitem", row{"ionhand": amount{total.Add(onHand)}}, "item = ?", item)
 }
 
 // owes changes what a customer owes and has on order.
@@ -262,6 +271,20 @@ func (c *clerk) owes(cu *customer, balance, onOrder decimal.Decimal) {
 	cu.Balance.Decimal, cu.Onorder.Decimal = cu.Balance.Add(balance), cu.Onorder.Add(onOrder)
 	c.update("arcust", row{"balance": cu.Balance, "onorder": cu.Onorder}, "custno = ?", code(string(cu.Custno), custnoWidth))
 }
+
+// counters locks counters before anything else is locked, in the order in which everybody takes them: so nobody waits in a circle.
+func (c *clerk) counters(keys ...[2]string) {
+	for _, k := range keys {
+		var n int64
+		c.locked(&n, "SELECT nextval FROM sycnext WHERE sysid = ? AND keyname = ?", c.server.sysid(k[0]), k[1])
+	}
+}
+
+// Counters that the clerk takes numbers of.
+var (
+	invoiceCounter  = [2]string{"AR", "invno"}
+	movementCounter = [2]string{"IC", "ttranno"}
+)
 
 // freeNumber takes the next number of a counter that no current or finished document has.
 func (c *clerk) freeNumber(module, keyname, table, history, column string) string {

@@ -49,6 +49,7 @@ func (c *clerk) credit(in *creditMemoInput) (any, error) {
 	if date == "" {
 		date = c.today()
 	}
+	c.counters(invoiceCounter, movementCounter)
 	memoNo, err := c.memoNumber(in.CreditMemoNumber)
 	if err != nil {
 		return nil, err

@@ -39,6 +39,7 @@ func (c *clerk) setStock(in *stockInput) (any, error) {
 	if item == "" || len(item) > itemWidth || !slices.Contains(locations, location) {
 		return nil, refuse(http.StatusBadRequest, codeInvalid, "StockCode takes 15 characters, Warehouse one of %s", strings.Join(locations, ", "))
 	}
+	c.counters(movementCounter)
 	c.addItem(item, location, in)
 	at := place{item, location}
 	row := c.stock(at)[at]

@@ -63,6 +63,7 @@ func (c *clerk) ship(in *shipmentInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.counters(invoiceCounter, movementCounter)
 	invno := c.freeNumber("AR", "invno", "armast", "arymst", "invno")
 	buyer, err := c.customer(custno)
 	if err != nil {

@@ -30,10 +30,10 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 type conn struct {
 	server *Server
 	inner  driver.Conn
-	line   link // nil: the database has none
-	dead   bool // its line was cut
-	closed bool
-	unit   *unit // the open transaction, nil outside of one
+	line   link      // nil: the database has none
+	dead   bool      // its line was cut
+	unit   *unit     // what the open transaction does, nil outside of one
+	open   driver.Tx // the driver's own
 }
 
 var (
@@ -75,13 +75,7 @@ func prepare(ctx context.Context, inner driver.Conn, query string) (driver.Stmt,
 	return inner.Prepare(query)
 }
 
-func (c *conn) Close() error {
-	if c.closed {
-		return nil
-	}
-	c.closed = true
-	return c.inner.Close()
-}
+func (c *conn) Close() error { return c.inner.Close() }
 
 func (c *conn) Begin() (driver.Tx, error) { return c.BeginTx(context.Background(), driver.TxOptions{}) }
 
@@ -98,7 +92,7 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 	if err != nil {
 		return nil, err
 	}
-	c.unit = newUnit()
+	c.unit, c.open = newUnit(), inner
 	return &tx{conn: c, inner: inner}, nil
 }
 
@@ -225,10 +219,17 @@ func (c *conn) heed(u *unit, fault Fault) {
 	c.server.logger.Info("sandbox fault", "mode", string(fault.Mode), "route", fault.Route)
 }
 
-// cut ends the connection and tells what its client sees.
+// cut breaks the line and tells what its client sees. The database rolls back what was open; one without a line is told to. The driver's own connection is
+// closed by database/sql, once it has closed the statements that were prepared on it.
 func (c *conn) cut() error {
 	c.dead = true
-	_ = c.Close() // whatever is left of it
+	switch {
+	case c.line != nil:
+		_ = c.line.Close() // it may be broken already
+	case c.open != nil:
+		_ = c.open.Rollback() // nobody hears of it
+	}
+	c.open = nil
 	return cutError()
 }
 
@@ -259,6 +260,7 @@ func (t *tx) Commit() error {
 	}
 	fault, found := c.server.faults.take(u.accesses, true, u.struck)
 	if !found {
+		c.open = nil
 		err := t.inner.Commit()
 		c.server.keep(u, status(err))
 		return err
@@ -267,10 +269,11 @@ func (t *tx) Commit() error {
 	c.server.keep(u, 0)
 	switch {
 	case c.line == nil && fault.Mode == ModeDropBefore:
-		_ = t.inner.Rollback() // a database does it by itself when it finds that its client is gone
 		return c.cut()
 	case c.line == nil:
-		return errors.Join(t.inner.Commit(), c.cut())
+		_ = t.inner.Commit() // its answer is lost, whatever it is
+		c.open = nil
+		return c.cut()
 	case fault.Mode == ModeDropBefore:
 		c.line.cutBefore()
 	default:
@@ -286,6 +289,7 @@ func (t *tx) Rollback() error {
 	if c.dead {
 		return driver.ErrBadConn // rolled back by the database already
 	}
+	c.open = nil
 	if u.hit != "" {
 		c.server.keep(u, http.StatusInternalServerError)
 	}

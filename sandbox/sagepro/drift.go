@@ -82,8 +82,16 @@ func (d *drift) stock() {
 			moved[p] = moved[p].Add(m.Qty.Decimal)
 		}
 	}
+	everywhere := map[text]decimal.Decimal{}
+	for i := range d.books.stock {
+		everywhere[d.books.stock[i].Item] = everywhere[d.books.stock[i].Item].Add(d.books.stock[i].Onhand.Decimal)
+	}
 	for i := range d.books.stock {
 		s := &d.books.stock[i]
+		if total, first := everywhere[s.Item]; first {
+			d.compare("icitem.ionhand", string(s.Item), total, s.Ionhand.Decimal)
+			delete(everywhere, s.Item)
+		}
 		d.compare("iciloc.lsoaloc", s.place().String(), allocated[s.place()], s.Alloc.Decimal)
 		d.compare("iciloc.lonhand", s.place().String(), moved[s.place()], s.Onhand.Decimal)
 		delete(allocated, s.place())

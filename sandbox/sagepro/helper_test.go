@@ -263,3 +263,19 @@ func stockOf(l ledger, item, location string) stockRow {
 	}
 	return stockRow{}
 }
+
+// decode reads a view of the control surface.
+func (c *company) decode(path string, into any) {
+	c.t.Helper()
+	status, answer := c.call(http.MethodGet, path, nil)
+	require.Equal(c.t, http.StatusOK, status, string(answer))
+	require.NoError(c.t, json.Unmarshal(answer, into))
+}
+
+// faults lists the planted faults, the spent ones last.
+func (c *company) faults() []Fault {
+	c.t.Helper()
+	var found struct{ Faults []Fault }
+	c.decode("faults", &found)
+	return found.Faults
+}

@@ -15,6 +15,8 @@ type link interface {
 	cutBefore()
 	// cutAfter lets the next request through and loses its answer, and the line with it.
 	cutAfter()
+	// Close cuts the line now.
+	Close() error
 }
 
 // cutError is what a client sees of a line that was cut.

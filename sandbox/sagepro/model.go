@@ -1,6 +1,9 @@
 package sagepro
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
 // Statuses of sales orders and how this site marks those that wait.
 const (
@@ -128,6 +131,10 @@ type place struct{ item, location string }
 
 func (p place) String() string { return p.item + "@" + p.location }
 
+func (p place) compare(other place) int {
+	return cmp.Or(strings.Compare(p.item, other.item), strings.Compare(p.location, other.location))
+}
+
 // invoice is a row of ARMAST or ARYMST: an invoice, or a credit memo with its amounts below zero.
 type invoice struct {
 	ID      int64  `db:"id_col"`
@@ -242,9 +249,10 @@ type stock struct {
 	Itmdesc text   `db:"itmdesc"`
 	Stkumid text   `db:"stkumid"`
 	Avgcost amount `db:"avgcost"`
+	Ionhand amount `db:"ionhand"` // of all locations
 }
 
-const stockColumns = `l.item, l.loctid, l.lonhand, l.lsoaloc, l.lonordr, i.itmdesc, i.stkumid, i.avgcost`
+const stockColumns = `l.item, l.loctid, l.lonhand, l.lsoaloc, l.lonordr, i.itmdesc, i.stkumid, i.avgcost, i.ionhand`
 
 func (s *stock) place() place { return place{string(s.Item), string(s.Loctid)} }
 

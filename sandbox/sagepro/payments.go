@@ -1,7 +1,8 @@
 package sagepro
 
 import (
-	"strings"
+	"cmp"
+	"slices"
 
 	"github.com/shopspring/decimal"
 )
@@ -36,11 +37,13 @@ type paymentRow struct {
 	SourceReference  string
 	Reversed         bool
 
-	refno string
-	rows  []*cash
+	refno   string
+	rows    []*cash
+	applied []*paymentRow // applications of a deposit
 }
 
-// paymentRows makes payments of rows of cash: those of one reference and one kind are one payment. What a credit memo sets off is no payment.
+// paymentRows makes payments of rows of cash: those of one reference and one kind are one payment, or as many as the integration says. What a
+// credit memo sets off is no payment.
 func (b *books) paymentRows(x *index) []paymentRow {
 	type key struct {
 		refno, custno text
@@ -54,20 +57,23 @@ func (b *books) paymentRows(x *index) []paymentRow {
 			continue
 		}
 		k := key{row.Refno, row.Custno, kindOf(row, x)}
-		if k.kind == typeDeposit {
-			k.kind = typeReceipt // a receipt of which something was left
-		}
 		if groups[k] == nil {
 			order = append(order, k)
 		}
 		groups[k] = append(groups[k], row)
 	}
-	all := []paymentRow{}
+	names := b.paymentNames()
+	all := []*paymentRow{}
 	for _, k := range order {
-		all = append(all, b.payment(k.kind, groups[k], x))
+		all = append(all, b.split(k.kind, groups[k], names, x)...)
 	}
+	slices.SortStableFunc(all, func(a, c *paymentRow) int { return cmp.Compare(a.rows[0].ID, c.rows[0].ID) })
 	match(all)
-	return all
+	plain := []paymentRow{}
+	for _, p := range all {
+		plain = append(plain, *p)
+	}
+	return plain
 }
 
 // kindOf tells what a row of cash is: by its letter, and where that is only the usual R, by its sign and what it is against.
@@ -82,19 +88,86 @@ func kindOf(row *cash, x *index) string {
 		return typeRefund
 	case row.Paidamt.IsNegative():
 		return typeReversal
-	case row.deposit():
-		return typeDeposit
 	default:
-		return typeReceipt
+		return typeReceipt // a deposit too: it may be what a receipt left
 	}
 }
 
-func (b *books) payment(kind string, rows []*cash, x *index) paymentRow {
+// paymentNames are the integration's rows of payments by what REFNO can hold of them: reversals and applications are known by their reference, the
+// others by their transaction, else by their reference too.
+func (b *books) paymentNames() map[string][]*xref {
+	names := map[string][]*xref{}
+	for i := range b.xrefs {
+		r := &b.xrefs[i]
+		if r.Entity != "receipt" {
+			continue
+		}
+		byReference, byTransaction := last20(string(r.Extref)), last20(string(r.Cybtxn))
+		names[byReference] = append(names[byReference], r)
+		if byTransaction != "" && byTransaction != byReference {
+			names[byTransaction] = append(names[byTransaction], r)
+		}
+	}
+	return names
+}
+
+// last20 is what REFNO keeps of a longer reference.
+func last20(reference string) string { return reference[max(0, len(reference)-20):] }
+
+// split makes payments of the rows of one reference and kind. A transaction that the integration booked in several goes is as many payments: in
+// the order of the rows, each up to its amount.
+func (b *books) split(kind string, rows []*cash, names map[string][]*xref, x *index) []*paymentRow {
+	refno := string(rows[0].Refno)
+	var known []*xref
+	for _, r := range names[refno] {
+		ownReference := last20(string(r.Extref)) == refno
+		if ownReference || kind != typeReversal && kind != typeApply && len(names[last20(string(r.Extref))]) > 0 && !b.takesBack(r) {
+			known = append(known, r)
+		}
+	}
+	var made []*paymentRow
+	for len(known) > 1 {
+		n := upTo(rows, known[0].Amount.Decimal)
+		if n == 0 || n == len(rows) {
+			break
+		}
+		made = append(made, b.payment(kind, rows[:n], known[:1], x))
+		rows, known = rows[n:], known[1:]
+	}
+	return append(made, b.payment(kind, rows, known, x))
+}
+
+// takesBack tells whether a row of the integration is of rows of cash under its own reference: a reversal or an application carries the transaction of its
+// source.
+func (b *books) takesBack(r *xref) bool {
+	for i := range b.cash {
+		if c := &b.cash[i]; (c.Paytype == paidReversed || c.Paytype == paidApplied) && string(c.Refno) == last20(string(r.Extref)) {
+			return true
+		}
+	}
+	return false
+}
+
+// upTo is how many rows come to an amount; 0 where none of them does.
+func upTo(rows []*cash, whole decimal.Decimal) int {
+	sum := decimal.Zero
+	for i, r := range rows {
+		if sum = sum.Add(r.Paidamt.Decimal); sum.Abs().Equal(whole) {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+func (b *books) payment(kind string, rows []*cash, known []*xref, x *index) *paymentRow {
 	first := rows[0]
 	currency := string(first.Currid)
-	p := paymentRow{PaymentType: kind, CustomerCode: string(first.Custno), PaymentDate: string(first.Dtepaid), Currency: currency, BankCode: string(first.Bankacct),
-		Allocations: []allocationRow{}, refno: string(first.Refno), rows: rows}
-	total, unapplied := decimal.Zero, decimal.Zero
+	p := &paymentRow{PaymentReference: string(first.Refno), PaymentType: kind, CustomerCode: string(first.Custno), PaymentDate: string(first.Dtepaid), Currency: currency,
+		BankCode: string(first.Bankacct), Allocations: []allocationRow{}, refno: string(first.Refno), rows: rows}
+	if len(known) > 0 {
+		p.PaymentReference, p.TransactionId = string(known[0].Extref), string(known[0].Cybtxn)
+	}
+	total, above, unapplied := decimal.Zero, decimal.Zero, decimal.Zero
 	for _, r := range rows {
 		if p.OrderNumber == "" {
 			p.OrderNumber = x.orderOf(x.invoices[r.Invno])
@@ -104,47 +177,24 @@ func (b *books) payment(kind string, rows []*cash, x *index) paymentRow {
 		} else {
 			p.Allocations = append(p.Allocations, allocationRow{ours(r.Invno), money(r.Paidamt.Decimal, currency)})
 		}
-		if kind != typeApply || r.Paidamt.IsPositive() {
-			total = total.Add(r.Paidamt.Decimal)
-		}
+		total = total.Add(r.Paidamt.Decimal)
+		above = above.Add(decimal.Max(decimal.Zero, r.Paidamt.Decimal))
 	}
-	if kind == typeReceipt && len(p.Allocations) == 0 {
-		p.PaymentType = typeDeposit
+	if total.IsZero() {
+		total = above // from one place to another
+	}
+	if kind == typeReceipt {
+		p.UnappliedAmount = money(unapplied, currency)
+		if len(p.Allocations) == 0 {
+			p.PaymentType = typeDeposit
+		}
 	}
 	p.Amount = money(total.Abs(), currency)
-	if p.PaymentType == typeReceipt || p.PaymentType == typeDeposit {
-		p.UnappliedAmount = money(unapplied, currency)
-	}
-	b.name(&p, x)
-	p.Narration = p.OrderNumber
-	return p
-}
-
-// name finds what the integration calls a payment: the database keeps twenty characters of it.
-func (b *books) name(p *paymentRow, x *index) {
-	p.PaymentReference = p.refno
-	for i := range b.xrefs {
-		r := &b.xrefs[i]
-		if r.Entity != "receipt" || !strings.HasPrefix(p.PaymentType, string(r.State)) && knownKind(string(r.State)) {
-			continue
-		}
-		if string(r.Erpkey) == p.refno || string(r.Extref) == p.refno || last20(string(r.Extref)) == p.refno {
-			p.PaymentReference, p.TransactionId = string(r.Extref), string(r.Cybtxn)
-			break
-		}
-	}
 	if p.OrderNumber == "" {
 		p.OrderNumber = b.orderOfTransaction(p, x)
 	}
-}
-
-func knownKind(state string) bool {
-	switch state {
-	case typeReceipt, typeDeposit, typeApply, typeRefund, typeReversal:
-		return true
-	default:
-		return false
-	}
+	p.Narration = p.OrderNumber
+	return p
 }
 
 // orderOfTransaction finds the order of a payment that no invoice tells: by what the row says, else by the transaction's payment status.
@@ -169,43 +219,53 @@ func (b *books) orderOfTransaction(p *paymentRow, x *index) string {
 	return ""
 }
 
-// last20 is what REFNO keeps of a longer reference.
-func last20(reference string) string { return reference[max(0, len(reference)-20):] }
-
-// match finds what reversals take back and applications use, and what is left of deposits.
-func match(all []paymentRow) {
-	for i := range all {
-		p := &all[i]
-		for j := range all {
-			source := &all[j]
+// match finds what applications use and what reversals take back, in the order in which they were posted.
+func match(all []*paymentRow) {
+	for i, p := range all {
+		for _, source := range all[:i] {
+			if p.SourceReference != "" || source.Reversed || !source.sameOrder(p) {
+				continue
+			}
 			switch {
-			case p.PaymentType == typeReversal && p.SourceReference == "" && !source.Reversed && source.takenBackBy(p):
-				p.SourceReference, source.Reversed, p.OrderNumber = source.PaymentReference, true, source.OrderNumber
-				p.Narration = p.OrderNumber
-				source.UnappliedAmount = money(decimal.Zero, source.Currency)
-			case p.PaymentType == typeApply && p.SourceReference == "" && source.PaymentType == typeDeposit && source.CustomerCode == p.CustomerCode &&
-				(source.refno == p.refno || source.OrderNumber != "" && source.OrderNumber == p.OrderNumber) && !source.UnappliedAmount.LessThan(p.Amount.Decimal):
+			case p.PaymentType == typeReversal && source.takenBackBy(p):
+				source.takeBack(p)
+			case p.PaymentType == typeApply && source.unappliedOf() && !source.UnappliedAmount.LessThan(p.Amount.Decimal):
 				p.SourceReference = source.PaymentReference
+				source.applied = append(source.applied, p)
 				source.UnappliedAmount = money(source.UnappliedAmount.Sub(p.Amount.Decimal), source.Currency)
 			}
 		}
 	}
 }
 
-// takenBackBy tells whether a reversal has the rows of a payment with the other sign.
+// unappliedOf tells whether a payment may have money that no invoice took.
+func (p *paymentRow) unappliedOf() bool {
+	return p.PaymentType == typeDeposit || p.PaymentType == typeReceipt
+}
+
+// sameOrder tells whether two payments may belong together: of one customer, and not known to be of different transactions or orders.
+func (p *paymentRow) sameOrder(other *paymentRow) bool {
+	differ := func(a, b string) bool { return a != "" && b != "" && a != b }
+	return p.CustomerCode == other.CustomerCode && !differ(p.TransactionId, other.TransactionId) && !differ(p.OrderNumber, other.OrderNumber)
+}
+
+// takenBackBy tells whether a reversal has the rows of a payment, and of the applications of its deposit, with the other sign.
 func (p *paymentRow) takenBackBy(reversal *paymentRow) bool {
-	if p.PaymentType == typeReversal || p.PaymentType == typeApply || p.CustomerCode != reversal.CustomerCode || !p.Amount.Equal(reversal.Amount.Decimal) {
+	if p.PaymentType == typeReversal || !p.Amount.Equal(reversal.Amount.Decimal) {
 		return false
 	}
-	if p.refno == reversal.refno {
-		return true
-	}
 	left := map[text]decimal.Decimal{}
-	for _, r := range p.rows {
-		left[r.Invno] = left[r.Invno].Add(r.Paidamt.Decimal)
+	add := func(rows []*cash) {
+		for _, r := range rows {
+			left[r.Invno] = left[r.Invno].Add(r.Paidamt.Decimal)
+		}
 	}
-	for _, r := range reversal.rows {
-		left[r.Invno] = left[r.Invno].Add(r.Paidamt.Decimal)
+	add(p.rows)
+	add(reversal.rows)
+	for _, a := range p.applied {
+		if !a.Reversed {
+			add(a.rows)
+		}
 	}
 	for _, rest := range left {
 		if !rest.IsZero() {
@@ -213,4 +273,16 @@ func (p *paymentRow) takenBackBy(reversal *paymentRow) bool {
 		}
 	}
 	return true
+}
+
+// takeBack marks a payment as reversed. What a deposit was applied to is taken back with it; an application gives its deposit the money back.
+func (p *paymentRow) takeBack(reversal *paymentRow) {
+	p.Reversed = true
+	p.UnappliedAmount = money(decimal.Zero, p.Currency)
+	reversal.SourceReference = p.PaymentReference
+	reversal.OrderNumber = cmp.Or(reversal.OrderNumber, p.OrderNumber)
+	reversal.Narration = reversal.OrderNumber
+	for _, a := range p.applied {
+		a.Reversed = true
+	}
 }

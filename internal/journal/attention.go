@@ -91,11 +91,15 @@ func (s *Store) park(ctx context.Context, q queryer, item Attention, conflict st
 
 // AddFixes stores what may mend an open item, in place of what was stored before.
 func (s *Store) AddFixes(ctx context.Context, id string, fixes []byte) error {
+	return s.addFixes(ctx, s.db.write(), id, fixes)
+}
+
+func (s *Store) addFixes(ctx context.Context, q queryer, id string, fixes []byte) error {
 	sealed, err := s.seal(fixes, "attention", "fixes", id)
 	if err != nil {
 		return err
 	}
-	changed, err := s.db.write().exec(ctx, `UPDATE attention SET fixes = ? WHERE id = ?`, sealed, id)
+	changed, err := q.exec(ctx, `UPDATE attention SET fixes = ? WHERE id = ?`, sealed, id)
 	if err != nil {
 		return failed(err, "add fixes to", id)
 	}
@@ -113,6 +117,11 @@ func (s *Store) parked(item Attention) ([]byte, error) {
 // Resolve closes a parked step, unflags its order when nothing else of it waits, and notes the action in the audit. Repeating
 // it changes nothing; another resolution or actor is ErrResolved. corrected are the places that a correction has changed, for the audit.
 func (s *Store) Resolve(ctx context.Context, id, resolution, actor, reason string, corrected ...string) error {
+	return s.resolve(ctx, id, resolution, actor, reason, corrected, func(queryer) error { return nil })
+}
+
+// resolve closes an item; then is done in the same transaction, also where the item was resolved alike before.
+func (s *Store) resolve(ctx context.Context, id, resolution, actor, reason string, corrected []string, then func(queryer) error) error {
 	sealed, err := s.seal([]byte(reason), "attention", "reason", id)
 	if err != nil {
 		return err
@@ -138,10 +147,14 @@ func (s *Store) Resolve(ctx context.Context, id, resolution, actor, reason strin
 			return failed(err, "resolve", id)
 		}
 		if changed == 0 {
-			return s.resolvedAlike(ctx, q, id, resolution, actor)
+			err = s.resolvedAlike(ctx, q, id, resolution, actor)
+		} else {
+			err = s.unflag(ctx, q, item, Action{OrderID: item.OrderID, Actor: actor, Action: resolution, Reason: reason, Detail: detail})
 		}
-		return s.unflag(ctx, q, item, Action{OrderID: item.OrderID, Actor: actor, Action: resolution, Reason: reason,
-			Detail: detail})
+		if err != nil {
+			return err
+		}
+		return then(q)
 	})
 }
 

@@ -47,6 +47,7 @@ func contract() []func(*testing.T, *fixture) {
 		reviewsAreOpenedOnce, reviewsAreNotedOnce, reviewsAreListed, customersHaveAHistory, correctionsKeepTheOriginal,
 
 		noticesAreLeasedAndEnd, parkingTellsOnce, progressTells, eventsGivenUpWaitForAPerson, eventsAreListed,
+		eventsProposeWhatAPersonDecides,
 
 		auditShowsCallsAndActions, auditHoldsNoCardNumber, figuresCount,
 

@@ -113,6 +113,32 @@ func InboxEventID(attentionID string) (eventID string, ok bool) {
 // GiveUp leaves an event to a person: it becomes a parked item, without workflow, of the step "inbox", which retry replays and skip
 // dismisses, with the notices that tell of it. An event that is given up again, after a replay, opens its item again.
 func (s *Store) GiveUp(ctx context.Context, id string, class fault.Kind, reason string, notices ...Notice) error {
+	return s.leave(ctx, id, reason, nil, notices, func(event inboxRow) Attention {
+		return Attention{
+			Class: class, Actions: []string{inboxReplay, inboxDismiss},
+			Summary: fmt.Sprintf("Event %s of %s was given up: %s", event.EventType, event.Source, redact(reason)),
+		}
+	})
+}
+
+// Proposal is what a person is to decide about an event.
+type Proposal struct {
+	Class      fault.Kind
+	Summary    string
+	Suggestion string
+	Actions    []string // what it may be resolved with
+	Fixes      []byte   // JSON of the ways to resolve it, the likeliest first
+}
+
+// Propose leaves an event to a person, as GiveUp does, who is to decide about what it tells.
+func (s *Store) Propose(ctx context.Context, id string, proposal Proposal, notices ...Notice) error {
+	return s.leave(ctx, id, proposal.Summary, proposal.Fixes, notices, func(inboxRow) Attention {
+		return Attention{Class: proposal.Class, Summary: proposal.Summary, Suggestion: proposal.Suggestion, Actions: proposal.Actions}
+	})
+}
+
+// leave makes a parked item of an event, or opens it again.
+func (s *Store) leave(ctx context.Context, id, reason string, fixes []byte, notices []Notice, itemOf func(inboxRow) Attention) error {
 	return s.db.transact(ctx, func(q queryer) error {
 		var row inboxRow
 		err := q.get(ctx, &row, `SELECT `+inboxColumns+` FROM inbox WHERE id = ?`+q.dialect.forUpdate, id)
@@ -122,16 +148,35 @@ func (s *Store) GiveUp(ctx context.Context, id string, class fault.Kind, reason 
 		if err := s.endEvent(ctx, q, id, InboxAttention, reason); err != nil {
 			return err
 		}
-		parked, err := s.park(ctx, q, Attention{
-			ID: InboxAttentionID(id), OrderID: row.OrderID, Step: InboxStep, Class: class, System: row.Source,
-			Summary: fmt.Sprintf("Event %s of %s was given up: %s", row.EventType, row.Source, redact(reason)),
-			Actions: []string{inboxReplay, inboxDismiss},
-		}, ` ON CONFLICT (id) DO UPDATE SET state = excluded.state, class = excluded.class, document = excluded.document, since = excluded.since,
+		item := itemOf(row)
+		item.ID, item.OrderID, item.Step, item.System = InboxAttentionID(id), row.OrderID, InboxStep, row.Source
+		parked, err := s.park(ctx, q, item, ` ON CONFLICT (id) DO UPDATE SET state = excluded.state, class = excluded.class,
+			document = excluded.document, actions = excluded.actions, fixes = NULL, since = excluded.since,
 			resolution = '', actor = '', reason = NULL, resolved_at = 0 WHERE attention.state = 'resolved'`)
 		if err != nil || !parked {
 			return err
 		}
+		if len(fixes) > 0 {
+			if err := s.addFixes(ctx, q, item.ID, fixes); err != nil {
+				return err
+			}
+		}
 		return s.addNotices(ctx, q, notices)
+	})
+}
+
+// ResolveEvent closes the parked item of an event as Resolve does and, in the same transaction, makes the event due again (replay), now and
+// with all its tries, or ends it as ignored. Repeating it changes nothing; another resolution or actor is ErrResolved.
+func (s *Store) ResolveEvent(ctx context.Context, id, resolution, actor, reason string, replay bool) error {
+	return s.resolve(ctx, InboxAttentionID(id), resolution, actor, reason, nil, func(q queryer) error {
+		state, why := InboxIgnored, "dismissed by "+actor
+		if replay {
+			state, why = InboxPending, ""
+		}
+		now := s.now()
+		_, err := q.exec(ctx, `UPDATE inbox SET state = ?, last_error = ?, tries = CASE WHEN ? THEN 0 ELSE tries + 1 END, next_try_at = ?,
+			updated_at = ? WHERE id = ? AND state = 'attention'`, state, redact(why), replay, now, now, id)
+		return failed(err, "resolve event", id)
 	})
 }
 

@@ -33,7 +33,7 @@ type Notice struct {
 	Data     map[string]string // for templates
 	Link     string            // path of what it tells of
 	At       time.Time         // default: now
-	Tries    int               // the journal's: how often it was postponed
+	Tries    int               // the journal's: how often its delivery failed
 }
 
 // noticeLease is how long a notice that DueNotices has given is kept from the next caller: longer than a delivery may take.
@@ -93,8 +93,8 @@ const (
 )
 
 // DueNotices gives notices that are due at a time, oldest first, and leases them: the next call, by whichever process, passes them
-// over for two minutes. Follow with NoticesSent, PostponeNotice or GiveUpNotice; one that is not comes again. One whose document
-// can't be opened is logged and left out, so that it does not hold up the others.
+// over for two minutes. Follow with NoticesSent, HoldNotice, PostponeNotice or GiveUpNotice; one that is not comes again. One whose
+// document can't be opened is logged and left out, so that it does not hold up the others.
 func (s *Store) DueNotices(ctx context.Context, now time.Time, limit int) ([]Notice, error) {
 	var rows []noticeRow
 	err := s.db.write().list(ctx, &rows, `WITH due AS (
@@ -120,10 +120,19 @@ func (s *Store) NoticesSent(ctx context.Context, ids []string) error {
 	return failed(err, "end notices, the first of them", ids[0])
 }
 
-// PostponeNotice makes a notice due again at a time, after a delivery that failed.
+// PostponeNotice makes a notice due again at a time, after a delivery that failed. It counts as a try.
 func (s *Store) PostponeNotice(ctx context.Context, id string, until time.Time, reason string) error {
-	changed, err := s.db.write().exec(ctx, `UPDATE notices SET last_error = ?, tries = tries + 1, next_try_at = ?, updated_at = ?
-		WHERE id = ? AND state = 'pending'`, redact(reason), toInstant(until), s.now(), id)
+	return s.postponeNotice(ctx, id, until, reason, 1)
+}
+
+// HoldNotice makes a notice due again at a time, though no delivery of it was tried.
+func (s *Store) HoldNotice(ctx context.Context, id string, until time.Time, reason string) error {
+	return s.postponeNotice(ctx, id, until, reason, 0)
+}
+
+func (s *Store) postponeNotice(ctx context.Context, id string, until time.Time, reason string, tries int) error {
+	changed, err := s.db.write().exec(ctx, `UPDATE notices SET last_error = ?, tries = tries + ?, next_try_at = ?, updated_at = ?
+		WHERE id = ? AND state = 'pending'`, redact(reason), tries, toInstant(until), s.now(), id)
 	if err != nil {
 		return failed(err, "postpone notice", id)
 	}

@@ -176,6 +176,25 @@ func unstartedRefundsAreFound(t *testing.T, f *fixture) {
 	}
 	require.Equal(t, []string{"r2", "r1"}, find(0))
 	require.Equal(t, []string{"r2"}, find(time.Second))
+
+	// One that cancels its order is given once that has ended: however many wait for theirs, they hold up nobody.
+	for n := range 12 {
+		id := fmt.Sprint("C-", n)
+		take(t, f, id)
+		_, _, err := f.TakeRefund(t.Context(), journal.RefundRecord{OrderID: id, RefundID: id, BodyHash: id, Currency: "USD", Cancels: true},
+			func([]canonical.RefundBreakdown, journal.Payment) (canonical.RefundBreakdown, error) {
+				return canonical.RefundBreakdown{}, nil
+			})
+		require.NoError(t, err)
+	}
+	require.Equal(t, []string{"r2", "r1"}, find(0))
+	for i, status := range []canonical.OrderStatus{canonical.OrderInReview, canonical.OrderCancelled, canonical.OrderBooking, canonical.OrderConfirmed} {
+		require.NoError(t, f.RecordProgress(t.Context(), journal.Progress{OrderID: fmt.Sprint("C-", i), Seq: 1, Status: status}))
+	}
+	require.ElementsMatch(t, []string{"r2", "r1", "C-1", "C-3"}, find(0))
+	for _, id := range []string{"C-1", "C-3"} {
+		require.NoError(t, f.MarkRefundStarted(t.Context(), id, id))
+	}
 	at := f.clock.Now()
 	require.NoError(t, f.MarkRefundStarted(t.Context(), "WEB-1", "r2"))
 	f.clock.Advance(time.Minute)
@@ -477,6 +496,13 @@ func noticesAreLeasedAndEnd(t *testing.T, f *fixture) {
 	require.NoError(t, err)
 	require.Len(t, again, 1)
 	require.Equal(t, 1, again[0].Tries)
+	require.NoError(t, f.HoldNotice(t.Context(), "n1", f.clock.Now().Add(time.Hour), "collected"))
+	require.Empty(t, due(t, f, 10))
+	f.clock.Advance(time.Hour)
+	held, err := f.DueNotices(t.Context(), f.clock.Now(), 10)
+	require.NoError(t, err)
+	require.Equal(t, again, held, "what was held was not tried")
+	require.ErrorIs(t, f.HoldNotice(t.Context(), "n3", f.clock.Now(), ""), journal.ErrNotFound)
 	require.ErrorIs(t, f.PostponeNotice(t.Context(), "n3", f.clock.Now(), ""), journal.ErrNotFound, "sent is sent")
 	require.ErrorIs(t, f.GiveUpNotice(t.Context(), "none", ""), journal.ErrNotFound)
 	require.NoError(t, f.AddNotices(t.Context(), notice("n3")))
@@ -523,6 +549,60 @@ func progressTells(t *testing.T, f *fixture) {
 	err := f.RecordProgress(t.Context(), journal.Progress{OrderID: "none", Seq: 1}, notice("n2"))
 	require.ErrorIs(t, err, journal.ErrNotFound)
 	require.Empty(t, due(t, f, 10))
+}
+
+// eventsProposeWhatAPersonDecides: with the ways in which it can be decided; the answer closes the item and moves the event as one.
+func eventsProposeWhatAPersonDecides(t *testing.T, f *fixture) {
+	take(t, f, "WEB-1")
+	receive(t, f, "e1")
+	proposal := journal.Proposal{
+		Class: fault.DeclinedByPolicy, Summary: "cancelled there, paid here", Suggestion: "Pay it back.", Actions: []string{"retry", "compensate", "skip"},
+		Fixes: []byte(`[{"text":"Pay it back","resolution":"compensate"}]`),
+	}
+	for i := range 2 {
+		require.NoError(t, f.Propose(t.Context(), "e1", proposal, notice(fmt.Sprint("n", i))))
+	}
+	require.Equal(t, []string{"n0"}, due(t, f, 10))
+	id := journal.InboxAttentionID("e1")
+	item, err := f.Attention(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, journal.Attention{
+		ID: id, OrderID: "WEB-1", Channel: "web-us", Step: journal.InboxStep, Class: fault.DeclinedByPolicy, System: "cybersource",
+		Summary: "cancelled there, paid here", Suggestion: "Pay it back.", Actions: proposal.Actions, Fixes: proposal.Fixes, Since: start,
+		State: journal.AttentionOpen,
+	}, item)
+	require.True(t, order(t, f, "WEB-1").NeedsAttention)
+
+	for range 2 {
+		require.NoError(t, f.ResolveEvent(t.Context(), "e1", "compensate", "olivia", "the buyer asked for it", true))
+	}
+	require.ErrorIs(t, f.ResolveEvent(t.Context(), "e1", "skip", "olivia", "", false), journal.ErrResolved)
+	require.ErrorIs(t, f.ResolveEvent(t.Context(), "e1", "compensate", "oscar", "", true), journal.ErrResolved)
+	require.False(t, order(t, f, "WEB-1").NeedsAttention)
+	require.Equal(t, []string{"e1"}, pending(t, f, 10), "due at once, and not twice")
+	audit, err := f.Audit(t.Context(), "WEB-1")
+	require.NoError(t, err)
+	require.Len(t, audit, 1)
+	action := audit[0].Action
+	require.Equal(t, []string{"olivia", "compensate", "the buyer asked for it", id}, []string{action.Actor, action.Action, action.Reason, action.Detail["attentionId"]})
+	require.NoError(t, f.Delivered(t.Context(), "e1"))
+	require.NoError(t, f.ResolveEvent(t.Context(), "e1", "compensate", "olivia", "", true))
+	require.Empty(t, pending(t, f, 10), "what was done is done")
+
+	// Given up for another reason later, the item has that one's ways alone.
+	receive(t, f, "e2")
+	require.NoError(t, f.Propose(t.Context(), "e2", proposal))
+	require.NoError(t, f.ResolveEvent(t.Context(), "e2", "retry", "olivia", "", true))
+	require.NoError(t, f.GiveUp(t.Context(), "e2", fault.Value, "it can't be read"))
+	item, err = f.Attention(t.Context(), journal.InboxAttentionID("e2"))
+	require.NoError(t, err)
+	require.Equal(t, []any{[]string{"retry", "skip"}, 0, "", fault.Value}, []any{item.Actions, len(item.Fixes), item.Suggestion, item.Class})
+	require.NoError(t, f.ResolveEvent(t.Context(), "e2", "skip", "olivia", "a test", false))
+	event, err := f.Event(t.Context(), "e2")
+	require.NoError(t, err)
+	require.Equal(t, []any{journal.InboxIgnored, "dismissed by olivia"}, []any{event.State, event.LastError})
+	require.ErrorIs(t, f.ResolveEvent(t.Context(), "none", "skip", "olivia", "", false), journal.ErrNotFound)
+	require.ErrorIs(t, f.Propose(t.Context(), "none", proposal), journal.ErrNotFound)
 }
 
 func eventsGivenUpWaitForAPerson(t *testing.T, f *fixture) {

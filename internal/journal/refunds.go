@@ -193,12 +193,19 @@ func (s *Store) MarkRefundStarted(ctx context.Context, orderID, refundID string)
 	return s.exists(changed, "refund", refundPlace(orderID, refundID))
 }
 
-// UnstartedRefunds gives refunds that were taken longer ago than a duration and whose workflow was not started, oldest first. One
-// that can't be opened is logged and left out, so that it does not hold up the others.
+// UnstartedRefunds gives refunds that were taken longer ago than a duration and whose workflow was not started, oldest first. One that cancels
+// its order has none, and is given once the order has ended: those of orders that take their time hold up nobody. One that can't be opened
+// is logged and left out, for the same reason.
 func (s *Store) UnstartedRefunds(ctx context.Context, olderThan time.Duration, limit int) ([]RefundRecord, error) {
+	ended := []any{
+		canonical.OrderConfirmed, canonical.OrderShipped, canonical.OrderDeclined, canonical.OrderRejected, canonical.OrderCancelled,
+		canonical.OrderCompensated,
+	}
+	args := append([]any{toInstant(s.clock().Add(-olderThan))}, ended...)
 	var rows []refundRow
-	err := s.db.read().list(ctx, &rows, `SELECT `+refundColumns+` FROM refunds WHERE started_at = 0 AND created_at <= ?
-		ORDER BY created_at, order_id, refund_id LIMIT ?`, toInstant(s.clock().Add(-olderThan)), limit)
+	err := s.db.read().list(ctx, &rows, `SELECT `+refundColumns+` FROM refunds WHERE started_at = 0 AND created_at <= ? AND (NOT cancels OR
+		EXISTS (SELECT 1 FROM orders o WHERE o.order_id = refunds.order_id AND o.status IN `+in(len(ended))+`))
+		ORDER BY created_at, order_id, refund_id LIMIT ?`, append(args, limit)...)
 	if err != nil {
 		return nil, fmt.Errorf("read unstarted refunds: %w", err)
 	}

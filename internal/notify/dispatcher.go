@@ -222,7 +222,8 @@ func (d *Dispatcher) handle(ctx context.Context, batch []Notice) (messages int, 
 	return messages, d.conclude(ctx, batch, failure)
 }
 
-// collect puts off what would be a second message within the quiet period. What went out on some routes already is no second one.
+// collect puts off what would be a second message within the quiet period, which is no try of it. What went out on some routes already is no
+// second one.
 func (d *Dispatcher) collect(ctx context.Context, batch []Notice) ([]Notice, error) {
 	key := groupOf(batch[0])
 	last, told := d.told[key]
@@ -237,7 +238,7 @@ func (d *Dispatcher) collect(ctx context.Context, batch []Notice) ([]Notice, err
 			now = append(now, notice)
 			continue
 		}
-		problems = append(problems, d.postpone(ctx, notice, until, reasonCollected))
+		problems = append(problems, concluded(d.options.Outbox.HoldNotice(ctx, notice.ID, until, reasonCollected)))
 	}
 	return now, errors.Join(problems...)
 }

@@ -55,6 +55,13 @@ func (o *outbox) PostponeNotice(ctx context.Context, id string, until time.Time,
 	return o.Store.PostponeNotice(ctx, id, until, reason)
 }
 
+func (o *outbox) HoldNotice(ctx context.Context, id string, until time.Time, reason string) error {
+	o.mutex.Lock()
+	defer o.mutex.Unlock()
+	o.postponed[id], o.until[id] = reason, until
+	return o.Store.HoldNotice(ctx, id, until, reason)
+}
+
 func (o *outbox) GiveUpNotice(ctx context.Context, id, reason string) error {
 	o.mutex.Lock()
 	defer o.mutex.Unlock()
@@ -226,6 +233,24 @@ func TestTheFirstAlertGoesAtOnceAndFurtherOnesAreCollected(t *testing.T) {
 	d.after(10 * time.Minute).pass()
 	require.Equal(t, parked(9).Subject, d.slack.messages[2].Subject, "a new one, long after")
 	require.Len(t, d.outbox.sent, 6)
+}
+
+// TestWhatIsCollectedKeepsItsTries: that others of its group were just sent is no failure of an alert.
+func TestWhatIsCollectedKeepsItsTries(t *testing.T) {
+	d := newDesk(t, nil)
+	d.add(parked(1))
+	d.pass()
+	d.add(parked(2))
+	d.after(time.Minute).pass()
+	require.Contains(t, d.outbox.postponed[parked(2).ID], "collected")
+	down := errors.New("down")
+	d.slack.fail, d.mail.fail = down, down
+	tries := 0
+	for len(d.outbox.givenUp) == 0 {
+		d.after(time.Hour).pass()
+		tries++
+	}
+	require.Equal(t, 4, tries)
 }
 
 func TestARouteThatTookItIsNotAskedAgain(t *testing.T) {

@@ -55,7 +55,7 @@ type Notifier interface {
 	Send(ctx context.Context, message Message) error
 }
 
-// Notice is one entry of the outbox. Its Tries count how often it was put off.
+// Notice is one entry of the outbox. Its Tries count how often its delivery failed.
 type Notice = journal.Notice
 
 // Outbox is where notices wait; *journal.Store is one. DueNotices leases what it gives for two minutes, so that several processes don't
@@ -64,5 +64,6 @@ type Outbox interface {
 	DueNotices(ctx context.Context, now time.Time, limit int) ([]Notice, error)
 	NoticesSent(ctx context.Context, ids []string) error
 	PostponeNotice(ctx context.Context, id string, until time.Time, reason string) error
+	HoldNotice(ctx context.Context, id string, until time.Time, reason string) error
 	GiveUpNotice(ctx context.Context, id, reason string) error
 }

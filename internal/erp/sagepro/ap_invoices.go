@@ -42,7 +42,7 @@ func readSupplierDocument(c *Client, s *site, doc erp.Document) (supplierDocumen
 		currency: o.text("Currency", currencyLength), reference: o.text("Reference", longestRef), invoiced: o.date("InvoiceDate"), due: o.date("DueDate"),
 		credit: o.text("TransactionCode", 1) == transactionCredit,
 	}
-	places := minorUnits(d.currency)
+	places := minorUnits(p, "Currency", d.currency)
 	d.total = o.amount("InvoiceTotal", places)
 	tax, sum := o.amount("TaxAmount", places), decimal.Zero
 	for _, part := range o.children("Distribution") {

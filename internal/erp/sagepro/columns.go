@@ -3,23 +3,19 @@ package sagepro
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 
+	"github.com/shopspring/decimal"
+
 	"github.com/tenderline/tenderline/internal/canonical"
+	"github.com/tenderline/tenderline/internal/fault"
 )
 
 // currencyLength is that of an ISO 4217 code.
 const currencyLength = 3
-
-// minorUnits are the decimals of a currency; two of one that is not known, which nobody can pay in anyway.
-func minorUnits(currency string) int {
-	places, err := canonical.MinorUnits(currency)
-	if err != nil {
-		return 2
-	}
-	return int(places)
-}
 
 // size is how many characters a column holds; 0 for any.
 func (s *site) size(table, name string) int {
@@ -51,4 +47,26 @@ func (q querier) cut(table, name, words string) string {
 		return words
 	}
 	return strings.TrimSpace(string([]rune(words)[:most]))
+}
+
+// checkDate refuses what is no day, YYYY-MM-DD.
+func (c *Client) checkDate(path, date string) error {
+	if _, err := time.Parse(time.DateOnly, date); err != nil {
+		return c.refuse(fault.Value, codeInvalidField, "a date is not one, nothing was written", fault.Field{Path: path, Rule: codeInvalidField + ": must be a date, YYYY-MM-DD"})
+	}
+	return nil
+}
+
+// checkMoney refuses an amount that is not above zero, or finer than its currency.
+func (c *Client) checkMoney(path string, value decimal.Decimal, currency string) error {
+	if value.IsPositive() && value.Equal(canonical.RoundAmount(value, currency)) {
+		return nil
+	}
+	return c.refuse(fault.Value, codeInvalidField, "an amount is not one of its currency, nothing was written",
+		fault.Field{Path: path, Rule: codeInvalidField + ": must be above zero, and no finer than the currency"})
+}
+
+// tooLong refuses a text that a column does not hold.
+func (c *Client) tooLong(path string, most int) error {
+	return c.refuse(fault.Value, codeTooLong, "a text is too long, nothing was written", fault.Field{Path: path, Rule: fmt.Sprintf("%s: at most %d characters", codeTooLong, most)})
 }

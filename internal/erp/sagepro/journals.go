@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/shopspring/decimal"
 
@@ -130,10 +129,7 @@ func (c *Client) checkJournal(entry canonical.JournalEntry) error {
 	if !entry.Balanced() || len(entry.Lines) < 2 {
 		return c.refuse(fault.Value, codeUnbalanced, "the journal is not balanced, nothing was written")
 	}
-	if _, err := time.Parse(time.DateOnly, entry.Date); err != nil {
-		return c.refuse(fault.Value, codeInvalidField, "the journal has no date", fault.Field{Path: "glbatch.trandate", Rule: "must be a date, YYYY-MM-DD"})
-	}
-	return nil
+	return c.checkDate("glbatch.trandate", entry.Date)
 }
 
 // enterJournal writes the batch.

@@ -67,7 +67,7 @@ type customerDocument struct {
 
 func (t *tx) readCustomer(doc erp.Document) (customerDocument, error) {
 	paper, whole := newPaper(t.site, doc)
-	wanted := customerDocument{externalID: whole.text("externalId", 0)}
+	wanted := customerDocument{externalID: whole.text("externalId", longestRef)}
 	wanted.customer = whole.child("arcust").columns("arcust", "custno")
 	if whole.has("arcadr") {
 		wanted.shipTo = whole.child("arcadr").columns("arcadr")

@@ -54,10 +54,10 @@ func (p *processes) OpenChargeback(_ context.Context, opened starter.OpenedCase)
 	return p.refuse
 }
 
-func (p *processes) EndChargeback(_ context.Context, _ string, outcome activities.ChargebackOutcome, _, _ string) (journal.ChargebackRecord, error) {
+func (p *processes) EndChargeback(_ context.Context, ended starter.EndedCase) (journal.ChargebackRecord, error) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	p.outcomes = append(p.outcomes, outcome)
+	p.outcomes = append(p.outcomes, ended)
 	return dispute(), p.refuse
 }
 

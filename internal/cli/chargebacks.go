@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,6 +19,7 @@ type chargeback struct {
 	Reason        string    `json:"reason"`
 	Retrieval     bool      `json:"retrieval"`
 	State         string    `json:"state"`
+	Cycle         int       `json:"cycle"`
 	OpenedAt      time.Time `json:"openedAt"`
 	RespondBy     time.Time `json:"respondBy"`
 	Notes         []struct {
@@ -46,6 +48,13 @@ type newCase struct {
 	Reason        string `json:"reason,omitempty"`
 	RespondBy     string `json:"respondBy,omitempty"`
 	Retrieval     bool   `json:"retrieval,omitempty"`
+}
+
+// endedCase is the body that ends a dispute.
+type endedCase struct {
+	Outcome string `json:"outcome"`
+	Reason  string `json:"reason,omitempty"`
+	Again   bool   `json:"again,omitempty"`
 }
 
 func (p *Program) chargebackCommand() *cobra.Command {
@@ -106,6 +115,9 @@ func showChargeback(t *table, b chargeback) {
 	t.row("CASE", b.CaseID)
 	t.row("ORDER", b.OrderID)
 	t.row("STATE", b.State)
+	if b.Cycle > 1 {
+		t.row("CYCLE", strconv.Itoa(b.Cycle))
+	}
 	t.row("AMOUNT", b.Amount+" "+b.Currency)
 	t.field("FEE", b.Fee)
 	t.field("REASON", b.Reason)
@@ -163,21 +175,25 @@ the processor's case number, so that the report's row finds the dispute open. Th
 
 func (p *Program) chargebackOutcome() *cobra.Command {
 	var reason string
+	var again bool
 	cmd := p.booksCommand(&cobra.Command{
-		Use:     "outcome CASE won|lost",
-		Short:   "Tell a dispute how it ended, which books it",
+		Use:   "outcome CASE won|lost",
+		Short: "Tell a dispute how it ended, which books it",
+		Long: `Tells a dispute how it ended, which books it. The same outcome again changes nothing. Another one is refused, unless --again says that
+it is a later one, of an arbitration: it is booked with a journal of its own.`,
 		Example: `  tenderline chargeback outcome CB-20261120-1 lost --reason "no proof of delivery"`,
 		Args:    exactly("the number of a case", "won or lost"),
 	}, func(cmd *cobra.Command, args []string, r *remote, c *client) error {
 		if args[1] != "won" && args[1] != "lost" {
 			return usage("an outcome is won or lost")
 		}
-		a, err := post[takenCase](cmd.Context(), c, map[string]string{"outcome": args[1], "reason": reason}, "chargebacks", args[0], "outcome")
+		a, err := post[takenCase](cmd.Context(), c, endedCase{Outcome: args[1], Reason: reason, Again: again}, "chargebacks", args[0], "outcome")
 		if err != nil {
 			return err
 		}
 		return r.write(cmd.OutOrStdout(), a, func(t *table) { t.row(a.value.CaseID, args[1]) })
 	})
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the audit")
+	cmd.Flags().BoolVar(&again, "again", false, "it is a later outcome than the one that is known")
 	return cmd
 }

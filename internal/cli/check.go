@@ -204,7 +204,7 @@ func hintFor(err error, hint string) string {
 		return hint
 	}
 	switch f.Kind {
-	case fault.Credentials:
+	case fault.Credentials, fault.MissingReference:
 		return hint
 	case fault.Connection, fault.UnknownOutcome, fault.RateLimit, fault.Busy:
 		return "check address, network and firewall, then repeat; the system may be down"
@@ -368,13 +368,14 @@ func answered(err error) error {
 func (c *checker) erp(ctx context.Context, name string) {
 	const right = "give the ERP's operator or API client the right to this service"
 	c.settings(ctx, func() error { return c.app.Config.CheckERPs(name) })
-	c.need(ctx, "reach, credential, company", "correct address, credential and company in TENDERLINE_"+strings.ToUpper(name)+"_...", func(ctx context.Context) error {
+	c.need(ctx, "reach, credential, company", c.reachHint(name), func(ctx context.Context) error {
 		port, err := c.app.Erp(name)
 		if err != nil {
 			return err
 		}
 		return port.Check(ctx)
 	})
+	c.columns(ctx, name)
 	for _, lookup := range lookups {
 		c.try(ctx, lookup.name, right, func(ctx context.Context) error {
 			port, err := c.app.Erp(name)
@@ -382,6 +383,24 @@ func (c *checker) erp(ctx context.Context, name string) {
 				return err
 			}
 			return answered(lookup.do(ctx, port))
+		})
+	}
+}
+
+// reachHint says what to do where an ERP is not as its settings say.
+func (c *checker) reachHint(name string) string {
+	hint := "correct address, credential and company in TENDERLINE_" + strings.ToUpper(name) + "_..."
+	if site, err := c.app.IsSite(name); err == nil && site {
+		hint += ", or the names of tables and columns; `tenderline setup` makes Tenderline's own tables there"
+	}
+	return hint
+}
+
+// columns holds mappings to an ERP that is a database, where it is one.
+func (c *checker) columns(ctx context.Context, name string) {
+	if site, err := c.app.IsSite(name); err == nil && site {
+		c.try(ctx, "columns of the mappings", "correct the mappings, or name the site's columns: docs/"+name+".md", func(ctx context.Context) error {
+			return c.app.CheckTargets(ctx, name)
 		})
 	}
 }

@@ -147,7 +147,7 @@ type processes struct {
 	payments   []journal.PaymentFilter
 	disputes   []journal.ChargebackFilter
 	opened     []starter.OpenedCase
-	outcomes   []activities.ChargebackOutcome
+	outcomes   []starter.EndedCase
 	stockCodes []string
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,9 +18,10 @@ import (
 
 // setupStep is a line of what setup did.
 type setupStep struct {
-	Part   string `json:"part"`
-	Result string `json:"result"` // "ok" or "failed"
-	Detail string `json:"detail"`
+	Part   string   `json:"part"`
+	Result string   `json:"result"` // "ok" or "failed"
+	Detail string   `json:"detail"`
+	SQL    []string `json:"sql,omitempty"` // what somebody with the right to it runs instead
 }
 
 func (p *Program) setupCommand() *cobra.Command {
@@ -30,6 +32,9 @@ func (p *Program) setupCommand() *cobra.Command {
 		Short: "Prepare database and Temporal: tables, search attributes, schedules",
 		Long: `Brings the journals' tables up to date, registers the search attributes with Temporal, and reconciles the schedules.
 It is safe to repeat; run it once per release, before workers and API start.
+
+Where an ERP is a database, the tables that Tenderline keeps beside the ERP's own are made there, if the login may; else the statements are
+printed for whoever may. That needs the settings of the ERP, and TENDERLINE_WORKER_ROLES with erp.
 
 Where TENDERLINE_WORKER_ROLES is erp alone and TENDERLINE_DATABASE_ERP_DSN names a journal of its own, only that journal is
 prepared: a worker beside an ERP has no way to the central database.`,
@@ -57,6 +62,9 @@ prepared: a worker beside an ERP has no way to the central database.`,
 				for _, s := range steps {
 					t.row(s.Part, s.Result, s.Detail)
 				}
+				for _, s := range steps {
+					t.statements(s)
+				}
 			})
 			return errors.Join(failed, err)
 		},
@@ -80,19 +88,48 @@ func setUp(ctx context.Context, app *wiring.App) ([]setupStep, error) {
 	}
 	var steps []setupStep
 	var failed []error
-	for _, part := range parts {
-		if part.skip {
-			continue
-		}
-		detail, err := part.do(ctx, app)
-		step := setupStep{Part: part.name, Result: resultOK, Detail: detail}
+	done := func(step setupStep, err error) {
 		if err != nil {
 			step.Result, step.Detail = resultFailed, "see the error"
-			failed = append(failed, fmt.Errorf("%s: %w", part.name, err))
+			failed = append(failed, fmt.Errorf("%s: %w", step.Part, err))
 		}
 		steps = append(steps, step)
 	}
+	for _, part := range parts {
+		if !part.skip {
+			detail, err := part.do(ctx, app)
+			done(setupStep{Part: part.name, Result: resultOK, Detail: detail}, err)
+		}
+	}
+	for _, name := range erpsToPrepare(app) {
+		statements, err := app.MakeSideTables(ctx, name)
+		done(setupStep{Part: "erp " + name, Result: resultOK, Detail: "tables beside the ERP's own are there", SQL: statements}, err)
+	}
 	return steps, errors.Join(failed...)
+}
+
+// erpsToPrepare are the ERPs with tables of ours that this host works at and has the settings of.
+func erpsToPrepare(app *wiring.App) []string {
+	if !slices.Contains(app.Config.Worker.Roles, config.RoleErp) {
+		return nil
+	}
+	return slices.DeleteFunc(app.Config.ServedERPs(), func(name string) bool {
+		return !app.KeepsSideTables(name) || app.Config.CheckERPs(name) != nil
+	})
+}
+
+// statements prints what somebody else has to run.
+func (t *table) statements(step setupStep) {
+	if len(step.SQL) == 0 {
+		return
+	}
+	t.section("For whoever may make tables at " + step.Part + ":")
+	for _, statement := range step.SQL {
+		if !strings.HasPrefix(statement, "--") {
+			statement += ";"
+		}
+		t.row(statement)
+	}
 }
 
 // servesCentral tells whether this host has to do with the central journal: all but a worker of role erp with a journal of its own.

@@ -27,15 +27,16 @@ type temporal struct {
 	attributes map[string]enums.IndexedValueType
 	schedules  map[string]*schedulepb.Schedule
 	signals    int
-	forbidden  bool // writing is
-	nameless   bool // the namespace does not exist
+	polled     map[string]float64 // queues that steps are asked for, with their limit per second
+	forbidden  bool               // writing is
+	nameless   bool               // the namespace does not exist
 }
 
 func newTemporal(t *testing.T) *temporal {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	s := &temporal{address: listener.Addr().String(), attributes: map[string]enums.IndexedValueType{}, schedules: map[string]*schedulepb.Schedule{}}
+	s := &temporal{address: listener.Addr().String(), attributes: map[string]enums.IndexedValueType{}, schedules: map[string]*schedulepb.Schedule{}, polled: map[string]float64{}}
 	server := grpc.NewServer(grpc.ChainUnaryInterceptor(func(ctx context.Context, in any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 		out, err := next(ctx, in)
 		if err != nil {
@@ -86,7 +87,10 @@ func (s *temporal) PollWorkflowTaskQueue(ctx context.Context, _ *workflowservice
 	return &workflowservice.PollWorkflowTaskQueueResponse{}, nil
 }
 
-func (s *temporal) PollActivityTaskQueue(ctx context.Context, _ *workflowservice.PollActivityTaskQueueRequest) (*workflowservice.PollActivityTaskQueueResponse, error) {
+func (s *temporal) PollActivityTaskQueue(ctx context.Context, in *workflowservice.PollActivityTaskQueueRequest) (*workflowservice.PollActivityTaskQueueResponse, error) {
+	s.mutex.Lock()
+	s.polled[in.GetTaskQueue().GetName()] = in.GetTaskQueueMetadata().GetMaxTasksPerSecond().GetValue()
+	s.mutex.Unlock()
 	<-ctx.Done()
 	return &workflowservice.PollActivityTaskQueueResponse{}, nil
 }

@@ -208,10 +208,17 @@ func (a *App) Gateway() (*cybersource.Client, error) {
 
 // transport is the way to one system outside.
 func (a *App) transport(system string, o config.Outbound, timeout time.Duration, base http.RoundTripper) http.RoundTripper {
-	return outbound.Transport(outbound.Config{
-		System: system, Limit: rate.Limit(o.Rate), Burst: o.Burst, Timeout: timeout, Logger: a.Log, Observe: a.Metrics.Call, Base: base,
+	way := a.way(system, o)
+	way.Timeout, way.Base = timeout, base
+	return outbound.Transport(way)
+}
+
+// way is what bounds and records the calls to a system outside, however it is reached.
+func (a *App) way(system string, o config.Outbound) outbound.Config {
+	return outbound.Config{
+		System: system, Limit: rate.Limit(o.Rate), Burst: o.Burst, Logger: a.Log, Observe: a.Metrics.Call,
 		Breaker: outbound.Breaker{FailureRatio: o.BreakerRatio, MinRequests: o.BreakerMinRequests, Window: o.BreakerWindow, OpenFor: o.BreakerOpenFor},
-	})
+	}
 }
 
 // Ready refuses to go on with a Temporal server that lacks the search attributes.

@@ -3,8 +3,10 @@ package wiring
 import (
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -46,4 +48,21 @@ func TestCallbacksReachPublicAddressesOnly(t *testing.T) {
 	} {
 		require.Equal(t, public, publicOnly("tcp", address, nil) == nil, address)
 	}
+}
+
+// TestEveryKnownERPHasAnAdapterAndMappings: what config knows must be there to work with.
+func TestEveryKnownERPHasAnAdapterAndMappings(t *testing.T) {
+	app := New(config.Config{}, slog.New(slog.DiscardHandler))
+	set, err := app.Mappings()
+	require.NoError(t, err)
+	adapters := app.adapters()
+	require.Equal(t, config.KnownERPs(), slices.Sorted(maps.Keys(adapters)))
+	for name, adapter := range adapters {
+		require.NotNil(t, adapter.open, name)
+		for _, document := range []string{"customer", "sales_order", "invoice", "receipt", "deposit", "credit_memo"} {
+			require.Contains(t, set.Names(), name+"/"+document)
+		}
+	}
+	_, err = app.Erp("sap")
+	require.EqualError(t, err, `ERP "sap" is unknown`)
 }

@@ -157,6 +157,9 @@ func (a *App) erpParts(ctx context.Context, settings *worker.Config) error {
 		if err != nil {
 			return err
 		}
+		if err := a.checkSite(ctx, name, port); err != nil {
+			return err
+		}
 		own, _ := a.Config.ERPSettings(name)
 		settings.Erps = append(settings.Erps, worker.Erp{
 			Booking: &activities.Booking{

@@ -157,7 +157,7 @@ func (t *tx) enterCreditMemo(ctx context.Context, d *memoDocument) (canonical.Cr
 	if err != nil {
 		return none, err
 	}
-	movements, err := t.returnNumbers(ctx, len(d.restock))
+	movements, err := t.movementNumbers(ctx, len(d.restock))
 	if err != nil {
 		return none, err
 	}
@@ -361,22 +361,6 @@ func (t *tx) describeItem(ctx context.Context, each *returned) error {
 	return err
 }
 
-// returnNumbers takes the numbers of so many stock movements, before any other lock; none where the site keeps no movements.
-func (t *tx) returnNumbers(ctx context.Context, count int) ([]string, error) {
-	if _, kept := t.site.column("ictran", "ttranno"); !kept {
-		return nil, nil
-	}
-	numbers := make([]string, 0, count)
-	for range count {
-		number, err := t.nextDocument(ctx, counterMovement, "ictran", "ttranno")
-		if err != nil {
-			return nil, err
-		}
-		numbers = append(numbers, number)
-	}
-	return numbers, nil
-}
-
 // memoEntry is a credit memo in the making.
 type memoEntry struct {
 	*tx
@@ -444,7 +428,7 @@ func (m *memoEntry) writeLines(ctx context.Context) error {
 		if err := m.insert(ctx, "artran", values); err != nil {
 			return err
 		}
-		if err := m.noteReturn(ctx, i, each); err != nil {
+		if err := m.noteReturn(ctx, m.movements[i], each); err != nil {
 			return err
 		}
 	}
@@ -452,16 +436,12 @@ func (m *memoEntry) writeLines(ctx context.Context) error {
 }
 
 // noteReturn writes that goods came in, where the site keeps movements.
-func (m *memoEntry) noteReturn(ctx context.Context, index int, each returned) error {
+func (m *memoEntry) noteReturn(ctx context.Context, number string, each returned) error {
 	if !m.site.keeps("ictran") {
 		return nil
 	}
-	values := row{"trantyp": movementReceipt, "item": each.item, "loctid": each.location, "tdate": m.date, "tqty": each.quantity, "tcost": each.cost,
-		"docno": m.number, "orgno": m.SalesOrder}
-	if index < len(m.movements) {
-		values["ttranno"] = m.movements[index]
-	}
-	return m.insert(ctx, "ictran", values)
+	return m.insert(ctx, "ictran", row{"ttranno": number, "trantyp": movementReceipt, "item": each.item, "loctid": each.location, "tdate": m.date,
+		"tqty": each.quantity, "tcost": each.cost, "docno": m.number, "orgno": m.SalesOrder})
 }
 
 // setOff pays what is open of the invoice out of the credit memo: two rows of cash that come to nothing.

@@ -43,7 +43,7 @@ func (q querier) list(ctx context.Context, dest any, query string, arguments ...
 // for the table, and {@moved} for 1 in history, else 0: SELECT {@: sono}, {@moved} AS moved FROM {@} WHERE {@.sono} = ?.
 func (q querier) listBoth(ctx context.Context, dest any, table, query string, arguments ...any) error {
 	written := of(query, table, "0")
-	if history := twins[table]; q.site.keeps(history) {
+	if history, moves := twins[table]; moves && q.site.keeps(history) {
 		written += " UNION ALL " + of(query, history, "1")
 		arguments = append(slices.Clone(arguments), arguments...)
 	}

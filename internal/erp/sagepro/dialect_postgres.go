@@ -48,7 +48,7 @@ func (postgres) columns(schema []string) (string, []any) {
 	if len(schema) > 0 {
 		owner = schema[len(schema)-1]
 	}
-	return `SELECT table_name, column_name, data_type, COALESCE(character_maximum_length, 0) AS size, COALESCE(numeric_scale, 0) AS places,
+	return `SELECT table_name, column_name, data_type, COALESCE(character_maximum_length, 0) AS size, COALESCE(numeric_scale, -1) AS places,
  CASE WHEN is_nullable = 'YES' THEN 1 ELSE 0 END AS nullable,
  CASE WHEN column_default IS NOT NULL OR is_identity = 'YES' OR is_generated = 'ALWAYS' THEN 1 ELSE 0 END AS filled
  FROM information_schema.columns WHERE table_schema = COALESCE(NULLIF(CAST(? AS TEXT), ''), current_schema())`, []any{owner}

@@ -49,9 +49,9 @@ func (lite) insertAbsent(table string, columns []string, _ int) (string, bool) {
 
 func (lite) clock() string { return "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now') || '000'" }
 
-// columns takes the length out of a declared type such as VARCHAR(20), where there is one.
+// columns leaves it to the declared type, such as VARCHAR(20) or NUMERIC(9,2), to tell lengths and places.
 func (lite) columns([]string) (string, []any) {
-	return `SELECT m.name AS table_name, p.name AS column_name, p.type AS data_type, 0 AS size, 0 AS places, CASE WHEN p."notnull" = 0 THEN 1 ELSE 0 END AS nullable,
+	return `SELECT m.name AS table_name, p.name AS column_name, p.type AS data_type, 0 AS size, -1 AS places, CASE WHEN p."notnull" = 0 THEN 1 ELSE 0 END AS nullable,
  CASE WHEN p.dflt_value IS NOT NULL OR p.pk = 1 AND upper(p.type) = 'INTEGER' THEN 1 ELSE 0 END AS filled
  FROM sqlite_master m JOIN pragma_table_info(m.name) p WHERE m.type IN ('table', 'view')`, nil
 }

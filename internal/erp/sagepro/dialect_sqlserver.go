@@ -66,7 +66,7 @@ func (d sqlServer) columns(schema []string) (string, []any) {
 	}
 	return fmt.Sprintf(`SELECT o.name AS table_name, c.name AS column_name, t.name AS data_type,
  CASE WHEN c.max_length < 0 THEN 0 WHEN t.name IN ('nchar', 'nvarchar') THEN c.max_length / 2 ELSE c.max_length END AS size,
- c.scale AS places, c.is_nullable AS nullable,
+ CASE WHEN t.name IN ('float', 'real') THEN -1 ELSE c.scale END AS places, c.is_nullable AS nullable,
  CASE WHEN c.default_object_id <> 0 OR c.is_identity = 1 OR c.is_computed = 1 OR t.name = 'timestamp' THEN 1 ELSE 0 END AS filled
  FROM %[1]ssys.columns c JOIN %[1]ssys.objects o ON o.object_id = c.object_id AND o.type IN ('U', 'V')
  JOIN %[1]ssys.schemas s ON s.schema_id = o.schema_id JOIN %[1]ssys.types t ON t.user_type_id = c.system_type_id

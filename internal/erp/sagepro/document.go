@@ -167,7 +167,7 @@ func (p *paper) text(path string, raw json.RawMessage, size int) string {
 	return value
 }
 
-// amount reads a number of at most so many places.
+// amount reads a number of at most so many places, below 0 for any.
 func (o object) amount(name string, places int) decimal.Decimal {
 	raw, there := o.take(name)
 	if !there {
@@ -189,7 +189,7 @@ func (p *paper) amount(path string, raw json.RawMessage, places int) decimal.Dec
 		p.wrong(path, codeInvalidField+": must be a number, without an exponent")
 		return decimal.Zero
 	}
-	if !value.Equal(value.Truncate(int32(places))) {
+	if places >= 0 && !value.Equal(value.Truncate(int32(places))) {
 		p.wrong(path, fmt.Sprintf("%s: at most %d decimals", codeInvalidField, places))
 		return decimal.Zero
 	}
@@ -342,7 +342,7 @@ func (p *paper) columnValue(path string, column siteColumn, raw json.RawMessage)
 		value = p.instant(path, raw)
 	default:
 		if isNumber(raw) && p.site.dialect.untyped() {
-			value = p.amount(path, raw, mostDigits).String()
+			value = p.amount(path, raw, -1).String()
 			break
 		}
 		value = p.text(path, raw, column.size)

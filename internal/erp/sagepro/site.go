@@ -33,7 +33,7 @@ type siteColumn struct {
 	kind     kind   // what it means; that of the layout where it knows the column
 	stored   kind   // what the database's type holds
 	size     int    // characters, 0 for any
-	places   int    // of a decimal
+	places   int    // of a decimal, below 0 for any
 	nullable bool
 	filled   bool // the database fills it by itself
 }
@@ -73,7 +73,8 @@ func (c *Client) readSite(ctx context.Context) (*site, error) {
 	return s, nil
 }
 
-var declaredLength = regexp.MustCompile(`\((\d+)\)$`)
+// declared fits the length of a type, or its digits and places: VARCHAR(20), NUMERIC(9,2).
+var declared = regexp.MustCompile(`\((\d+)(?:, *(\d+))?\)$`)
 
 func (s *site) add(schema string, row columnRow) {
 	table := siteTable(schema, string(row.Table))
@@ -83,7 +84,9 @@ func (s *site) add(schema string, row columnRow) {
 	column := siteColumn{name: string(row.Column), stored: s.dialect.kindOf(string(row.Type)), size: int(row.Size), places: int(row.Places),
 		nullable: row.Nullable != 0, filled: row.Filled != 0}
 	column.kind = column.stored
-	if match := declaredLength.FindStringSubmatch(string(row.Type)); match != nil && column.size == 0 {
+	if match := declared.FindStringSubmatch(string(row.Type)); match != nil && column.kind == kindDecimal {
+		column.places, _ = strconv.Atoi(match[2]) // NUMERIC(9) has none
+	} else if match != nil && column.size == 0 {
 		column.size, _ = strconv.Atoi(match[1])
 	}
 	s.tables[table][strings.ToLower(column.name)] = column
@@ -129,7 +132,7 @@ func (s *site) column(table, name string) (siteColumn, bool) {
 	if column.size == 0 && shape.kind != kindDecimal {
 		column.size = shape.size
 	}
-	if shape.kind == kindDecimal && column.places == 0 {
+	if shape.kind == kindDecimal && column.places < 0 {
 		column.places = shape.size
 	}
 	return column, true

@@ -46,7 +46,7 @@ func mutate[T any](ctx context.Context, c *Client, key, kind string, document an
 			if answer, err = do(ctx, t); err != nil {
 				return err
 			}
-			return t.finish(ctx, answer)
+			return t.finish(ctx, &answer)
 		})
 	})
 	if err != nil {
@@ -116,11 +116,14 @@ func (t *tx) begin(ctx context.Context, hash string, answer any) (done bool, err
 	return true, nil
 }
 
-// finish keeps the answer in the operation's row.
+// finish keeps the answer, which it gets a pointer to, in the operation's row, and makes it what a repeat will read there.
 func (t *tx) finish(ctx context.Context, answer any) error {
 	written, err := json.Marshal(answer)
 	if err != nil {
 		return fmt.Errorf("write answer: %w", err)
+	}
+	if err := json.Unmarshal(written, answer); err != nil {
+		return fmt.Errorf("read answer: %w", err)
 	}
 	return t.setXref(ctx, entityOperation, t.key, row{"answer": string(written)})
 }

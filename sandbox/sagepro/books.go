@@ -170,7 +170,7 @@ func (s *Server) readAll(ctx context.Context) (map[string][]map[string]any, erro
 var cardColumns = []string{"ccno", "cc_exp"}
 
 func readTable(ctx context.Context, tx *sqlx.Tx, table string) ([]map[string]any, error) {
-	rows, err := tx.QueryxContext(ctx, "SELECT * FROM "+table+" ORDER BY 1") //nolint:gosec // names of the schema
+	rows, err := tx.QueryxContext(ctx, "SELECT * FROM "+table+" ORDER BY 1")
 	if err != nil {
 		return nil, err
 	}

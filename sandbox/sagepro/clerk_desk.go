@@ -40,7 +40,7 @@ func (c *clerk) setStock(in *stockInput) (any, error) {
 		return nil, refuse(http.StatusBadRequest, codeInvalid, "StockCode takes 15 characters, Warehouse one of %s", strings.Join(locations, ", "))
 	}
 	c.counters(movementCounter)
-	c.addItem(item, location, in)
+	c.addItem(item, location)
 	at := place{item, location}
 	row := c.stock(at)[at]
 	if row == nil {
@@ -62,7 +62,7 @@ func (c *clerk) setStock(in *stockInput) (any, error) {
 }
 
 // addItem makes the rows of an item that are absent.
-func (c *clerk) addItem(item, location string, in *stockInput) {
+func (c *clerk) addItem(item, location string) {
 	var known, kept int
 	c.get(&known, "SELECT count(*) FROM icitem WHERE item = ?", code(item, itemWidth))
 	c.get(&kept, "SELECT count(*) FROM iciloc WHERE item = ? AND loctid = ?", code(item, itemWidth), code(location, loctidWidth))

@@ -61,6 +61,9 @@ func (c *conn) Prepare(query string) (driver.Stmt, error) {
 }
 
 func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	if c.dead {
+		return nil, driver.ErrBadConn
+	}
 	inner, err := prepare(ctx, c.inner, query)
 	if err != nil {
 		return nil, err
@@ -81,6 +84,9 @@ func (c *conn) Begin() (driver.Tx, error) { return c.BeginTx(context.Background(
 
 // BeginTx begins a transaction. The periods follow the clock first, so that a client finds them as they are by now.
 func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	if c.dead {
+		return nil, driver.ErrBadConn
+	}
 	if err := c.server.followClock(ctx); err != nil {
 		return nil, err
 	}

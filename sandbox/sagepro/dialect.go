@@ -123,7 +123,7 @@ func (*sqliteDialect) alone(context.Context, *sqlx.Tx) error { return nil } // t
 func (*sqliteDialect) empty(tables []string) []string {
 	statements := []string{"DELETE FROM sqlite_sequence"}
 	for _, t := range tables {
-		statements = append(statements, "DELETE FROM "+t) //nolint:gosec // names of the schema
+		statements = append(statements, "DELETE FROM "+t)
 	}
 	return statements
 }

@@ -138,8 +138,8 @@ func (p *faults) take(accesses []access, atEnd bool, struck map[*Fault]bool) (Fa
 		if f.atEnd() != atEnd || struck[f] || !matchesAny(f, accesses) {
 			continue
 		}
-		struck[f] = true                                // also one that its rate lets pass: it was asked once
-		if f.Rate != nil && rand.Float64() >= *f.Rate { //nolint:gosec // a share of faults, no secret
+		struck[f] = true // also one that its rate lets pass: it was asked once
+		if f.Rate != nil && rand.Float64() >= *f.Rate {
 			continue
 		}
 		f.Hits++

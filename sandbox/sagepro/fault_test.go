@@ -66,7 +66,7 @@ func TestCutAtAStatement(t *testing.T) {
 
 // TestRefusedByTheDatabase answers with the database's own errors, and leaves the transaction as such errors do.
 func TestRefusedByTheDatabase(t *testing.T) {
-	states := map[Mode]pq.ErrorCode{ModeDeadlock: "40P01", ModeLocked: "55P03", ModeBusy: "55006"}
+	states := map[Mode]string{ModeDeadlock: "40P01", ModeLocked: "55P03", ModeBusy: "55006"}
 	codes := map[Mode]int{ModeDeadlock: sqlite3.SQLITE_BUSY_SNAPSHOT, ModeLocked: sqlite3.SQLITE_BUSY, ModeBusy: sqlite3.SQLITE_LOCKED}
 	for mode, state := range states {
 		onBoth(t, func(t *testing.T, c *company) {
@@ -74,7 +74,7 @@ func TestRefusedByTheDatabase(t *testing.T) {
 			own := func(err error) {
 				var fromPostgres *pq.Error
 				if errors.As(err, &fromPostgres) {
-					require.Equal(t, state, fromPostgres.Code)
+					require.Equal(t, state, string(fromPostgres.Code))
 					return
 				}
 				var fromSQLite *sqlite.Error
@@ -309,6 +309,29 @@ func (c *company) bump() error {
 		return w.err
 	}
 	return tx.Commit()
+}
+
+// TestDeadConnections refuse everything, so that a pool which keeps one all the same takes another.
+func TestDeadConnections(t *testing.T) {
+	onBoth(t, func(t *testing.T, c *company) {
+		raw, err := c.server.Connector().Connect(t.Context())
+		require.NoError(t, err)
+		own := raw.(*conn)
+		require.True(t, own.IsValid())
+		c.plant(object{"route": "UPDATE icitem", "mode": "drop_before", "times": 1})
+		_, err = own.ExecContext(t.Context(), "UPDATE icitem SET itmdesc = 'x'", nil)
+		requireCut(t, err)
+		require.False(t, own.IsValid())
+		_, err = own.BeginTx(t.Context(), driver.TxOptions{})
+		require.ErrorIs(t, err, driver.ErrBadConn)
+		_, err = own.PrepareContext(t.Context(), "SELECT 1")
+		require.ErrorIs(t, err, driver.ErrBadConn)
+		_, err = own.QueryContext(t.Context(), "SELECT 1", nil)
+		require.ErrorIs(t, err, driver.ErrBadConn)
+		require.ErrorIs(t, own.Ping(t.Context()), driver.ErrBadConn)
+		require.ErrorIs(t, own.ResetSession(t.Context()), driver.ErrBadConn)
+		_ = own.Close() // its line is gone
+	})
 }
 
 // TestConnectorIsWhole goes through what database/sql asks of a driver beside statements.

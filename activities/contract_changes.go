@@ -188,6 +188,7 @@ type ChargebackCase struct {
 	OpenedAt      time.Time       `json:"openedAt"`
 	RespondBy     time.Time       `json:"respondBy,omitzero"`
 	Retrieval     bool            `json:"retrieval,omitempty"` // a request for copies: no money has moved
+	Taken         bool            `json:"taken,omitempty"`     // of a report's row: with it the money was taken, for the first time or again
 }
 
 // ChargebackOutcome is how a dispute ended.
@@ -218,6 +219,9 @@ type BookChargebackInput struct {
 	Invoice    string            `json:"invoice,omitempty"`
 	Case       ChargebackCase    `json:"case"`
 	Outcome    ChargebackOutcome `json:"outcome,omitempty"`
+	Cycle      int               `json:"cycle,omitempty"`   // 0, 1: the first; later ones have a journal of their own
+	Former     ChargebackOutcome `json:"former,omitempty"`  // how the cycle before ended
+	Retaken    bool              `json:"retaken,omitempty"` // the money was taken again since then: it is a receivable once more
 	Site       Site              `json:"site,omitempty"`
 	Date       string            `json:"date"`
 	Attempt    int               `json:"attempt"`

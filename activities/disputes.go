@@ -1,10 +1,13 @@
 package activities
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tenderline/tenderline/internal/journal"
 	"github.com/tenderline/tenderline/internal/settlement/report"
@@ -13,7 +16,7 @@ import (
 // DisputeEventType is the type of a dispute's row in the inbox: each action of a case reaches its process from there, once.
 const DisputeEventType = "chargeback"
 
-// Dispute is what a report row, a query or a person tells of a case; the body of its inbox item.
+// Dispute is what a report row, a query or a person tells of a case; the body of its inbox item. OpenedAt of the case is the row's own time.
 type Dispute struct {
 	Case    ChargebackCase    `json:"case"`
 	Outcome ChargebackOutcome `json:"outcome,omitempty"`
@@ -38,6 +41,7 @@ func (r *reading) dispute(row report.Row) error {
 		Case: ChargebackCase{
 			ID: row.Case.Number, TransactionID: row.RequestID, Reference: strings.Clone(row.Reference), Amount: row.Amount, Fee: row.Case.Fee,
 			Reason: row.Case.ReasonCode, OpenedAt: row.Case.Time, RespondBy: row.Case.RespondBy, Retrieval: row.Case.Retrieval,
+			Taken: row.Direction == report.Out,
 		},
 		Outcome: disputeOutcome(row),
 	})
@@ -59,4 +63,60 @@ func disputeOutcome(row report.Row) ChargebackOutcome {
 	default:
 		return ChargebackOpen
 	}
+}
+
+// RecordCycleInput brings a dispute's record forward with its outcome, or into a further cycle: after it had ended, the money was taken again,
+// or it was decided otherwise.
+type RecordCycleInput struct {
+	RecordChargebackInput
+	Cycle   int               `json:"cycle"`            // from 1
+	EndedAt time.Time         `json:"endedAt,omitzero"` // when it was decided, by who told so
+	Former  ChargebackOutcome `json:"former,omitempty"` // how the cycle before ended
+}
+
+// RecordCycle records how a cycle of a dispute ends, or that another one begins, as RecordChargeback does the rest; of a further cycle finance is
+// told what was booked before.
+func (c *Changes) RecordCycle(ctx context.Context, in RecordCycleInput) error {
+	return toTemporal(c.recordCycle(ctx, in))
+}
+
+func (c *Changes) recordCycle(ctx context.Context, in RecordCycleInput) error {
+	detail := map[string]string{
+		"caseId": in.Case.ID, "amount": in.Case.Amount.Amount.String(), "currency": in.Case.Amount.Currency, "code": in.Case.Reason,
+		"transactionId": in.Case.TransactionID,
+	}
+	var progress *journal.Progress
+	if in.OrderID != "" {
+		progress = &journal.Progress{OrderID: in.OrderID, Seq: in.At.UnixMicro(), Events: []journal.Event{{
+			Key: in.Key, At: in.At, Kind: NoticeChargeback + in.Note, Summary: in.sentence() + in.after(), Actor: in.Actor, Detail: detail,
+		}}}
+	}
+	var action *journal.Action
+	if in.Actor != "" {
+		action = &journal.Action{
+			Key: in.Key, At: in.At, OrderID: in.OrderID, Actor: in.Actor, Action: NoticeChargeback + in.Note,
+			Detail: map[string]string{"caseId": in.Case.ID, "cycle": strconv.Itoa(in.Cycle)},
+		}
+	}
+	notices := in.notices(in.At)
+	for i := range notices {
+		if in.Former != ChargebackOpen {
+			notices[i].Subject += in.after()
+			notices[i].Text += "\nThat it was " + string(in.Former) + " is in the ledger; what follows has a journal of its own."
+			notices[i].Data["former"] = string(in.Former)
+		}
+	}
+	return c.Journal.RecordChargeback(ctx, journal.ChargebackRecord{
+		CaseID: in.Case.ID, OrderID: in.OrderID, TransactionID: in.Case.TransactionID, Amount: in.Case.Amount, Fee: in.Case.Fee, Reason: in.Case.Reason,
+		Retrieval: in.Case.Retrieval, Outcome: journal.ChargebackOutcome(in.Outcome), Cycle: in.Cycle, OpenedAt: in.Case.OpenedAt,
+		EndedAt: in.EndedAt, RespondBy: in.Case.RespondBy,
+	}, journal.ChargebackNote{Key: in.Key, At: in.At, Note: in.Note, Actor: in.Actor}, progress, action, notices...)
+}
+
+// after says what came before a further cycle.
+func (in RecordCycleInput) after() string {
+	if in.Former == ChargebackOpen {
+		return ""
+	}
+	return ", after it was " + string(in.Former)
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -32,6 +33,8 @@ const (
 	modulePayables    = "AP"
 	categoryLost      = "chargeback_lost" // of lookups/gl_account, for gl/chargeback
 	categoryWon       = "chargeback_won"
+	categoryUnclaimed = "chargeback_unclaimed" // decided otherwise: the processor does not owe any more what it had won
+	categoryRecovered = "chargeback_recovered" // what was lost comes back
 	mappingChargeback = "gl/chargeback"
 )
 
@@ -378,8 +381,11 @@ func (b *Booking) feeDocument(ctx context.Context, in PostInvoiceInput) (mapping
 	return document, nil
 }
 
-// chargebackKey is the key of a dispute's step in the ERP.
+// chargebackKey is the key of a dispute's step in the ERP; each cycle has its own.
 func chargebackKey(in BookChargebackInput, step string, attempt int) string {
+	if in.Cycle > 1 {
+		step += "-" + strconv.Itoa(in.Cycle)
+	}
 	return OperationKey("chargeback", in.Case.ID, step, attempt)
 }
 
@@ -409,7 +415,7 @@ func (b *Booking) tagChargeback(ctx context.Context, in BookChargebackInput) err
 }
 
 // BookChargeback books how a dispute ended in the general ledger: lost, the receivable becomes a loss; won, the processor owes the money again.
-// Its journal is named by the case, so that a dispute is booked once and ends one way.
+// Its journal is named by the case, so that a dispute is booked once and ends one way; each further cycle has one of its own.
 func (b *Booking) BookChargeback(ctx context.Context, in BookChargebackInput) (RefundBooked, error) {
 	booked, err := b.bookChargeback(ctx, in)
 	return booked, toTemporal(err)
@@ -430,28 +436,56 @@ func (b *Booking) bookChargeback(ctx context.Context, in BookChargebackInput) (R
 	return RefundBooked{Result: UndoDone, Document: posted.Number}, err
 }
 
+// chargebackCategories are what an outcome moves. The other side of a single one is the receivable, where the money stands that was taken; where
+// it was not taken again since the dispute had ended, it is what that end has made of it.
+func chargebackCategories(in BookChargebackInput) ([]canonical.SettlementCategory, error) {
+	standing := in.Cycle > 1 && !in.Retaken
+	switch {
+	case in.Outcome == ChargebackLost && standing && in.Former == ChargebackWon:
+		return []canonical.SettlementCategory{categoryLost, categoryUnclaimed}, nil
+	case in.Outcome == ChargebackWon && standing && in.Former == ChargebackLost:
+		return []canonical.SettlementCategory{categoryWon, categoryRecovered}, nil
+	case standing:
+		return nil, bug("chargeback %s is %q again in cycle %d", in.Case.ID, in.Outcome, in.Cycle)
+	case in.Outcome == ChargebackLost:
+		return []canonical.SettlementCategory{categoryLost}, nil
+	case in.Outcome == ChargebackWon:
+		return []canonical.SettlementCategory{categoryWon}, nil
+	default:
+		return nil, bug("chargeback %s is booked with the outcome %q", in.Case.ID, in.Outcome)
+	}
+}
+
+// chargebackReference names the journal of an outcome. No case has a slash in its number that a person could open.
+func chargebackReference(in BookChargebackInput) string {
+	reference := "CB-" + strings.TrimSpace(in.Case.ID)
+	if in.Cycle > 1 {
+		reference += "/" + strconv.Itoa(in.Cycle)
+	}
+	return erp.Reference(reference)
+}
+
 // chargebackEntry maps the journal of an outcome.
 func (b *Booking) chargebackEntry(in BookChargebackInput) (canonical.JournalEntry, error) {
-	category := canonical.SettlementCategory(categoryLost)
-	switch in.Outcome {
-	case ChargebackLost:
-	case ChargebackWon:
-		category = categoryWon
-	default:
-		return canonical.JournalEntry{}, bug("chargeback %s is booked with the outcome %q", in.Case.ID, in.Outcome)
+	categories, err := chargebackCategories(in)
+	if err != nil {
+		return canonical.JournalEntry{}, err
 	}
 	mapping, err := b.Mappings.Mapping(mappingChargeback)
 	if err != nil {
 		return canonical.JournalEntry{}, mappings.AsFault(err)
 	}
 	amount := in.Case.Amount
-	document, err := mapping.Apply(mappings.Input{
-		Site: in.Site, Date: in.Date,
-		Settlement: canonical.Settlement{Date: in.Date, Currency: amount.Currency, Lines: []canonical.SettlementLine{{
+	var lines []canonical.SettlementLine
+	for _, category := range categories {
+		lines = append(lines, canonical.SettlementLine{
 			Category: category, Amount: amount.Amount, TransactionID: in.Case.TransactionID, OrderID: in.OrderID,
-		}}},
+		})
+	}
+	document, err := mapping.Apply(mappings.Input{
+		Site: in.Site, Date: in.Date, Settlement: canonical.Settlement{Date: in.Date, Currency: amount.Currency, Lines: lines},
 		Credit: mappings.Credit{
-			Reference: erp.Reference("CB-" + strings.TrimSpace(in.Case.ID)), Reason: string(in.Outcome), Note: cmp.Or(in.OrderID, in.Case.ID), Amount: amount.Amount,
+			Reference: chargebackReference(in), Reason: string(in.Outcome), Note: cmp.Or(in.OrderID, in.Case.ID), Amount: amount.Amount,
 		},
 	})
 	if err != nil {

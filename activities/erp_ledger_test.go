@@ -244,6 +244,62 @@ func TestADisputeEndsInTheLedgerOnce(t *testing.T) {
 	}
 }
 
+// TestADisputeThatGoesOnIsBookedOnTop: whatever it was decided first, and whether the money was taken again or not, the books end up with what
+// really moved, and each cycle has a journal of its own.
+func TestADisputeThatGoesOnIsBookedOnTop(t *testing.T) {
+	won, lost := activities.ChargebackWon, activities.ChargebackLost
+	for name, test := range map[string]struct {
+		first, later activities.ChargebackOutcome
+		retaken      bool
+		rows         []row // of settlement days after the first end
+		want         map[string]string
+	}{
+		"won and paid back, taken again and lost": {won, lost, true, []row{{"chargeback_reversal", "48.19"}, {"chargeback", "48.19"}}, map[string]string{"6110": "48.19", "1051": "-25.00"}},
+		"won and not paid back yet, lost":         {won, lost, false, nil, map[string]string{"6110": "48.19", "1051": "-25.00"}},
+		"lost, won and paid back":                 {lost, won, false, []row{{"chargeback_reversal", "48.19"}}, map[string]string{"1051": "23.19"}},
+		"won and paid back, taken again and won":  {won, won, true, []row{{"chargeback_reversal", "48.19"}, {"chargeback", "48.19"}}, map[string]string{"1050": "48.19", "1051": "-25.00"}},
+	} {
+		for _, mode := range lossy {
+			t.Run(name+"/"+mode, func(t *testing.T) {
+				b := newBooks(t, "A100", "2")
+				in := b.disputed(t)
+				in.Outcome, in.Cycle = test.first, 1
+				first := must(t, b.bank, b.booking.BookChargeback, in)
+				require.NoError(t, b.ended(t, b.booking.TagChargeback, in))
+				for i, r := range test.rows {
+					of := b.clock.Now().AddDate(0, 0, -2-i).Format(time.DateOnly)
+					must(t, b.bank, b.booking.PostJournal, posting(b.day(t, settlement.ModeDetail, of, r)))
+				}
+				again := in
+				again.Cycle, again.Former, again.Outcome, again.Retaken, again.Attempt = 2, test.first, test.later, test.retaken, 1
+				if mode != "" {
+					b.fails(t, "GLJournalService/AddJournalEntry", mode)
+				}
+				booked := must(t, b.bank, b.booking.BookChargeback, again)
+				require.NotEqual(t, first.Document, booked.Document, "a journal of its own")
+				require.Equal(t, booked, must(t, b.bank, b.booking.BookChargeback, again))
+				again.Attempt = 2
+				require.Equal(t, booked, must(t, b.bank, b.booking.BookChargeback, again))
+				require.Equal(t, first, must(t, b.bank, b.booking.BookChargeback, in), "nor is the first one booked again")
+				require.NoError(t, b.ended(t, b.booking.TagChargeback, again))
+				require.Equal(t, map[activities.ChargebackOutcome]string{lost: "ChargedBack", won: "ChargebackReversed"}[test.later], b.paymentStatus(t))
+
+				for account, balance := range map[string]string{"1300": "-25.00", "5000": "25.00", "4000": "-44.90", "2200": "-3.29", "6120": "25.00"} {
+					test.want[account] = balance
+				}
+				require.Equal(t, test.want, b.accounts(t))
+			})
+		}
+	}
+	t.Run("the same again, without the money", func(t *testing.T) {
+		b := newBooks(t, "A100", "2")
+		in := b.disputed(t)
+		in.Outcome, in.Cycle, in.Former = lost, 2, lost
+		_, err := finish(b.bank, b.booking.BookChargeback, in)
+		requireFault(t, err, fault.Bug, true)
+	})
+}
+
 func TestADisputeThatMovesNothing(t *testing.T) {
 	b := newBooks(t, "A100", "2")
 	in := activities.BookChargebackInput{Case: activities.ChargebackCase{ID: "1", Amount: usd("5.00"), Retrieval: true}, Outcome: activities.ChargebackLost, Date: b.today(), Attempt: 1}

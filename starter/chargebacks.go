@@ -35,7 +35,7 @@ func (s *Starter) deliverDispute(ctx context.Context, item journal.InboxItem) er
 	case err == nil:
 		return s.store.Delivered(ctx, item.ID)
 	case Is(err, TooLate):
-		return s.endedDispute(ctx, item, dispute)
+		return s.endedDispute(ctx, item, record, dispute)
 	case Is(err, Unavailable):
 		return s.store.Postpone(ctx, item.ID, s.clock().Add(pause(item.Tries)), err.Error())
 	default:
@@ -52,34 +52,129 @@ func (s *Starter) disputed(ctx context.Context, reference string) (journal.Order
 	return record, stored(err, "order")
 }
 
-// endedDispute takes a row of a dispute whose process has ended. One that says what is known already is no news; another one is.
-func (s *Starter) endedDispute(ctx context.Context, item journal.InboxItem, dispute activities.Dispute) error {
+// endedDispute takes a row of a dispute whose first process has ended. It is news for the process of a further cycle, or begins one; or it says
+// what is known already.
+func (s *Starter) endedDispute(ctx context.Context, item journal.InboxItem, order journal.OrderRecord, dispute activities.Dispute) error {
 	record, err := s.store.Chargeback(ctx, dispute.Case.ID)
 	if err != nil {
 		return s.postpone(ctx, item, fault.Connection, err.Error())
 	}
-	if dispute.Outcome == activities.ChargebackOpen || string(dispute.Outcome) == string(record.Outcome) {
-		return s.store.Ignored(ctx, item.ID, "the dispute has ended: "+string(record.Outcome))
+	next, follows, why := furtherCycle(record, dispute)
+	if record.Cycle > 1 { // whose process may be under way
+		err = s.signalCase(ctx, workflows.ChargebackCycleID(record.CaseID, record.Cycle), workflows.ChargebackNews{Case: dispute.Case, Outcome: dispute.Outcome})
+		if err == nil {
+			return s.store.Delivered(ctx, item.ID)
+		}
 	}
-	return s.giveUp(ctx, item, fault.Conflict, fmt.Sprintf(
-		"dispute %s ended as %s and is now told to be %s; the ledger holds the former: correct it by hand, then dismiss this item",
-		dispute.Case.ID, record.Outcome, dispute.Outcome))
+	switch {
+	case err != nil && !Is(err, TooLate):
+		return s.postpone(ctx, item, fault.Connection, err.Error())
+	case follows:
+		err = s.startCycle(ctx, order, record, dispute.Case, next)
+	case why == "":
+		return s.store.Ignored(ctx, item.ID, "the dispute has ended: "+string(record.Outcome))
+	default:
+		return s.giveUp(ctx, item, fault.Conflict, why)
+	}
+	switch {
+	case err == nil:
+		return s.store.Delivered(ctx, item.ID)
+	case Is(err, Unavailable), Is(err, TooLate): // it is recorded in a moment, or the engine is away
+		return s.store.Postpone(ctx, item.ID, s.clock().Add(pause(item.Tries)), err.Error())
+	default:
+		return s.postpone(ctx, item, fault.Bug, err.Error())
+	}
+}
+
+// furtherCycle tells whether a row of a dispute that has ended begins another cycle of it: the money was taken again, or it was decided otherwise,
+// later than it had ended. why is for a row that says otherwise and is not later: a person decides.
+func furtherCycle(record journal.ChargebackRecord, dispute activities.Dispute) (next workflows.ChargebackCycle, follows bool, why string) {
+	former := activities.ChargebackOutcome(record.Outcome)
+	otherwise := dispute.Outcome != activities.ChargebackOpen && dispute.Outcome != former
+	ended := record.EndedAt
+	if ended.IsZero() { // it ended before that was kept: when we wrote it down is later than that
+		ended = record.UpdatedAt
+	}
+	later := former != activities.ChargebackOpen && dispute.Case.OpenedAt.After(ended)
+	switch {
+	case record.Retrieval && !dispute.Case.Taken:
+		return next, false, ""
+	case later && (otherwise || dispute.Case.Taken):
+		next = workflows.ChargebackCycle{
+			Number: record.Cycle + 1, Former: former, Retaken: dispute.Case.Taken, Outcome: dispute.Outcome, At: dispute.Case.OpenedAt,
+		}
+		if record.Retrieval { // whose end nobody booked
+			next.Former = activities.ChargebackOpen
+		}
+		return next, true, ""
+	case otherwise:
+		return next, false, fmt.Sprintf(
+			"dispute %s ended as %s and is now told to be %s, at a time that is not after its end; the ledger holds the former: correct it by hand, then dismiss this item",
+			dispute.Case.ID, orOpen(record.Outcome), dispute.Outcome)
+	default:
+		return next, false, ""
+	}
+}
+
+// orOpen names an outcome for people.
+func orOpen(outcome journal.ChargebackOutcome) string {
+	if outcome == journal.ChargebackOpen {
+		return "open"
+	}
+	return string(outcome)
+}
+
+// startCycle starts the process of a further cycle, or tells the running one. What was not taken again is about what the dispute was about.
+func (s *Starter) startCycle(
+	ctx context.Context, order journal.OrderRecord, record journal.ChargebackRecord, dispute activities.ChargebackCase, next workflows.ChargebackCycle,
+) error {
+	if !next.Retaken {
+		dispute = activities.ChargebackCase{
+			ID: record.CaseID, TransactionID: record.TransactionID, Reference: order.OrderID, Amount: record.Amount, Fee: record.Fee, Reason: record.Reason,
+			OpenedAt: next.At,
+		}
+	}
+	in, err := s.caseInput(order, dispute)
+	if err != nil {
+		return err
+	}
+	in.Again = &next
+	id := workflows.ChargebackCycleID(record.CaseID, next.Number)
+	err = s.startOnce(ctx, start{
+		id: id, summary: fmt.Sprintf("Chargeback %s of order %s, %s, cycle %d", record.CaseID, order.OrderID, dispute.Amount, next.Number),
+		orderID: order.OrderID, erp: order.Erp, workflow: workflows.Chargeback, in: in,
+	})
+	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
+		return s.signalCase(ctx, id, workflows.ChargebackNews{Case: dispute, Outcome: next.Outcome, Actor: next.Actor})
+	}
+	if err != nil {
+		return classify(err)
+	}
+	return nil
+}
+
+// caseInput is what the process of a dispute starts with.
+func (s *Starter) caseInput(order journal.OrderRecord, dispute activities.ChargebackCase) (workflows.ChargebackInput, error) {
+	channel, configured := s.settings.Channel(order.Channel)
+	if !configured {
+		return workflows.ChargebackInput{}, fmt.Errorf("follow dispute %s: channel %q is no longer configured", dispute.ID, order.Channel)
+	}
+	return workflows.ChargebackInput{
+		Case: dispute, OrderID: order.OrderID, Erp: order.Erp, Site: activities.Site(channel.Site), SalesOrder: order.ErpOrderNumber,
+		Invoice: order.ErpInvoice, RemindFor: s.settings.Chargebacks().Remind, Policy: policy(channel.Policy),
+	}, nil
 }
 
 // bringCase starts the process of a dispute, or tells the running one what is new. TooLate: the process has ended.
 func (s *Starter) bringCase(ctx context.Context, record journal.OrderRecord, dispute activities.Dispute, actor string) error {
-	channel, configured := s.settings.Channel(record.Channel)
-	if !configured {
-		return fmt.Errorf("follow dispute %s: channel %q is no longer configured", dispute.Case.ID, record.Channel)
+	in, err := s.caseInput(record, dispute.Case)
+	if err != nil {
+		return err
 	}
-	err := s.startOnce(ctx, start{
+	err = s.startOnce(ctx, start{
 		id:      workflows.ChargebackWorkflowID(dispute.Case.ID),
 		summary: fmt.Sprintf("Chargeback %s of order %s, %s", dispute.Case.ID, record.OrderID, dispute.Case.Amount),
-		orderID: record.OrderID, erp: record.Erp, workflow: workflows.Chargeback,
-		in: workflows.ChargebackInput{
-			Case: dispute.Case, OrderID: record.OrderID, Erp: record.Erp, Ledger: s.settings.SettlementErp(), Site: activities.Site(channel.Site),
-			SalesOrder: record.ErpOrderNumber, Invoice: record.ErpInvoice, RemindFor: s.settings.Chargebacks().Remind, Policy: policy(channel.Policy),
-		},
+		orderID: record.OrderID, erp: record.Erp, workflow: workflows.Chargeback, in: in,
 	})
 	running := temporal.IsWorkflowExecutionAlreadyStartedError(err)
 	switch {
@@ -88,14 +183,22 @@ func (s *Starter) bringCase(ctx context.Context, record journal.OrderRecord, dis
 	case !running && dispute.Outcome == activities.ChargebackOpen:
 		return nil
 	}
-	return s.tellCase(ctx, workflows.ChargebackNews{Case: dispute.Case, Outcome: dispute.Outcome, Actor: actor}, dispute.Case.ID)
+	return s.signalCase(ctx, workflows.ChargebackWorkflowID(dispute.Case.ID), workflows.ChargebackNews{Case: dispute.Case, Outcome: dispute.Outcome, Actor: actor})
 }
 
-// tellCase signals the process of a dispute. TooLate: it has ended, or there was none.
-func (s *Starter) tellCase(ctx context.Context, news workflows.ChargebackNews, caseID string) error {
+// tellCase signals the process of a dispute, of whichever of its cycles is under way. TooLate: it has ended, or there was none.
+func (s *Starter) tellCase(ctx context.Context, record journal.ChargebackRecord, news workflows.ChargebackNews) error {
+	err := s.signalCase(ctx, workflows.ChargebackCycleID(record.CaseID, record.Cycle), news)
+	if record.Cycle > 1 && Is(err, TooLate) { // the first process may have gone on itself
+		err = s.signalCase(ctx, workflows.ChargebackWorkflowID(record.CaseID), news)
+	}
+	return err
+}
+
+func (s *Starter) signalCase(ctx context.Context, workflowID string, news workflows.ChargebackNews) error {
 	bounded, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	err := s.engine.SignalWorkflow(bounded, workflows.ChargebackWorkflowID(caseID), "", workflows.SignalChargeback, news)
+	err := s.engine.SignalWorkflow(bounded, workflowID, "", workflows.SignalChargeback, news)
 	if err == nil {
 		return nil
 	}
@@ -171,23 +274,51 @@ func wrongCase(dispute activities.ChargebackCase, order canonical.Order) []canon
 	return problems
 }
 
-// EndChargeback tells a dispute how it ended. The same outcome again is no error; another one is a Conflict.
-func (s *Starter) EndChargeback(ctx context.Context, caseID string, outcome activities.ChargebackOutcome, actor, reason string) (journal.ChargebackRecord, error) {
-	record, err := s.store.Chargeback(ctx, caseID)
+// EndedCase is how a dispute ended, as a person tells it. Again says that it is a later outcome than the one that is known: of an arbitration.
+type EndedCase struct {
+	CaseID  string
+	Outcome activities.ChargebackOutcome
+	Again   bool
+	Actor   string
+	Reason  string
+}
+
+// EndChargeback tells a dispute how it ended. The same outcome again is no error; another one is a Conflict, unless it is said to be a later one,
+// which gets a cycle of its own.
+func (s *Starter) EndChargeback(ctx context.Context, ended EndedCase) (journal.ChargebackRecord, error) {
+	record, err := s.store.Chargeback(ctx, ended.CaseID)
 	if err != nil {
 		return record, stored(err, "dispute")
 	}
-	switch string(record.Outcome) {
-	case "":
-	case string(outcome):
+	news := workflows.ChargebackNews{Outcome: ended.Outcome, Actor: ended.Actor, Again: ended.Again}
+	switch {
+	case record.Outcome == journal.ChargebackOpen:
+		err = s.tellCase(ctx, record, news)
+	case string(record.Outcome) == string(ended.Outcome):
 		return record, nil
-	default:
+	case !ended.Again || record.Retrieval:
 		return record, &Error{Kind: Conflict, Message: "the dispute has ended: " + string(record.Outcome)}
+	default: // its process may still be booking the former end
+		if err = s.tellCase(ctx, record, news); Is(err, TooLate) {
+			err = s.endAgain(ctx, record, ended)
+		}
 	}
-	if err := s.tellCase(ctx, workflows.ChargebackNews{Outcome: outcome, Actor: actor}, caseID); err != nil {
+	if err != nil {
 		return record, err
 	}
 	return record, s.store.RecordAction(ctx, journal.Action{
-		OrderID: record.OrderID, Actor: actor, Action: "chargeback." + string(outcome), Reason: reason, Detail: map[string]string{"caseId": caseID},
+		OrderID: record.OrderID, Actor: ended.Actor, Action: "chargeback." + string(ended.Outcome), Reason: ended.Reason,
+		Detail: map[string]string{"caseId": ended.CaseID},
+	})
+}
+
+// endAgain gives a dispute whose process has ended another cycle, with another outcome.
+func (s *Starter) endAgain(ctx context.Context, record journal.ChargebackRecord, ended EndedCase) error {
+	order, err := s.store.Order(ctx, record.OrderID)
+	if err != nil {
+		return stored(err, "order")
+	}
+	return s.startCycle(ctx, order, record, activities.ChargebackCase{}, workflows.ChargebackCycle{
+		Number: record.Cycle + 1, Former: activities.ChargebackOutcome(record.Outcome), Outcome: ended.Outcome, At: s.clock().UTC(), Actor: ended.Actor,
 	})
 }

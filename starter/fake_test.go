@@ -25,7 +25,9 @@ type engine struct {
 	signal    error
 	signals   []workflows.GatewayDecision
 	news      []workflows.ChargebackNews
-	asked     chan struct{} // closed by the first update
+	newsTo    []string        // IDs of the processes that news went to
+	gone      map[string]bool // processes that take no signals any more
+	asked     chan struct{}   // closed by the first update
 	updates   []client.UpdateWorkflowOptions
 	onUpdate  func(client.UpdateWorkflowOptions) (any, error)
 	results   map[string]any // of ended workflows
@@ -66,14 +68,17 @@ func (e *engine) UpdateWorkflow(ctx context.Context, options client.UpdateWorkfl
 	return nil, client.NewWorkflowUpdateServiceTimeoutOrCanceledError(ctx.Err())
 }
 
-func (e *engine) SignalWorkflow(_ context.Context, _, _, _ string, arg any) error {
+func (e *engine) SignalWorkflow(_ context.Context, id, _, _ string, arg any) error {
 	e.mutex.Lock()
 	defer e.mutex.Unlock()
+	if e.gone[id] {
+		return serviceerror.NewNotFound("completed")
+	}
 	if e.signal != nil {
 		return e.signal
 	}
 	if news, is := arg.(workflows.ChargebackNews); is {
-		e.news = append(e.news, news)
+		e.news, e.newsTo = append(e.news, news), append(e.newsTo, id)
 		return nil
 	}
 	e.signals = append(e.signals, arg.(workflows.GatewayDecision))

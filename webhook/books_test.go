@@ -288,6 +288,9 @@ func TestChargebacks(t *testing.T) {
 	a.call("POST", "/v1/chargebacks/CB-1/outcome", finance, `{"outcome":"lost"}`).is(http.StatusAccepted)
 	a.call("POST", "/v1/chargebacks/CB-1/outcome", finance, `{"outcome":"won"}`).refused(http.StatusConflict, "conflict")
 	require.Len(t, a.engine.signalled(), 1)
+	a.call("POST", "/v1/chargebacks/CB-1/outcome", finance, `{"outcome":"won","again":true,"reason":"arbitration"}`).is(http.StatusAccepted)
+	require.Equal(t, workflows.ChargebackNews{Outcome: activities.ChargebackWon, Actor: finance, Again: true}, a.engine.signalled()[1].Arg)
+	require.Equal(t, 1.0, a.call("GET", "/v1/chargebacks/CB-1", finance, "").is(http.StatusOK).json()["cycle"])
 }
 
 func TestWrongChargebacksAreExplained(t *testing.T) {

@@ -26,6 +26,7 @@ type chargebackAnswer struct {
 	Reason        string            `json:"reason,omitempty"`
 	Retrieval     bool              `json:"retrieval,omitempty"`
 	State         string            `json:"state"` // open, won or lost
+	Cycle         int               `json:"cycle"` // 1; more where it went on after it had ended
 	OpenedAt      time.Time         `json:"openedAt"`
 	RespondBy     *time.Time        `json:"respondBy,omitempty"`
 	UpdatedAt     time.Time         `json:"updatedAt"`
@@ -60,7 +61,7 @@ const caseOpen = "open"
 func viewChargeback(r journal.ChargebackRecord) chargebackAnswer {
 	answer := chargebackAnswer{
 		CaseID: r.CaseID, OrderID: r.OrderID, TransactionID: r.TransactionID, Currency: r.Amount.Currency,
-		Amount: canonical.FormatAmount(r.Amount.Amount, r.Amount.Currency), Reason: r.Reason, Retrieval: r.Retrieval, State: string(r.Outcome),
+		Amount: canonical.FormatAmount(r.Amount.Amount, r.Amount.Currency), Reason: r.Reason, Retrieval: r.Retrieval, State: string(r.Outcome), Cycle: max(r.Cycle, 1),
 		OpenedAt: r.OpenedAt, RespondBy: given(r.RespondBy), UpdatedAt: r.UpdatedAt, Links: map[string]string{"self": "/v1/chargebacks/" + r.CaseID},
 	}
 	if !r.Fee.Amount.IsZero() {
@@ -213,6 +214,7 @@ func (s *Server) endChargeback(c echo.Context) error {
 	var in struct {
 		Outcome activities.ChargebackOutcome `json:"outcome"`
 		Reason  string                       `json:"reason"`
+		Again   bool                         `json:"again"`
 	}
 	if err := decode(body, &in); err != nil {
 		return err
@@ -224,7 +226,9 @@ func (s *Server) endChargeback(c echo.Context) error {
 	if len(problems) > 0 {
 		return invalid(problems)
 	}
-	record, err := s.deps.Starter.EndChargeback(c.Request().Context(), id, in.Outcome, callerOf(c).Name, in.Reason)
+	record, err := s.deps.Starter.EndChargeback(c.Request().Context(), starter.EndedCase{
+		CaseID: id, Outcome: in.Outcome, Again: in.Again, Actor: callerOf(c).Name, Reason: in.Reason,
+	})
 	if err != nil {
 		return err
 	}

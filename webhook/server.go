@@ -21,7 +21,6 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.temporal.io/sdk/converter"
 
-	"github.com/tenderline/tenderline/activities"
 	"github.com/tenderline/tenderline/internal/canonical"
 	"github.com/tenderline/tenderline/internal/config"
 	"github.com/tenderline/tenderline/internal/cybersource"
@@ -50,7 +49,7 @@ type Starter interface {
 	Backfill(ctx context.Context, from, to string, run starter.SettlementRun) ([]starter.StartedDay, error)
 	ApproveSettlement(ctx context.Context, merchant, date, actor, reason string) (workflows.ResolutionAnswer, error)
 	OpenChargeback(ctx context.Context, opened starter.OpenedCase) error
-	EndChargeback(ctx context.Context, caseID string, outcome activities.ChargebackOutcome, actor, reason string) (journal.ChargebackRecord, error)
+	EndChargeback(ctx context.Context, ended starter.EndedCase) (journal.ChargebackRecord, error)
 	Run(ctx context.Context, interval time.Duration)
 }
 

@@ -22,10 +22,29 @@ type ChargebackInput struct {
 	Invoice    string                    `json:"invoice,omitempty"`
 	RemindFor  time.Duration             `json:"remindFor"` // before the evidence is due, people are reminded
 	Policy     Policy                    `json:"policy"`
+	Again      *ChargebackCycle          `json:"again,omitempty"` // a further cycle, after the dispute had ended
+}
+
+// ChargebackCycle is what a further cycle of a dispute begins with: its money was taken again, or it was decided otherwise, or both.
+type ChargebackCycle struct {
+	Number  int                          `json:"number"` // from 2
+	Former  activities.ChargebackOutcome `json:"former"` // how the dispute had ended
+	Retaken bool                         `json:"retaken,omitempty"`
+	Outcome activities.ChargebackOutcome `json:"outcome,omitempty"` // "": it is open again
+	At      time.Time                    `json:"at"`                // when that was, by who told so
+	Actor   string                       `json:"actor,omitempty"`
 }
 
 // ChargebackWorkflowID is the ID of the process of one dispute.
 func ChargebackWorkflowID(caseID string) string { return "chargeback/" + caseID }
+
+// ChargebackCycleID is the ID of the process of a further cycle of a dispute whose process had ended; of the first cycle it is the dispute's.
+func ChargebackCycleID(caseID string, cycle int) string {
+	if cycle <= 1 {
+		return ChargebackWorkflowID(caseID)
+	}
+	return fmt.Sprintf("%s/%d", ChargebackWorkflowID(caseID), cycle)
+}
 
 // SignalChargeback tells a dispute what its next report row, or a person, says of it: ChargebackNews.
 const SignalChargeback = "chargeback-news"
@@ -35,6 +54,7 @@ type ChargebackNews struct {
 	Case    activities.ChargebackCase    `json:"case"`
 	Outcome activities.ChargebackOutcome `json:"outcome,omitempty"`
 	Actor   string                       `json:"actor"`
+	Again   bool                         `json:"again,omitempty"` // a person says that the outcome is a later one than the dispute's
 }
 
 // Names of a chargeback's steps.
@@ -42,6 +62,12 @@ const (
 	stepRecordCase = "record-chargeback"
 	stepShowCase   = "payment-status"
 	stepBookCase   = "book-outcome"
+)
+
+// Notes of a dispute beside those of its first cycle.
+const (
+	noteReopened     = "reopened"     // its money was taken again after it had ended
+	noteContradicted = "contradicted" // a row tells another outcome, and not a later one: nothing is booked for it
 )
 
 // chargeback is one run of Chargeback.
@@ -53,6 +79,10 @@ type chargeback struct {
 	actor   string
 	notes   int
 
+	cycle   ChargebackCycle  // that is under way; of the first one the zero value but for its number
+	endedAt time.Time        // when it was decided, by who told so
+	later   []ChargebackNews // told since then
+
 	changed   bool // there were news that matter
 	escalated bool // a request for copies has become a dispute
 	said      map[string]bool
@@ -62,7 +92,13 @@ type chargeback struct {
 // before the evidence is due, and the outcome is booked. That the money was taken, and came back, settlement books from its own rows.
 func Chargeback(ctx workflow.Context, in ChargebackInput) (activities.ChargebackOutcome, error) {
 	steady, _ := workflow.NewDisconnectedContext(ctx)
-	c := &chargeback{in: in, said: map[string]bool{}, log: log.With(workflow.GetLogger(ctx), "order", in.OrderID, "case", in.Case.ID)}
+	c := &chargeback{
+		in: in, cycle: ChargebackCycle{Number: 1}, said: map[string]bool{},
+		log: log.With(workflow.GetLogger(ctx), "order", in.OrderID, "case", in.Case.ID),
+	}
+	if in.Again != nil {
+		c.begin(*in.Again)
+	}
 	var err error
 	if c.desk, err = ownDesk(steady, in.OrderID); err != nil {
 		return "", err
@@ -72,21 +108,102 @@ func Chargeback(ctx workflow.Context, in ChargebackInput) (activities.Chargeback
 			c.hear(ctx)
 		}
 	})
-	c.open(steady)
-	c.await(steady)
-	c.record(steady, string(c.outcome))
-	if !c.in.Case.Retrieval {
-		c.book(steady)
-		c.show(steady, c.outcome)
+	c.follow(steady)
+	for c.goesOn(steady) {
+		c.follow(steady)
 	}
 	workflow.SetCurrentDetails(steady, fmt.Sprintf("%s (%s)", c.outcome, c.actor))
 	return c.outcome, workflow.Await(steady, func() bool { return workflow.AllHandlersFinished(steady) })
 }
 
-// hear takes what is new of the case. A repeated row changes nothing; the first outcome holds.
+// follow brings one cycle to its end.
+func (c *chargeback) follow(ctx workflow.Context) {
+	if c.cycle.Number == 1 || c.cycle.Retaken {
+		c.open(ctx)
+	}
+	c.await(ctx)
+	c.record(ctx, string(c.outcome))
+	if !c.in.Case.Retrieval {
+		c.book(ctx)
+		c.show(ctx, c.outcome)
+	}
+}
+
+// begin begins a further cycle.
+func (c *chargeback) begin(cycle ChargebackCycle) {
+	c.cycle, c.outcome, c.actor, c.endedAt = cycle, cycle.Outcome, cycle.Actor, time.Time{}
+	if c.ended() {
+		c.endedAt = cycle.At
+	}
+}
+
+// goesOn tells whether the dispute, which has ended and is booked, goes on with what was told since: its money was taken again, or it was decided
+// otherwise, after its end. A row that contradicts the end without being later than it is told to people, and moves nothing.
+func (c *chargeback) goesOn(ctx workflow.Context) bool {
+	c.hearTheRest(ctx)
+	for len(c.later) > 0 {
+		news := c.later[0]
+		c.later = c.later[1:]
+		otherwise := !c.in.Case.Retrieval && news.Outcome != activities.ChargebackOpen && news.Outcome != c.outcome
+		later := news.Again || news.Case.ID != "" && news.Case.OpenedAt.After(c.endedAt)
+		switch {
+		case later && (otherwise || news.Case.Taken):
+			next := ChargebackCycle{Number: c.cycle.Number + 1, Retaken: news.Case.Taken, Outcome: news.Outcome, At: news.at(ctx), Actor: news.Actor}
+			if !c.in.Case.Retrieval { // whose end nobody booked
+				next.Former = c.outcome
+			}
+			c.begin(next)
+			c.adopt(news.Case)
+			return true
+		case otherwise && news.Case.ID != "":
+			c.record(ctx, noteContradicted)
+		}
+	}
+	return false
+}
+
+// hearTheRest takes what came together with the last answer: once the process has ended, nobody would hear it.
+func (c *chargeback) hearTheRest(ctx workflow.Context) {
+	for {
+		var news ChargebackNews
+		if !workflow.GetSignalChannel(ctx, SignalChargeback).ReceiveAsync(&news) {
+			return
+		}
+		c.take(ctx, news)
+	}
+}
+
+// adopt takes the case as a further cycle has it, where its money was taken again: it may be about another amount.
+func (c *chargeback) adopt(dispute activities.ChargebackCase) {
+	if !dispute.Taken {
+		return
+	}
+	opened := c.in.Case.OpenedAt
+	c.in.Case = dispute
+	c.in.Case.OpenedAt = opened
+}
+
+// at is when news happened: a person's are heard as they do.
+func (n ChargebackNews) at(ctx workflow.Context) time.Time {
+	if n.Case.ID == "" || n.Case.OpenedAt.IsZero() {
+		return workflow.Now(ctx).UTC()
+	}
+	return n.Case.OpenedAt
+}
+
+// hear waits for what is new of the case.
 func (c *chargeback) hear(ctx workflow.Context) {
 	var news ChargebackNews
 	workflow.GetSignalChannel(ctx, SignalChargeback).Receive(ctx, &news)
+	c.take(ctx, news)
+}
+
+// take takes what is new of the case. A repeated row changes nothing; the first outcome of a cycle holds.
+func (c *chargeback) take(ctx workflow.Context, news ChargebackNews) {
+	if c.ended() && keepsCycles(ctx) {
+		c.later = append(c.later, news) // for when this cycle is booked
+		return
+	}
 	was := c.in.Case
 	if was.Retrieval && news.Case.ID != "" && !news.Case.Retrieval { // a person's news may name no case
 		c.in.Case, c.escalated, c.changed = news.Case, true, true
@@ -96,13 +213,17 @@ func (c *chargeback) hear(ctx workflow.Context) {
 		c.in.Case.RespondBy, c.changed = due, true
 	}
 	if !c.ended() && news.Outcome != activities.ChargebackOpen {
-		c.outcome, c.actor, c.changed = news.Outcome, news.Actor, true
+		c.outcome, c.actor, c.changed, c.endedAt = news.Outcome, news.Actor, true, news.at(ctx)
 	}
 }
 
 // open records the dispute and, unless it is but a request for copies, shows it in the ERP.
 func (c *chargeback) open(ctx workflow.Context) {
-	c.record(ctx, "opened")
+	if c.cycle.Number > 1 {
+		c.record(ctx, noteReopened)
+	} else {
+		c.record(ctx, "opened")
+	}
 	if !c.in.Case.Retrieval {
 		c.show(ctx, activities.ChargebackOpen)
 	}
@@ -165,11 +286,21 @@ func (c *chargeback) ended() bool { return c.outcome != activities.ChargebackOpe
 // record brings the record and the payment forward.
 func (c *chargeback) record(ctx workflow.Context, what string) {
 	c.notes++
+	process := ChargebackWorkflowID(c.in.Case.ID)
+	if c.in.Again != nil {
+		process = ChargebackCycleID(c.in.Case.ID, c.in.Again.Number)
+	}
 	in := activities.RecordChargebackInput{
 		OrderID: c.in.OrderID, Case: c.in.Case, Outcome: c.outcome, Actor: c.actor, Note: what,
-		Key: fmt.Sprintf("chargeback/%s/%d", c.in.Case.ID, c.notes), At: workflow.Now(ctx).UTC(),
+		Key: fmt.Sprintf("%s/%d", process, c.notes), At: workflow.Now(ctx).UTC(),
 	}
+	ofCycle := c.cycle.Number > 1 || c.ended() && keepsCycles(ctx)
 	_ = c.desk.try(ctx, retried(stepRecordCase), func(ctx workflow.Context, _ int) error {
+		if ofCycle {
+			return note(ledger(ctx, "Chargeback: "+what), changesWork.RecordCycle, activities.RecordCycleInput{
+				RecordChargebackInput: in, Cycle: c.cycle.Number, EndedAt: c.endedAt, Former: c.cycle.Former,
+			})
+		}
 		return note(ledger(ctx, "Chargeback: "+what), changesWork.RecordChargeback, in)
 	})
 }
@@ -196,11 +327,14 @@ func (c *chargeback) book(ctx workflow.Context) {
 
 func (c *chargeback) inErp(ctx workflow.Context, name string, forward func(workflow.Context, activities.BookChargebackInput) error) {
 	date := businessDate(ctx)
+	if c.cycle.Number > 1 {
+		name = fmt.Sprintf("%s-%d", name, c.cycle.Number) // its attempts are counted apart
+	}
 	s := posting(name, c.in.Policy.ParkDeadline, func(corrected string) { date = corrected })
 	_ = c.desk.try(ctx, s, func(ctx workflow.Context, attempt int) error {
 		return forward(ctx, activities.BookChargebackInput{
-			OrderID: c.in.OrderID, SalesOrder: c.in.SalesOrder, Invoice: c.in.Invoice, Case: c.in.Case, Outcome: c.outcome, Site: c.in.Site,
-			Date: date, Attempt: attempt,
+			OrderID: c.in.OrderID, SalesOrder: c.in.SalesOrder, Invoice: c.in.Invoice, Case: c.in.Case, Outcome: c.outcome,
+			Cycle: c.cycle.Number, Former: c.cycle.Former, Retaken: c.cycle.Retaken, Site: c.in.Site, Date: date, Attempt: attempt,
 		})
 	})
 }

@@ -25,6 +25,9 @@ func tellsShopFirst(ctx workflow.Context) bool { return since(ctx, "shop-told-fi
 // readsCapturedOnce tells that a shipment that completes its order reads what is captured once before its own capture.
 func readsCapturedOnce(ctx workflow.Context) bool { return since(ctx, "captured-read-once") }
 
+// keepsCycles tells that a dispute keeps when it was decided, and goes on where it is decided otherwise later.
+func keepsCycles(ctx workflow.Context) bool { return since(ctx, "dispute-cycles") }
+
 func since(ctx workflow.Context, change string) bool {
 	return workflow.GetVersion(ctx, change, workflow.DefaultVersion, 1) >= 1
 }

@@ -55,6 +55,7 @@ type books struct {
 	disputes []activities.RecordChargebackInput
 	shown    []string // payment statuses of disputes that the ERP shows, in order
 	outcomes []activities.BookChargebackInput
+	cycles   []activities.RecordCycleInput
 	bookedIn string // the queue of the ERP that booked the last of them
 }
 
@@ -488,20 +489,36 @@ func (f *fakeChanges) RecordChargeback(ctx context.Context, in activities.Record
 	return nil
 }
 
+// RecordCycle keeps the end of a dispute, or that it goes on: never a cycle before the last one.
+func (f *fakeChanges) RecordCycle(ctx context.Context, in activities.RecordCycleInput) error {
+	w := f.w
+	if last := len(w.cycles); last > 0 && (in.Cycle < w.cycles[last-1].Cycle || in.Cycle > w.cycles[last-1].Cycle+1) {
+		return w.impossible("cycle %d after cycle %d", in.Cycle, w.cycles[last-1].Cycle)
+	}
+	if in.Outcome != activities.ChargebackOpen && in.EndedAt.IsZero() {
+		return w.impossible("cycle %d %q after %q ended at %s", in.Cycle, in.Outcome, in.Former, in.EndedAt)
+	}
+	if err := f.RecordChargeback(ctx, in.RecordChargebackInput); err != nil {
+		return err
+	}
+	w.cycles = append(w.cycles, in)
+	return nil
+}
+
 func (f *fakeBooking) TagChargeback(ctx context.Context, in activities.BookChargebackInput) error {
 	w := f.w
-	_, err := operate(ctx, w, "chargeback:"+in.Case.ID+":tag:"+string(in.Outcome), in.Attempt, func() (bool, error) {
+	_, err := operate(ctx, w, fmt.Sprint("chargeback:", in.Case.ID, ":tag:", in.Outcome, in.Cycle), in.Attempt, func() (bool, error) {
 		w.shown = append(w.shown, string(in.Outcome))
 		return true, nil
 	})
 	return err
 }
 
-// BookChargeback books an outcome: of a dispute about money only, and once.
+// BookChargeback books an outcome: of a dispute about money only, and once in each cycle.
 func (f *fakeBooking) BookChargeback(ctx context.Context, in activities.BookChargebackInput) (activities.RefundBooked, error) {
 	w := f.w
-	return operate(ctx, w, "chargeback:"+in.Case.ID+":book", in.Attempt, func() (activities.RefundBooked, error) {
-		if in.Outcome == activities.ChargebackOpen || in.Case.Retrieval || in.Date == "" || len(w.outcomes) > 0 {
+	return operate(ctx, w, fmt.Sprint("chargeback:", in.Case.ID, ":book", in.Cycle), in.Attempt, func() (activities.RefundBooked, error) {
+		if in.Outcome == activities.ChargebackOpen || in.Case.Retrieval || in.Date == "" || len(w.outcomes) >= in.Cycle {
 			return activities.RefundBooked{}, w.impossible("outcome %q of %+v booked after %d others", in.Outcome, in.Case, len(w.outcomes))
 		}
 		w.outcomes, w.bookedIn = append(w.outcomes, in), activity.GetInfo(ctx).TaskQueue

@@ -135,7 +135,7 @@ func (p *processes) CashPosition(context.Context, string, string, *time.Location
 func dispute() journal.ChargebackRecord {
 	return journal.ChargebackRecord{
 		CaseID: "CB-1", OrderID: "WEB-10001", Amount: canonical.NewMoney(amount("48.19"), "USD"), Fee: canonical.NewMoney(amount("25"), "USD"), Reason: "10.4",
-		OpenedAt: placed, RespondBy: placed.Add(20 * 24 * time.Hour), Notes: []journal.ChargebackNote{{At: placed, Note: "opened", Actor: "fay"}},
+		Cycle: 2, OpenedAt: placed, RespondBy: placed.Add(20 * 24 * time.Hour), Notes: []journal.ChargebackNote{{At: placed, Note: "opened", Actor: "fay"}},
 	}
 }
 
@@ -279,10 +279,15 @@ func TestDisputes(t *testing.T) {
 		opened.Case.ID, opened.OrderID, opened.Case.Amount.Amount.String(), opened.Case.Fee.Amount.String(), opened.Case.Reason, opened.Actor, opened.Case.RespondBy,
 	})
 	require.Equal(t, ran{code: ExitOK, stdout: "CB-1  lost\n"}, execute(t, a.as(financeKey), "", "chargeback", "outcome", "CB-1", "lost", "--reason", "no proof"))
-	require.Equal(t, []activities.ChargebackOutcome{activities.ChargebackLost}, a.outcomes)
+	require.Equal(t, ExitOK, execute(t, a.as(financeKey), "", "chargeback", "outcome", "CB-1", "won", "--again").code)
+	require.Equal(t, []starter.EndedCase{
+		{CaseID: "CB-1", Outcome: activities.ChargebackLost, Actor: "fay", Reason: "no proof"},
+		{CaseID: "CB-1", Outcome: activities.ChargebackWon, Actor: "fay", Again: true},
+	}, a.outcomes)
 	require.Equal(t, `CASE        CB-1
 ORDER       WEB-10001
 STATE       open
+CYCLE       2
 AMOUNT      48.19 USD
 FEE         25.00
 REASON      10.4

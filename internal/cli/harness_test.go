@@ -14,7 +14,6 @@ import (
 	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
 
-	"github.com/tenderline/tenderline/activities"
 	"github.com/tenderline/tenderline/internal/canonical"
 	"github.com/tenderline/tenderline/internal/config"
 	"github.com/tenderline/tenderline/internal/engine"
@@ -132,7 +131,8 @@ type processes struct {
 	cancelled []workflows.CancelRequest
 	tokens    []workflows.NewToken
 	decisions []workflows.Decision
-	late      bool // decisions come after an accept
+	late      bool                       // decisions come after an accept
+	outcome   workflows.ResolutionAnswer // of the next resolutions
 	resolved  []workflows.Resolution
 	refunds   []starter.RefundRequest
 	bulks     []starter.BulkRetry
@@ -212,7 +212,9 @@ func (p *processes) Resolve(_ context.Context, answer workflows.Resolution) (wor
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	p.resolved = append(p.resolved, answer)
-	return workflows.ResolutionAnswer{ID: answer.ID, Kind: answer.Kind}, p.refuse
+	out := p.outcome
+	out.ID, out.Kind = answer.ID, answer.Kind
+	return out, p.refuse
 }
 
 func (p *processes) RetryAll(_ context.Context, bulk starter.BulkRetry) ([]starter.Retried, bool, error) {

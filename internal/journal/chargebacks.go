@@ -31,10 +31,12 @@ type ChargebackRecord struct {
 	TransactionID string // of the gateway, that settled
 	Amount        canonical.Money
 	Fee           canonical.Money
-	Reason        string // the scheme's code
-	Retrieval     bool   // a request for copies: no money has moved
-	Outcome       ChargebackOutcome
+	Reason        string            // the scheme's code
+	Retrieval     bool              // a request for copies: no money has moved
+	Outcome       ChargebackOutcome // of its last cycle
+	Cycle         int               // 1; more where it was disputed again, or decided otherwise, after it had ended
 	OpenedAt      time.Time
+	EndedAt       time.Time        // by who told the outcome; zero: open, or not told
 	RespondBy     time.Time        // zero: none is set
 	Notes         []ChargebackNote // not in lists
 	UpdatedAt     time.Time
@@ -50,7 +52,8 @@ type ChargebackNote struct {
 
 // RecordChargeback brings a dispute forward, in one transaction on the locked payment: the case, its note, what of the payment is charged
 // back, the order with its timeline and audit, and the notices that tell of it. What is disputed or lost counts as charged back, what is won
-// does not any more; retrievals never do. A note whose key is there already changes nothing at all. An outcome stays.
+// does not any more; retrievals never do. A note whose key is there already changes nothing at all. An outcome stays, but for that of a
+// later cycle.
 func (s *Store) RecordChargeback(ctx context.Context, record ChargebackRecord, note ChargebackNote, progress *Progress, action *Action,
 	notices ...Notice,
 ) error {
@@ -105,7 +108,7 @@ func (s *Store) addChargebackNote(ctx context.Context, q queryer, caseID string,
 	return inserted == 1, err
 }
 
-// saveChargeback stores the case as it is told now; what is not told any more stays as it was, and so does an outcome.
+// saveChargeback stores the case as it is told now; what is not told any more stays as it was, and so does the outcome of a cycle.
 func (s *Store) saveChargeback(ctx context.Context, q queryer, c ChargebackRecord) error {
 	if c.Amount.Amount.IsNegative() || c.Fee.Amount.IsNegative() {
 		return refuse(fault.Value, CodeAmountInvalid, "the amounts of a dispute are never negative")
@@ -115,7 +118,8 @@ func (s *Store) saveChargeback(ctx context.Context, q queryer, c ChargebackRecor
 	if !c.OpenedAt.IsZero() {
 		opened = toInstant(c.OpenedAt)
 	}
-	_, err := q.exec(ctx, `INSERT INTO chargebacks (`+chargebackColumns+`) VALUES `+in(13)+`
+	const ends = `(excluded.cycle > chargebacks.cycle OR excluded.cycle = chargebacks.cycle AND chargebacks.outcome = '')`
+	_, err := q.exec(ctx, `INSERT INTO chargebacks (`+chargebackColumns+`) VALUES `+in(15)+`
 		ON CONFLICT (case_id) DO UPDATE SET
 			order_id = CASE WHEN chargebacks.order_id = '' THEN excluded.order_id ELSE chargebacks.order_id END,
 			transaction_id = CASE WHEN excluded.transaction_id = '' THEN chargebacks.transaction_id ELSE excluded.transaction_id END,
@@ -124,11 +128,13 @@ func (s *Store) saveChargeback(ctx context.Context, q queryer, c ChargebackRecor
 			fee = CASE WHEN excluded.fee_currency = '' THEN chargebacks.fee ELSE excluded.fee END,
 			reason = CASE WHEN excluded.reason = '' THEN chargebacks.reason ELSE excluded.reason END,
 			retrieval = excluded.retrieval,
-			outcome = CASE WHEN chargebacks.outcome = '' THEN excluded.outcome ELSE chargebacks.outcome END,
+			outcome = CASE WHEN `+ends+` THEN excluded.outcome ELSE chargebacks.outcome END,
+			ended_at = CASE WHEN `+ends+` THEN excluded.ended_at ELSE chargebacks.ended_at END,
+			cycle = CASE WHEN excluded.cycle > chargebacks.cycle THEN excluded.cycle ELSE chargebacks.cycle END,
 			respond_by = CASE WHEN excluded.respond_by = 0 THEN chargebacks.respond_by ELSE excluded.respond_by END,
 			updated_at = excluded.updated_at`,
 		c.CaseID, c.OrderID, redact(c.TransactionID), c.Amount.Currency, c.Amount.Amount, c.Fee.Currency, c.Fee.Amount, redact(c.Reason),
-		c.Retrieval, c.Outcome, opened, toInstant(c.RespondBy), now)
+		c.Retrieval, c.Outcome, opened, toInstant(c.RespondBy), now, max(c.Cycle, 1), toInstant(c.EndedAt))
 	return err
 }
 
@@ -266,7 +272,7 @@ func (c *conditions) between(column string, from, before time.Time) {
 }
 
 const chargebackColumns = `case_id, order_id, transaction_id, currency, amount, fee_currency, fee, reason, retrieval, outcome, opened_at,
-	respond_by, updated_at`
+	respond_by, updated_at, cycle, ended_at`
 
 // chargebackRow is a dispute as the table has it.
 type chargebackRow struct {
@@ -283,13 +289,15 @@ type chargebackRow struct {
 	OpenedAt      instant           `db:"opened_at"`
 	RespondBy     instant           `db:"respond_by"`
 	UpdatedAt     instant           `db:"updated_at"`
+	Cycle         int               `db:"cycle"`
+	EndedAt       instant           `db:"ended_at"`
 }
 
 func (row chargebackRow) record() ChargebackRecord {
 	record := ChargebackRecord{
 		CaseID: row.CaseID, OrderID: row.OrderID, TransactionID: row.TransactionID, Amount: canonical.NewMoney(row.Amount, row.Currency),
-		Reason: row.Reason, Retrieval: row.Retrieval, Outcome: row.Outcome, OpenedAt: row.OpenedAt.time(), RespondBy: row.RespondBy.time(),
-		UpdatedAt: row.UpdatedAt.time(),
+		Reason: row.Reason, Retrieval: row.Retrieval, Outcome: row.Outcome, Cycle: row.Cycle, OpenedAt: row.OpenedAt.time(),
+		EndedAt: row.EndedAt.time(), RespondBy: row.RespondBy.time(), UpdatedAt: row.UpdatedAt.time(),
 	}
 	if row.FeeCurrency != "" {
 		record.Fee = canonical.NewMoney(row.Fee, row.FeeCurrency)

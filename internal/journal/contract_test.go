@@ -55,7 +55,7 @@ func contract() []func(*testing.T, *fixture) {
 		settledOrdersArePaged, entriesAreBookedOnce, entriesAreReleased, anyRunsCountEachEntryOnce, racingMarksSettleOnce, cashIsSummedByDay, paymentsAreListed,
 
 		settlementDaysMoveForward, postedDaysStayPosted, settlementDaysAreListed, settlementFilesAreKept, postingsAreKeptOnce, handBookingsAreKept, figuresAreKept, whoGetsMuchBackIsFound,
-		disputesMoveThePayment, wonDisputesGiveTheStatusBack, disputesOfWhatIsNotOurs, disputesAreListed,
+		disputesMoveThePayment, disputesGoOnAfterTheirEnd, wonDisputesGiveTheStatusBack, disputesOfWhatIsNotOurs, disputesAreListed,
 
 		changesMoveTheCursor, brokenPageMovesNothing, shipmentsAreRecordedOnce, racingShipmentsHaveTheirPlace, stockTellsWhatChanged,
 

@@ -290,6 +290,47 @@ func dispute(caseID, orderID, amount string) journal.ChargebackRecord {
 	}
 }
 
+// disputesGoOnAfterTheirEnd: a further cycle has an outcome of its own, and moves the payment again; what is told of a former one does not.
+func disputesGoOnAfterTheirEnd(t *testing.T, f *fixture) {
+	op := paid(t, f, "WEB-1", "48.19", "c1")
+	settle(t, f, firstDay, markOf(op, "1"))
+	told := 0
+	record := func(cycle int, outcome journal.ChargebackOutcome, ended time.Time) journal.ChargebackRecord {
+		t.Helper()
+		told++
+		d := dispute("case-1", "WEB-1", "20.00")
+		d.Cycle, d.Outcome, d.EndedAt = cycle, outcome, ended
+		require.NoError(t, f.RecordChargeback(t.Context(), d, journal.ChargebackNote{Key: fmt.Sprint(told), Note: "told", At: start}, &journal.Progress{Seq: int64(told)}, nil))
+		stored, err := f.Chargeback(t.Context(), "case-1")
+		require.NoError(t, err)
+		return stored
+	}
+	for _, step := range []struct {
+		cycle       int
+		outcome     journal.ChargebackOutcome
+		stands      int
+		as          journal.ChargebackOutcome
+		chargedBack string
+	}{
+		{0, "", 1, "", "20"}, {1, "won", 1, "won", "0"}, {1, "lost", 1, "won", "0"}, {2, "", 2, "", "20"}, {1, "won", 2, "", "20"},
+		{2, "lost", 2, "lost", "20"}, {2, "won", 2, "lost", "20"}, {3, "won", 3, "won", "0"}, {2, "lost", 3, "won", "0"},
+	} {
+		ended := time.Time{}
+		if step.outcome != "" {
+			ended = start.Add(time.Duration(told) * time.Hour)
+		}
+		before, _ := f.Chargeback(t.Context(), "case-1")
+		stored := record(step.cycle, step.outcome, ended)
+		require.Equal(t, []any{step.stands, step.as}, []any{stored.Cycle, stored.Outcome}, "%+v", step)
+		if stored.Cycle == before.Cycle && stored.Outcome == before.Outcome {
+			require.Equal(t, before.EndedAt, stored.EndedAt, "%+v", step)
+		} else {
+			require.Equal(t, ended, stored.EndedAt, "%+v", step)
+		}
+		requireAmount(t, step.chargedBack, payment(t, f, "WEB-1").ChargedBack)
+	}
+}
+
 // disputesMoveThePayment: what is disputed or lost can't be refunded, what is won can again; each key counts once.
 func disputesMoveThePayment(t *testing.T, f *fixture) {
 	op := paid(t, f, "WEB-1", "48.19", "c1")
@@ -338,7 +379,7 @@ func disputesMoveThePayment(t *testing.T, f *fixture) {
 	require.Equal(t, journal.ChargebackNote{Key: "1", At: start, Note: "opened", Actor: "fiona"}, stored.Notes[0])
 	stored.Notes = nil
 	want := dispute("case-1", "WEB-1", "20.00")
-	want.Outcome, want.UpdatedAt = journal.ChargebackWon, start
+	want.Outcome, want.UpdatedAt, want.Cycle = journal.ChargebackWon, start, 1
 	requireSame(t, want, stored)
 	require.Equal(t, []string{"0", "1", "2", "3", "4", "5"}, eventKeys(t, f, "WEB-1"))
 	require.Len(t, due(t, f, 50), 6, "nobody is told twice")

@@ -67,8 +67,8 @@ type premises struct {
 func newPremises(t *testing.T, erp string, more map[string]string) *premises {
 	t.Helper()
 	settings := map[string]string{
-		"TENDERLINE_ERP": erp, "TENDERLINE_WORKER_ROLES": "workflows,cybersource", "TENDERLINE_POLICY_STEP_TIMEOUT": "10s",
-		"TENDERLINE_POLICY_PREPARATION_FOR": "1m", "TENDERLINE_" + strings.ToUpper(erp) + "_TIMEOUT": "9s",
+		"TENDERLINE_ERP": erp, "TENDERLINE_WORKER_ROLES": "workflows,cybersource", "TENDERLINE_POLICY_STEP_TIMEOUT": "4s",
+		"TENDERLINE_POLICY_PREPARATION_FOR": "30s", "TENDERLINE_" + strings.ToUpper(erp) + "_TIMEOUT": "3s",
 	}
 	p := &premises{rig: start(t, stack.Options{Env: settings}), dir: t.TempDir(), program: binary(t), apart: networksOfTheirOwn(t)}
 	free, err := ports.Free("127.0.0.1", 2)
@@ -210,6 +210,62 @@ func TestWorkerOnPremisesWithSyspro(t *testing.T) {
 	p.start(t)
 	p.rig.ended(t, id, "confirmed")
 	require.Equal(t, 1, p.salesOrders(t, id))
+}
+
+// TestWorkerOnPremisesWithSagePro kills the worker while it waits for its turn to write the sales order, and once more when the sales order is
+// written and nobody was told: the way to Temporal is cut off at that moment, so that the next process has the journal and the ERP alone to
+// know it from.
+func TestWorkerOnPremisesWithSagePro(t *testing.T) {
+	t.Parallel()
+	p := newPremises(t, "sagepro", nil)
+	p.start(t)
+	first := p.rig.id()
+	p.rig.submit(t, p.rig.order(t, first, buy{}))
+	p.rig.ended(t, first, "confirmed")
+
+	for _, test := range []struct {
+		name    string
+		written bool
+	}{
+		{"before it is written", false}, {"written, and nobody told", true},
+	} {
+		id := p.rig.id()
+		order := p.rig.order(t, id, buy{})
+		order["customer"].(map[string]any)["id"] = "C-" + first // whom the ERP knows: the sales order is the first thing to write
+		turn := p.takeTurn(t)
+		p.rig.submit(t, order)
+		require.Eventually(t, func() bool { return p.sent(t, id) }, patience, 10*time.Millisecond, "%s: the ERP is not reached", test.name)
+		if test.written {
+			p.proxy.cutOff(true)
+			turn()
+			require.Eventually(t, func() bool { return p.salesOrders(t, id) == 1 }, patience, 10*time.Millisecond, "%s: no sales order", test.name)
+			p.kill(t)
+			p.proxy.cutOff(false)
+		} else {
+			p.kill(t)
+			turn()
+			require.Zero(t, p.salesOrders(t, id), test.name)
+		}
+		require.Equal(t, "booking", p.rig.await(t, id, func(world.OrderView) bool { return true }).Status, "the middle knows of no sales order")
+		p.start(t)
+		p.rig.ended(t, id, "confirmed")
+		require.Equal(t, 1, p.salesOrders(t, id), test.name)
+	}
+	var drift struct {
+		Differences []any `json:"differences"`
+	}
+	p.rig.get(t, p.rig.ERP.URL+"/_sandbox/drift", &drift)
+	require.Empty(t, drift.Differences)
+}
+
+// takeTurn takes the one turn to write that a database file has, as a person's long transaction would; end gives it back.
+func (p *premises) takeTurn(t *testing.T) (end func()) {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+p.env["TENDERLINE_SAGEPRO_DSN"]+"?_txlock=immediate&_pragma=busy_timeout(5000)")
+	require.NoError(t, err)
+	turn, err := db.BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	return func() { require.NoError(t, errors.Join(turn.Rollback(), db.Close())) }
 }
 
 // siteProxy is the proxy of a site: it opens tunnels to Temporal alone, and passes requests to the site's own facade. It listens on a socket file,

@@ -135,8 +135,8 @@ func correctionProblem(field fault.Field, correction activities.Correction) cano
 // pointerEscape makes a token of RFC 6901 of any text.
 var pointerEscape = strings.NewReplacer("~", "~0", "/", "~1")
 
-// resolveEvent answers an item that stands for an event: replay it, or dismiss it. The row is closed first, so that of two people one wins;
-// what a crash leaves undone then, the same answer once more does.
+// resolveEvent answers an item that stands for an event: replay it, dismiss it, or do what it proposes. The row is closed and the event moved on
+// as one, so that of two people one wins and a crash leaves nothing undone: what is to be done is done here or, after a crash, by the sweeper.
 func (s *Starter) resolveEvent(ctx context.Context, item journal.Attention, eventID string, answer workflows.Resolution) (workflows.ResolutionAnswer, error) {
 	if answer.Reference != "" {
 		return workflows.ResolutionAnswer{}, &Error{Kind: Invalid, Message: "an event takes no reference", Problems: []canonical.Problem{{
@@ -148,7 +148,8 @@ func (s *Starter) resolveEvent(ctx context.Context, item journal.Attention, even
 			return workflows.ResolutionAnswer{}, err
 		}
 	}
-	err := s.store.Resolve(ctx, item.ID, string(answer.Kind), answer.Actor, answer.Reason)
+	again := answer.Kind == workflows.ResolveRetry || answer.Kind == workflows.ResolveCompensate
+	err := s.store.ResolveEvent(ctx, eventID, string(answer.Kind), answer.Actor, answer.Reason, again)
 	if errors.Is(err, journal.ErrResolved) {
 		if item, err = s.store.Attention(ctx, item.ID); err != nil {
 			return workflows.ResolutionAnswer{}, stored(err, "parked item")
@@ -158,23 +159,35 @@ func (s *Starter) resolveEvent(ctx context.Context, item journal.Attention, even
 	if err != nil {
 		return workflows.ResolutionAnswer{}, err
 	}
-	event, err := s.store.Event(ctx, eventID)
-	if err != nil {
-		return workflows.ResolutionAnswer{}, stored(err, "event")
-	}
-	if event.State == journal.InboxAttention {
-		if err := s.endEvent(ctx, eventID, answer); err != nil {
-			return workflows.ResolutionAnswer{}, err
-		}
+	if answer.Kind == workflows.ResolveCompensate {
+		return s.payBackNow(ctx, item, eventID, answer)
 	}
 	return workflows.ResolutionAnswer{ID: item.ID, Kind: answer.Kind}, nil
 }
 
-func (s *Starter) endEvent(ctx context.Context, eventID string, answer workflows.Resolution) error {
-	if answer.Kind == workflows.ResolveRetry {
-		return s.store.Replay(ctx, eventID)
+// payBackNow does at once what the sweeper would do within seconds, so that whoever answered learns of it.
+func (s *Starter) payBackNow(ctx context.Context, item journal.Attention, eventID string, answer workflows.Resolution) (workflows.ResolutionAnswer, error) {
+	out := workflows.ResolutionAnswer{ID: item.ID, Kind: answer.Kind}
+	event, err := s.store.Event(ctx, eventID)
+	if err != nil {
+		return out, stored(err, "event")
 	}
-	return s.store.Ignored(ctx, eventID, "dismissed by "+answer.Actor)
+	switch event.State {
+	case journal.InboxDelivered:
+		out.RefundID = erpRefundID(eventID)
+		return out, nil
+	case journal.InboxIgnored:
+		out.Why = event.LastError
+		return out, nil
+	case journal.InboxPending, journal.InboxAttention: // to be done
+	}
+	item.Actor = answer.Actor
+	done, err := s.payBackSalesOrder(ctx, event, item)
+	if err != nil {
+		s.log.WarnContext(ctx, "refund not asked for, the sweeper will", "order", event.OrderID, "event", eventID, "error", err)
+		return out, nil
+	}
+	return done, nil
 }
 
 // ResolveEvent replays (retry) or dismisses (skip) an event of the inbox that was given up; one that was ignored may be replayed too.

@@ -211,10 +211,10 @@ func TestASalesOrderThatPeopleCancelOrHoldInTheErp(t *testing.T) {
 		reason string
 	}{
 		"went on":            {nil, canonical.OrderConfirmed, nil, "ready", journal.InboxIgnored, "the sales order is ready"},
-		"cancelled":          {nil, canonical.OrderConfirmed, nil, "cancelled", journal.InboxAttention, "Proposed: pay it back (tenderline refund create A erp-015562)"},
-		"cancelled, tell":    {map[string]string{"TENDERLINE_POLICY_ERP_CANCELLED": "tell"}, canonical.OrderConfirmed, nil, "cancelled", journal.InboxAttention, "Decide whether to pay it back"},
+		"cancelled":          {nil, canonical.OrderConfirmed, nil, "cancelled", journal.InboxAttention, "sales order 015562 was cancelled in the ERP, but the order is paid (captured); the ERP says: credit check"},
+		"cancelled, tell":    {map[string]string{"TENDERLINE_POLICY_ERP_CANCELLED": "tell"}, canonical.OrderConfirmed, nil, "cancelled", journal.InboxAttention, "was cancelled in the ERP"},
 		"cancelled, ignore":  {map[string]string{"TENDERLINE_POLICY_ERP_CANCELLED": "ignore"}, canonical.OrderConfirmed, nil, "cancelled", journal.InboxIgnored, "policy ignores it"},
-		"held":               {nil, canonical.OrderConfirmed, nil, "held", journal.InboxAttention, "credit check. Release it in the ERP"},
+		"held":               {nil, canonical.OrderConfirmed, nil, "held", journal.InboxAttention, "was held in the ERP"},
 		"held, ignore":       {map[string]string{"TENDERLINE_POLICY_ERP_HELD": "ignore"}, canonical.OrderConfirmed, nil, "held", journal.InboxIgnored, "policy ignores it"},
 		"held by its review": {nil, canonical.OrderInReview, nil, "held", journal.InboxIgnored, "we hold it"},
 		"perhaps ours":       {nil, canonical.OrderBooking, nil, "cancelled", journal.InboxPending, "not confirmed yet"},

@@ -38,6 +38,8 @@ type Store interface {
 		apportion func(earlier []canonical.RefundBreakdown, p journal.Payment) (canonical.RefundBreakdown, error),
 	) (stored journal.RefundRecord, created bool, err error)
 	Refund(ctx context.Context, orderID, refundID string) (journal.RefundRecord, error)
+	Refunds(ctx context.Context, orderID string) ([]journal.RefundRecord, error)
+	Payment(ctx context.Context, orderID string) (journal.Payment, error)
 	MarkRefundStarted(ctx context.Context, orderID, refundID string) error
 	UnstartedRefunds(ctx context.Context, olderThan time.Duration, limit int) ([]journal.RefundRecord, error)
 	RecordRefund(ctx context.Context, refund journal.RefundProgress, progress *journal.Progress, notices ...journal.Notice) error
@@ -54,6 +56,8 @@ type Store interface {
 	Delivered(ctx context.Context, id string) error
 	Ignored(ctx context.Context, id, reason string) error
 	GiveUp(ctx context.Context, id string, class fault.Kind, reason string, notices ...journal.Notice) error
+	Propose(ctx context.Context, id string, proposal journal.Proposal, notices ...journal.Notice) error
+	ResolveEvent(ctx context.Context, id, resolution, actor, reason string, replay bool) error
 	Postpone(ctx context.Context, id string, until time.Time, reason string) error
 	Replay(ctx context.Context, id string) error
 	Shipments(ctx context.Context, orderID string) ([]journal.ShipmentRecord, error)

@@ -56,6 +56,8 @@ type attentionList struct {
 type resolutionAnswer struct {
 	ID         string                   `json:"id"`
 	Resolution workflows.ResolutionKind `json:"resolution"`
+	RefundID   string                   `json:"refundId,omitempty"`
+	Why        string                   `json:"why,omitempty"`
 }
 
 type retryAnswer struct {
@@ -211,7 +213,7 @@ func (s *Server) resolve(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, resolutionAnswer{ID: answer.ID, Resolution: answer.Kind})
+	return c.JSON(http.StatusOK, resolutionAnswer{ID: answer.ID, Resolution: answer.Kind, RefundID: answer.RefundID, Why: answer.Why})
 }
 
 // maxReference is how many characters the number of a document has at most.

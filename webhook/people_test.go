@@ -376,6 +376,29 @@ func TestEventsThatWereGivenUpAreResolvedLikeSteps(t *testing.T) {
 	require.Equal(t, []any{"action", operator, "the order came"}, []any{last["kind"], last["actor"], last["reason"]})
 }
 
+func TestAStoppedSalesOrderIsPaidBackByItsItem(t *testing.T) {
+	a := newAPI(t)
+	a.paid(canonical.OrderConfirmed)
+	const id = "0123456789abcdef0123456789abcdef"
+	_, err := a.store.Receive(t.Context(), journal.InboxItem{ID: id, Source: "erp-syspro", EventType: "erp.sales_order", OrderID: "WEB-10001"})
+	require.NoError(t, err)
+	require.NoError(t, a.store.Propose(t.Context(), id, journal.Proposal{
+		Class: fault.DeclinedByPolicy, Summary: "cancelled in the ERP", Actions: []string{"retry", "skip", "compensate"},
+		Fixes: []byte(`[{"text":"Pay back what is left","resolution":"compensate"}]`),
+	}))
+	item := a.call("GET", "/v1/attention/att-inbox-"+id, operator, "").is(http.StatusOK).json()
+	require.Equal(t, "compensate", item["fixes"].([]any)[0].(map[string]any)["resolution"])
+	path := "/v1/attention/att-inbox-" + id + "/resolve"
+	for range 2 {
+		answer := a.call("POST", path, operator, `{"resolution":"compensate","reason":"the buyer called"}`).is(http.StatusOK).json()
+		require.Equal(t, map[string]any{"id": "att-inbox-" + id, "resolution": "compensate", "refundId": "erp-0123456789abcdef0123"}, answer)
+	}
+	a.call("POST", path, operator, `{"resolution":"skip"}`).refused(http.StatusConflict, "too-late")
+	refunds := a.call("GET", "/v1/orders/WEB-10001/refunds", operator, "").is(http.StatusOK).json()["refunds"].([]any)
+	require.Len(t, refunds, 1)
+	require.Equal(t, []any{"erp-0123456789abcdef0123", operator}, []any{refunds[0].(map[string]any)["refundId"], refunds[0].(map[string]any)["actor"]})
+}
+
 func TestEventsAreReplayedAndDismissedByTheirID(t *testing.T) {
 	a := newAPI(t)
 	id := a.givenUp()

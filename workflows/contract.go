@@ -228,8 +228,10 @@ type Resolution struct {
 
 // ResolutionAnswer tells that the resolution was taken.
 type ResolutionAnswer struct {
-	ID   string         `json:"id"`
-	Kind ResolutionKind `json:"kind"`
+	ID       string         `json:"id"`
+	Kind     ResolutionKind `json:"kind"`
+	RefundID string         `json:"refundId,omitempty"` // of what it has asked for, where that is a refund
+	Why      string         `json:"why,omitempty"`      // there is none: nothing is left to pay back, for example
 }
 
 // Types of the errors that updates are refused with; callers switch on them.

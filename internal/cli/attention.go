@@ -187,7 +187,8 @@ func (p *Program) attentionResolve() *cobra.Command {
 		Long: `retry tries the step again, once what was wrong is corrected outside. retry_with corrects it here first: --set changes the order,
 --set-document the step's ERP document, --date the posting date. skip goes on without the step; of a journal or invoice of a settlement day
 it says that you book it by hand, and --reference under which number. approve lets a settlement day post. compensate takes back what the order did,
-money first. "attention show" says which of them an item takes.
+money first; of a sales order that people stopped in the ERP it asks for a refund of what is left. "attention show" says which of them an
+item takes.
 
 --set and --set-document take PLACE=TEXT, or PLACE:=JSON for what is no text. PLACE is a JSON pointer. --fix N takes the N-th of what
 "attention show" suggests.
@@ -227,8 +228,17 @@ Who resolved it is the name of the API key; of two people the first one wins.`,
 }
 
 func showResolved(t *table, r resolved) {
-	t.row("ID", "RESOLUTION")
-	t.row(r.ID, r.Resolution)
+	switch {
+	case r.RefundID != "":
+		t.row("ID", "RESOLUTION", "REFUND")
+		t.row(r.ID, r.Resolution, r.RefundID)
+	case r.Why != "":
+		t.row("ID", "RESOLUTION", "WHY")
+		t.row(r.ID, r.Resolution, r.Why)
+	default:
+		t.row("ID", "RESOLUTION")
+		t.row(r.ID, r.Resolution)
+	}
 }
 
 // resolution makes the body of what was typed.

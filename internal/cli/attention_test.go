@@ -100,6 +100,18 @@ func TestOperatorsSayAsWhatTheyBookByHand(t *testing.T) {
 	}
 }
 
+func TestOperatorsPayAStoppedOrderBack(t *testing.T) {
+	for want, outcome := range map[string]workflows.ResolutionAnswer{
+		"ID      RESOLUTION  REFUND\n0f3c9a  compensate  erp-0123\n":              {RefundID: "erp-0123"},
+		"ID      RESOLUTION  WHY\n0f3c9a  compensate  not paid back: 0.00 left\n": {Why: "not paid back: 0.00 left"},
+	} {
+		a := newAPI(t)
+		a.outcome = outcome
+		got := execute(t, a.as(operatorKey), "", "attention", "resolve", "0f3c9a", "--with", "compensate", "--reason", "the buyer called")
+		require.Equal(t, ran{code: ExitOK, stdout: want}, got)
+	}
+}
+
 func TestASuggestionThatIsNotThereIsNotTaken(t *testing.T) {
 	a := newAPI(t)
 	got := execute(t, a.as(operatorKey), "", "attention", "resolve", "0f3c9a", "--fix", "4")

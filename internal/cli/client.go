@@ -383,6 +383,8 @@ type parkedPage struct {
 type resolved struct {
 	ID         string `json:"id"`
 	Resolution string `json:"resolution"`
+	RefundID   string `json:"refundId"`
+	Why        string `json:"why"`
 }
 
 // bulk is the body that retries many parked items.

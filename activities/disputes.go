@@ -100,11 +100,8 @@ func (c *Changes) recordCycle(ctx context.Context, in RecordCycleInput) error {
 	}
 	notices := in.notices(in.At)
 	for i := range notices {
-		if in.Former != ChargebackOpen {
-			notices[i].Subject += in.after()
-			notices[i].Text += "\nThat it was " + string(in.Former) + " is in the ledger; what follows has a journal of its own."
-			notices[i].Data["former"] = string(in.Former)
-		}
+		notices[i].Subject = strings.Replace(notices[i].Subject, in.sentence(), in.sentence()+in.after(), 1)
+		notices[i].Text += in.advice()
 	}
 	return c.Journal.RecordChargeback(ctx, journal.ChargebackRecord{
 		CaseID: in.Case.ID, OrderID: in.OrderID, TransactionID: in.Case.TransactionID, Amount: in.Case.Amount, Fee: in.Case.Fee, Reason: in.Case.Reason,
@@ -119,4 +116,19 @@ func (in RecordCycleInput) after() string {
 		return ""
 	}
 	return ", after it was " + string(in.Former)
+}
+
+// DisputeContradicted is the note of a dispute of which a row tells another outcome, and not a later one.
+const DisputeContradicted = "contradicted"
+
+// advice is what finance has to know of a further cycle, or of a row that contradicts.
+func (in RecordCycleInput) advice() string {
+	switch {
+	case in.Note == DisputeContradicted:
+		return "\nA report tells another outcome than " + string(in.Outcome) + ", of a time that is not after it. Nothing is booked for that: ask the processor which one holds."
+	case in.Former != ChargebackOpen:
+		return "\nThat it was " + string(in.Former) + " is in the ledger; what follows has a journal of its own."
+	default:
+		return ""
+	}
 }

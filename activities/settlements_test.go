@@ -135,6 +135,8 @@ func TestDisputesReachTheInboxOnce(t *testing.T) {
 		require.Equal(t, 1, retrievals)
 		require.Equal(t, "20.00", byOutcome[activities.ChargebackOpen].Case.Amount.Amount.StringFixed(2))
 		require.False(t, byOutcome[activities.ChargebackOpen].Case.RespondBy.IsZero())
+		require.True(t, byOutcome[activities.ChargebackOpen].Case.Taken)
+		require.False(t, byOutcome[activities.ChargebackWon].Case.Taken, "it came back")
 		require.Equal(t, byOutcome[activities.ChargebackOpen].Case.ID, byOutcome[activities.ChargebackWon].Case.ID)
 		if byFile {
 			require.Equal(t, "15.00", byOutcome[activities.ChargebackOpen].Case.Fee.Amount.StringFixed(2))

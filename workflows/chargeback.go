@@ -64,11 +64,7 @@ const (
 	stepBookCase   = "book-outcome"
 )
 
-// Notes of a dispute beside those of its first cycle.
-const (
-	noteReopened     = "reopened"     // its money was taken again after it had ended
-	noteContradicted = "contradicted" // a row tells another outcome, and not a later one: nothing is booked for it
-)
+const noteReopened = "reopened" // its money was taken again after it had ended
 
 // chargeback is one run of Chargeback.
 type chargeback struct {
@@ -156,7 +152,7 @@ func (c *chargeback) goesOn(ctx workflow.Context) bool {
 			c.adopt(news.Case)
 			return true
 		case otherwise && news.Case.ID != "":
-			c.record(ctx, noteContradicted)
+			c.record(ctx, activities.DisputeContradicted)
 		}
 	}
 	return false

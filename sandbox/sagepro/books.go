@@ -207,15 +207,24 @@ type index struct {
 	numbers      map[text]string            // the caller's number of an order
 	waiting      map[int64]decimal.Decimal  // back-ordered quantity by line
 	waitingAt    map[place]decimal.Decimal
+
+	byPurchase    map[[2]text]text // orders by customer and PONUM
+	byTransaction map[string]text  // orders by the last twenty characters of a payment's transaction
+	takesBack     map[string]bool  // references of cash that takes back or applies: the integration's rows of these carry the transaction of their source
+	memos         map[text]*xref   // the integration's rows of its credit memos
+	paidBack      map[text]bool    // credit memos of which a refund was booked
+	refunds       map[text]*xref   // what it noted of the refunds of credit memos
 }
 
 func (b *books) index() *index {
 	x := &index{lines: map[text][]*orderLine{}, orders: map[text]*order{}, invoices: map[text]*invoice{}, ofOrder: map[text][]invoice{},
 		invoiceLines: map[text][]*invoiceLine{}, addresses: map[text][]*address{}, paid: map[text][]*payStatus{}, cost: map[string]decimal.Decimal{},
-		numbers: map[text]string{}, waiting: map[int64]decimal.Decimal{}, waitingAt: map[place]decimal.Decimal{}}
+		numbers: map[text]string{}, waiting: map[int64]decimal.Decimal{}, waitingAt: map[place]decimal.Decimal{},
+		byPurchase: map[[2]text]text{}, byTransaction: map[string]text{}, takesBack: map[string]bool{}, memos: map[text]*xref{}, refunds: map[text]*xref{}, paidBack: map[text]bool{}}
 	for i := range b.orders {
 		x.orders[b.orders[i].Sono] = &b.orders[i]
 		x.numbers[b.orders[i].Sono] = string(b.orders[i].Ponum)
+		x.byPurchase[[2]text{b.orders[i].Custno, b.orders[i].Ponum}] = b.orders[i].Sono
 	}
 	for i := range b.lines {
 		x.lines[b.lines[i].Sono] = append(x.lines[b.lines[i].Sono], &b.lines[i])
@@ -235,6 +244,14 @@ func (b *books) index() *index {
 	}
 	for i := range b.payments {
 		x.paid[b.payments[i].Sono] = append(x.paid[b.payments[i].Sono], &b.payments[i])
+		x.byTransaction[last20(string(b.payments[i].Cybtxn))] = b.payments[i].Sono
+	}
+	for i := range b.cash {
+		if c := &b.cash[i]; c.Paytype == paidReversed || c.Paytype == paidApplied {
+			x.takesBack[string(c.Refno)] = true
+		} else if c.Paytype == paidRefund {
+			x.paidBack[c.Invno] = true
+		}
 	}
 	for _, m := range b.movements {
 		worth := m.Qty.Mul(m.Cost.Decimal)
@@ -243,9 +260,14 @@ func (b *books) index() *index {
 		}
 		x.cost[string(m.Docno)] = x.cost[string(m.Docno)].Add(worth)
 	}
-	for _, r := range b.xrefs {
-		if r.Entity == "order" && r.Erpkey != "" {
+	for i := range b.xrefs {
+		switch r := &b.xrefs[i]; {
+		case r.Entity == "order" && r.Erpkey != "":
 			x.numbers[r.Erpkey] = string(r.Extref)
+		case r.Entity == "creditmemo":
+			x.memos[r.Erpkey] = r
+		case r.Entity == "memorefund":
+			x.refunds[r.Extref] = r
 		}
 	}
 	b.backOrders(x)

@@ -142,7 +142,7 @@ type creditMemoRow struct {
 	Reason                string
 	Reference             string
 	OriginalTransactionId string
-	RefundStatus          string // Pending, Processing, Refunded, Failed; "" where there is nothing to refund
+	RefundStatus          string // Pending, Refunded, Failed; "" where there is nothing to refund
 	RefundTransactionId   string
 	History               bool
 }
@@ -192,7 +192,7 @@ func (b *books) ledger() ledger {
 	l := ledger{SalesOrders: []orderRow{}, Customers: []customerRow{}, Invoices: []invoiceRow{}, Payments: paid, CreditMemos: []creditMemoRow{},
 		Journals: []journalRow{}, APInvoices: []billRow{}, Stock: []stockRow{}, Shipments: []shipment{}, Postings: b.postings(x)}
 	for i := range b.orders {
-		l.SalesOrders = append(l.SalesOrders, b.orderRow(&b.orders[i], x))
+		l.SalesOrders = append(l.SalesOrders, orderView(&b.orders[i], x))
 	}
 	ids := map[string]string{}
 	for _, r := range b.xrefs {
@@ -207,7 +207,7 @@ func (b *books) ledger() ledger {
 	for i := range b.invoices {
 		row := &b.invoices[i]
 		if row.memo() {
-			l.CreditMemos = append(l.CreditMemos, b.creditMemoRow(row, x))
+			l.CreditMemos = append(l.CreditMemos, creditMemoView(row, x))
 			continue
 		}
 		l.Invoices = append(l.Invoices, invoiceView(row, credited[ours(row.Invno)], x))
@@ -222,7 +222,7 @@ func (b *books) ledger() ledger {
 	return l
 }
 
-func (b *books) orderRow(o *order, x *index) orderRow {
+func orderView(o *order, x *index) orderRow {
 	currency, status := string(o.Currid), o.status()
 	row := orderRow{SalesOrder: ours(o.Sono), OrderNumber: x.numbers[o.Sono], CustomerCode: string(o.Custno), OrderStatus: status,
 		OrderStatusDescription: statusDescription(status), OrderDate: string(o.Sodate), Currency: currency, Warehouse: string(o.Loctid), OnHold: status == "H",
@@ -355,41 +355,35 @@ func shipmentView(i *invoice, x *index) (shipment, bool) {
 	return s, true
 }
 
-func (b *books) creditMemoRow(m *invoice, x *index) creditMemoRow {
+func creditMemoView(m *invoice, x *index) creditMemoRow {
 	currency := string(m.Currid)
 	row := creditMemoRow{CreditMemoNumber: ours(m.Invno), CustomerCode: string(m.Custno), SalesOrder: ours(m.Ornum), OrderNumber: x.orderOf(m), OriginalInvoice: x.credits(m),
 		CreditDate: string(m.Invdte), Amount: money(m.Invamt.Neg(), currency), TaxAmount: money(m.Tax.Neg(), currency), Remaining: money(m.Balance.Neg(), currency),
-		Currency: currency, Reason: string(m.Arnotes), History: m.History}
+		Currency: currency, Reason: reason(string(m.Arnotes)), History: m.History}
 	if row.SalesOrder == "" {
 		if original := x.invoices[text(row.OriginalInvoice)]; original != nil {
 			row.SalesOrder, row.OrderNumber = ours(original.Ornum), x.orderOf(original)
 		}
 	}
 	row.OriginalTransactionId = x.payment(text(row.SalesOrder)).TransactionId
-	state := ""
-	for _, r := range b.xrefs {
-		if r.Entity == "creditmemo" && ours(r.Erpkey) == row.CreditMemoNumber {
-			state, row.RefundTransactionId = string(r.State), string(r.Cybtxn)
-			if !strings.HasPrefix(string(r.Extref), "memo:") {
-				row.Reference = string(r.Extref)
-			}
-		}
+	if own := x.memos[m.Invno]; own != nil {
+		row.Reference = string(own.Extref)
 	}
-	row.RefundStatus = refundStatus(m, state, row.OriginalTransactionId)
+	if told := x.refunds[m.Invno]; told != nil {
+		row.RefundStatus, row.RefundTransactionId = string(told.State), string(told.Cybtxn)
+	} else if row.OriginalTransactionId != "" && (m.Balance.IsNegative() || x.paidBack[m.Invno]) {
+		row.RefundStatus = "Pending"
+	}
 	return row
 }
 
-// refundStatus is where the refund of a credit memo stands: as the integration noted it, else by what is open.
-func refundStatus(m *invoice, state, transaction string) string {
-	for _, known := range []string{"Pending", "Processing", "Refunded", "Failed"} {
-		if strings.EqualFold(state, known) {
-			return known
-		}
+// reason is why a credit memo was written: what its notes say behind the invoice that they name, and before what came later.
+func reason(notes string) string {
+	if creditedInvoice.MatchString(notes) {
+		_, notes, _ = strings.Cut(notes, ": ")
 	}
-	if transaction != "" && m.Balance.IsNegative() {
-		return "Pending"
-	}
-	return ""
+	notes, _, _ = strings.Cut(notes, "; ")
+	return notes
 }
 
 func (b *books) journals() []journalRow {

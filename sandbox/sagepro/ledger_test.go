@@ -163,7 +163,8 @@ func TestLedgerNames(t *testing.T) {
 		invno := c.post("shipments", object{"OrderNumber": "WEB-1", "TrackingNumber": "1Z"})["InvoiceNumber"].(string)
 		c.receive("R-1", invno, "48.19", "R")
 		memo := c.post("credit-memos", object{"OrderNumber": "WEB-1", "Amount": 20})["CreditMemoNumber"].(string)
-		c.exec("INSERT INTO cyb_xref (company, entity, extref, erpkey, state, cybtxn) VALUES ('01', 'creditmemo', 'our-memo', ?, 'Refunded', 'F1')", memo)
+		c.exec("INSERT INTO cyb_xref (company, entity, extref, erpkey) VALUES ('01', 'creditmemo', 'our-memo', ?)", memo)
+		c.exec("INSERT INTO cyb_xref (company, entity, extref, state, cybtxn) VALUES ('01', 'memorefund', ?, 'Refunded', 'F1')", memo)
 		var l map[string][]map[string]any
 		c.decode("ledger", &l)
 		for list, fields := range map[string][]string{

@@ -65,7 +65,7 @@ func (b *books) paymentRows(x *index) []paymentRow {
 	names := b.paymentNames()
 	all := []*paymentRow{}
 	for _, k := range order {
-		all = append(all, b.split(k.kind, groups[k], names, x)...)
+		all = append(all, split(k.kind, groups[k], names, x)...)
 	}
 	slices.SortStableFunc(all, func(a, c *paymentRow) int { return cmp.Compare(a.rows[0].ID, c.rows[0].ID) })
 	match(all)
@@ -116,12 +116,12 @@ func last20(reference string) string { return reference[max(0, len(reference)-20
 
 // split makes payments of the rows of one reference and kind. A transaction that the integration booked in several goes is as many payments: in
 // the order of the rows, each up to its amount.
-func (b *books) split(kind string, rows []*cash, names map[string][]*xref, x *index) []*paymentRow {
+func split(kind string, rows []*cash, names map[string][]*xref, x *index) []*paymentRow {
 	refno := string(rows[0].Refno)
 	var known []*xref
 	for _, r := range names[refno] {
 		ownReference := last20(string(r.Extref)) == refno
-		if ownReference || kind != typeReversal && kind != typeApply && len(names[last20(string(r.Extref))]) > 0 && !b.takesBack(r) {
+		if ownReference || kind != typeReversal && kind != typeApply && !x.takesBack[last20(string(r.Extref))] {
 			known = append(known, r)
 		}
 	}
@@ -131,21 +131,10 @@ func (b *books) split(kind string, rows []*cash, names map[string][]*xref, x *in
 		if n == 0 || n == len(rows) {
 			break
 		}
-		made = append(made, b.payment(kind, rows[:n], known[:1], x))
+		made = append(made, newPayment(kind, rows[:n], known[:1], x))
 		rows, known = rows[n:], known[1:]
 	}
-	return append(made, b.payment(kind, rows, known, x))
-}
-
-// takesBack tells whether a row of the integration is of rows of cash under its own reference: a reversal or an application carries the transaction of its
-// source.
-func (b *books) takesBack(r *xref) bool {
-	for i := range b.cash {
-		if c := &b.cash[i]; (c.Paytype == paidReversed || c.Paytype == paidApplied) && string(c.Refno) == last20(string(r.Extref)) {
-			return true
-		}
-	}
-	return false
+	return append(made, newPayment(kind, rows, known, x))
 }
 
 // upTo is how many rows come to an amount; 0 where none of them does.
@@ -159,7 +148,7 @@ func upTo(rows []*cash, whole decimal.Decimal) int {
 	return 0
 }
 
-func (b *books) payment(kind string, rows []*cash, known []*xref, x *index) *paymentRow {
+func newPayment(kind string, rows []*cash, known []*xref, x *index) *paymentRow {
 	first := rows[0]
 	currency := string(first.Currid)
 	p := &paymentRow{PaymentReference: string(first.Refno), PaymentType: kind, CustomerCode: string(first.Custno), PaymentDate: string(first.Dtepaid), Currency: currency,
@@ -191,37 +180,32 @@ func (b *books) payment(kind string, rows []*cash, known []*xref, x *index) *pay
 	}
 	p.Amount = money(total.Abs(), currency)
 	if p.OrderNumber == "" {
-		p.OrderNumber = b.orderOfTransaction(p, x)
+		p.OrderNumber = x.orderOfPayment(p)
 	}
 	p.Narration = p.OrderNumber
 	return p
 }
 
-// orderOfTransaction finds the order of a payment that no invoice tells: by what the row says, else by the transaction's payment status.
-func (b *books) orderOfTransaction(p *paymentRow, x *index) string {
+// orderOfPayment finds the order of a payment that no invoice tells: by what the row says, else by the transaction's payment status.
+func (x *index) orderOfPayment(p *paymentRow) string {
 	for _, r := range p.rows {
 		if r.Ponum == "" {
 			continue
 		}
-		for i := range b.orders {
-			if b.orders[i].Ponum == r.Ponum && b.orders[i].Custno == r.Custno {
-				return x.numbers[b.orders[i].Sono]
-			}
+		if sono, known := x.byPurchase[[2]text{r.Custno, r.Ponum}]; known {
+			return x.numbers[sono]
 		}
 		return string(r.Ponum)
 	}
-	for i := range b.payments {
-		s := &b.payments[i]
-		if txn := string(s.Cybtxn); txn == p.TransactionId || last20(txn) == p.refno {
-			return x.numbers[s.Sono]
-		}
-	}
-	return ""
+	return x.numbers[x.byTransaction[cmp.Or(last20(p.TransactionId), p.refno)]]
 }
 
 // match finds what applications use and what reversals take back, in the order in which they were posted.
 func match(all []*paymentRow) {
 	for i, p := range all {
+		if p.PaymentType != typeReversal && p.PaymentType != typeApply {
+			continue
+		}
 		for _, source := range all[:i] {
 			if p.SourceReference != "" || source.Reversed || !source.sameOrder(p) {
 				continue

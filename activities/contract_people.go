@@ -145,7 +145,8 @@ type NoteReviewInput struct {
 	Actor    string                  `json:"actor,omitempty"`
 	Source   string                  `json:"source,omitempty"`
 	Comment  string                  `json:"comment,omitempty"`
-	Rule     string                  `json:"rule,omitempty"` // which rule decided between opposite decisions
+	Rule     string                  `json:"rule,omitempty"`    // which rule decided between opposite decisions
+	EventID  string                  `json:"eventId,omitempty"` // inbox event by which it was told, for the audit
 }
 
 // AskCaseInput asks the gateway how a case stands.

@@ -137,6 +137,7 @@ func TestNotesOfAReview(t *testing.T) {
 			for range 2 {
 				require.NoError(t, ledger.NoteReview(t.Context(), activities.NoteReviewInput{
 					OrderID: "WEB-1", Note: note, Key: "review/1", At: b.clock.Now(), Decision: canonical.FraudReject, Source: "api", Rule: "the first one holds",
+					EventID: "e1",
 				}))
 			}
 			review, err := b.store.Review(t.Context(), "WEB-1")
@@ -153,7 +154,7 @@ func TestNotesOfAReview(t *testing.T) {
 			require.Len(t, audit, 1)
 			require.Equal(t, journal.Action{
 				At: b.clock.Now(), OrderID: "WEB-1", Actor: "tenderline", Action: c.audit,
-				Detail: map[string]string{"decision": "reject", "source": "api", "rule": "the first one holds"},
+				Detail: map[string]string{"decision": "reject", "source": "api", "rule": "the first one holds", "eventId": "e1"},
 			}, *audit[0].Action)
 		})
 	}

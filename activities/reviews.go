@@ -142,7 +142,7 @@ func noteAction(in NoteReviewInput) *journal.Action {
 	if action.Actor == "" {
 		action.Actor = noteActor
 	}
-	for name, value := range map[string]string{"decision": string(in.Decision), "source": in.Source, "rule": in.Rule} {
+	for name, value := range map[string]string{"decision": string(in.Decision), "source": in.Source, "rule": in.Rule, "eventId": in.EventID} {
 		if value != "" {
 			action.Detail[name] = value
 		}

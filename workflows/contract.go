@@ -360,8 +360,8 @@ type RefundView struct {
 	Stage          string                  `json:"stage"`
 }
 
-// LateRejectInput starts LateReject: a reject that came after the capture. EventID names the inbox event of the gateway's reject; a
-// person's has none.
+// LateRejectInput starts LateReject: a reject that came after the capture. EventID names the inbox event of the gateway's reject, for the
+// audit; a person's has none.
 type LateRejectInput struct {
 	OrderID string          `json:"orderId"`
 	EventID string          `json:"eventId,omitempty"`

@@ -197,6 +197,9 @@ func (l *lateReject) note(ctx workflow.Context, what activities.ReviewNote, acto
 		OrderID: l.in.OrderID, Note: what, Key: fmt.Sprintf("late-reject/%d", l.notes), At: workflow.Now(ctx).UTC(), Decision: canonical.FraudReject,
 		Actor: actor, Source: string(l.in.Source), Comment: comment,
 	}
+	if what == activities.ReviewProposed { // what follows is the answer of a person to that
+		in.EventID = l.in.EventID
+	}
 	if err := note(ledger(ctx, "Review: "+string(what)), ledgerWork.NoteReview, in); err != nil {
 		l.log.Error("review not written", "note", what, "error", err)
 	}

@@ -60,7 +60,10 @@ func TestLateRejectHoldsTheOrderAndProposesARefund(t *testing.T) {
 				env := environment(t, w)
 				// Long after any deadline: the proposal waits for a person, for ever.
 				given := w.later(env, 30*24*time.Hour, workflows.Resolution{Kind: answer, Reason: "looked at it"})
-				outcome, started := reject(t, env, lateInput())
+				in := lateInput()
+				in.EventID = "event-1"
+				outcome, started := reject(t, env, in)
+				require.Equal(t, []string{"event-1", ""}, []string{w.notes[0].EventID, w.notes[1].EventID}, "the gateway's word is the proposal's cause, not the answer's")
 				given.requireAccepted(t)
 				proposal := w.parkings[len(w.parkings)-1]
 				require.Equal(t, "late-reject", proposal.Step)

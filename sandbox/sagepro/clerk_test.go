@@ -2,6 +2,7 @@ package sagepro
 
 import (
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -256,6 +257,23 @@ func TestPeriodsFollowTheClock(t *testing.T) {
 		require.NoError(t, tx.Rollback())
 		require.Equal(t, 6, c.count("sycperd WHERE isopen = 'Y'"))
 		require.Equal(t, 3, c.count("sycperd WHERE isopen = 'Y' AND glyear = 2026 AND glperiod = 9"))
+	})
+}
+
+// TestMonthBegins has many clients find that a month has begun at once.
+func TestMonthBegins(t *testing.T) {
+	onBoth(t, func(t *testing.T, c *company) {
+		c.clock.advance(35 * 24 * time.Hour)
+		var wait sync.WaitGroup
+		errs := make([]error, 8)
+		for i := range errs {
+			wait.Go(func() { errs[i] = c.bump() })
+		}
+		wait.Wait()
+		for _, err := range errs {
+			require.NoError(t, err)
+		}
+		require.Equal(t, 3, c.count("sycperd WHERE isopen = 'Y' AND glperiod = 9"))
 	})
 }
 

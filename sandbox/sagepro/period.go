@@ -3,6 +3,7 @@ package sagepro
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -20,19 +21,21 @@ const (
 // followClock brings the periods of the modules that nobody set up to the clock: this month and the former one are open, and the next one once it
 // has begun somewhere in the world.
 func (s *Server) followClock(ctx context.Context) error {
+	s.following.Lock()
+	defer s.following.Unlock()
 	now := s.now()
-	s.mu.Lock()
-	done := s.month == now.Format(time.DateOnly)
-	s.mu.Unlock()
-	if done {
+	if s.followed == now.Format(time.DateOnly) {
 		return nil
 	}
 	err := s.change(ctx, func(tx *sqlx.Tx) error {
+		if err := s.dialect.alone(ctx, tx); err != nil {
+			return err
+		}
 		w := &writer{ctx: ctx, tx: tx}
 		var pinned []string
 		w.all(&pinned, "SELECT sysid FROM sandbox_pin")
 		for _, m := range modules {
-			if !contains(pinned, s.sysid(m)) {
+			if !slices.Contains(pinned, s.sysid(m)) {
 				w.openPeriods(s.sysid(m), now, openByClock(now))
 			}
 		}
@@ -41,19 +44,8 @@ func (s *Server) followClock(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("bring periods up to the clock: %w", err)
 	}
-	s.mu.Lock()
-	s.month = now.Format(time.DateOnly)
-	s.mu.Unlock()
+	s.followed = now.Format(time.DateOnly)
 	return nil
-}
-
-func contains(all []string, one string) bool {
-	for _, a := range all {
-		if a == one {
-			return true
-		}
-	}
-	return false
 }
 
 // openByClock tells which months are open on a day.

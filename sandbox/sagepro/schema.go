@@ -54,7 +54,7 @@ func (s *Server) prepare(ctx context.Context) error {
 // reset empties every table and seeds anew, the numbers of rows included.
 func (s *Server) reset(ctx context.Context) error {
 	s.mu.Lock()
-	s.month, s.late, s.reserved = "", 0, 0
+	s.late, s.reserved = 0, 0
 	s.mu.Unlock()
 	err := s.change(ctx, func(tx *sqlx.Tx) error {
 		for _, statement := range s.dialect.empty(tables(s.dialect.schema())) {
@@ -67,6 +67,9 @@ func (s *Server) reset(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reset company %s: %w", s.config.Company, err)
 	}
+	s.following.Lock()
+	s.followed = ""
+	s.following.Unlock()
 	return s.followClock(ctx)
 }
 

@@ -246,14 +246,14 @@ CREATE INDEX IF NOT EXISTS cyb_xref_erpkey ON cyb_xref (company, entity, erpkey)
 -- What this site's people had put into the database: items that can't be ordered, invoiced or paid, for those who want to see it.
 CREATE OR REPLACE FUNCTION site_rule() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF TG_TABLE_NAME = 'sotran' AND NEW.item = 'FAIL422' THEN RAISE EXCEPTION 'site rule: item FAIL422 can not be ordered'; END IF;
-  IF TG_TABLE_NAME = 'artran' AND NEW.item = 'FAILINV' THEN RAISE EXCEPTION 'site rule: item FAILINV can not be invoiced'; END IF;
+  IF TG_TABLE_NAME = 'sotran' AND NEW.item = 'FAIL422' THEN RAISE EXCEPTION 'site rule: item FAIL422 can not be ordered' USING ERRCODE = 'check_violation'; END IF;
+  IF TG_TABLE_NAME = 'artran' AND NEW.item = 'FAILINV' THEN RAISE EXCEPTION 'site rule: item FAILINV can not be invoiced' USING ERRCODE = 'check_violation'; END IF;
   RETURN NEW;
 END $$;
 CREATE OR REPLACE FUNCTION site_cash_rule() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF NEW.paidamt > 0 AND NEW.paytype <> 'C' AND EXISTS (SELECT 1 FROM artran WHERE artran.invno = NEW.invno AND artran.item = 'FAILPAY') THEN
-    RAISE EXCEPTION 'site rule: item FAILPAY can not be paid';
+    RAISE EXCEPTION 'site rule: item FAILPAY can not be paid' USING ERRCODE = 'check_violation';
   END IF;
   RETURN NEW;
 END $$;

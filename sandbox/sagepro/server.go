@@ -52,8 +52,10 @@ type Server struct {
 	record    *record
 	handler   http.Handler
 
+	following sync.Mutex
+	followed  string // the day that the periods were brought up to, YYYY-MM-DD
+
 	mu       sync.Mutex
-	month    string // up to which the periods were brought, YYYY-MM-DD
 	late     time.Duration
 	reserved int64 // id_col that a change begun earlier has taken; 0: none
 }

@@ -196,9 +196,9 @@ func bindValue(d dialect, column siteColumn, value any) (any, error) {
 	case day:
 		return bindText(d, column, string(got))
 	case decimal.Decimal:
-		return got.String(), nil
+		return d.decimal(got), nil
 	case amount:
-		return got.String(), nil
+		return d.decimal(got.Decimal), nil
 	case bool:
 		return bindFlag(column, got), nil
 	case flag:

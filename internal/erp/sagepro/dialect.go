@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/shopspring/decimal"
 )
 
 // Dialect is the SQL that a database speaks.
@@ -55,8 +56,9 @@ type dialect interface {
 	kindOf(databaseType string) kind
 	// untyped tells that a text column may as well hold numbers, because the database has no type for them.
 	untyped() bool
-	// text, date and instant write values so that any type of the site takes them.
+	// text, decimal, date and instant write values so that any type of the site takes them.
 	text(value string) any
+	decimal(value decimal.Decimal) any
 	date(day string) any
 	instant(at time.Time) any
 	// blankDate fills a date that must not be NULL.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
+	"github.com/shopspring/decimal"
 )
 
 // postgres is PostgreSQL 13 or newer.
@@ -73,10 +74,11 @@ func (postgres) kindOf(databaseType string) kind {
 
 func (postgres) untyped() bool { return false }
 
-func (postgres) text(value string) any    { return value }
-func (postgres) date(day string) any      { return day }
-func (postgres) instant(at time.Time) any { return at.UTC().Format(clockLayout) }
-func (postgres) blankDate() string        { return "1900-01-01" }
+func (postgres) text(value string) any             { return value }
+func (postgres) decimal(value decimal.Decimal) any { return value.String() }
+func (postgres) date(day string) any               { return day }
+func (postgres) instant(at time.Time) any          { return at.UTC().Format(clockLayout) }
+func (postgres) blankDate() string                 { return "1900-01-01" }
 
 func (postgres) failure(err error) failure {
 	if got := pq.As(err); got != nil {

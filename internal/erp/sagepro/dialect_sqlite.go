@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/shopspring/decimal"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
@@ -71,10 +72,11 @@ func (lite) kindOf(databaseType string) kind {
 
 func (lite) untyped() bool { return true }
 
-func (lite) text(value string) any    { return value }
-func (lite) date(day string) any      { return day }
-func (lite) instant(at time.Time) any { return at.UTC().Format(clockLayout) }
-func (lite) blankDate() string        { return "1900-01-01" }
+func (lite) text(value string) any             { return value }
+func (lite) decimal(value decimal.Decimal) any { return value.String() }
+func (lite) date(day string) any               { return day }
+func (lite) instant(at time.Time) any          { return at.UTC().Format(clockLayout) }
+func (lite) blankDate() string                 { return "1900-01-01" }
 
 func (lite) failure(err error) failure {
 	var got *sqlite.Error

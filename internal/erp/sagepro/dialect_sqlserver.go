@@ -9,6 +9,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 	mssql "github.com/microsoft/go-mssqldb"
+	"github.com/shopspring/decimal"
 )
 
 // sqlServer is Microsoft SQL Server, 2012 or newer.
@@ -100,6 +101,18 @@ func (sqlServer) text(value string) any {
 	}
 	return mssql.VarChar(value)
 }
+
+// decimal sends what MONEY holds as MONEY: from a text the server need not take it for such a column. What is finer, as a rate of exchange, goes
+// as text, which DECIMAL takes.
+func (sqlServer) decimal(value decimal.Decimal) any {
+	if value.Equal(value.Truncate(moneyPlaces)) && value.Abs().LessThan(decimal.New(9, mostDigits-1)) {
+		return mssql.Money[decimal.Decimal]{Decimal: value}
+	}
+	return value.String()
+}
+
+// moneyPlaces are the decimals of MONEY.
+const moneyPlaces = 4
 
 // date has no dashes: with them DATETIME reads it by the language of the login.
 func (sqlServer) date(day string) any      { return strings.ReplaceAll(day, "-", "") }

@@ -225,6 +225,9 @@ func (t *tx) addInvoice(ctx context.Context, wanted invoiceDocument, seen orderR
 	if err := t.mayInvoice(order); err != nil {
 		return invoiceRow{}, err
 	}
+	if err := t.unchanged(ctx, string(seen.SoNo), lines); err != nil {
+		return invoiceRow{}, err
+	}
 	bill, err := t.bill(ctx, order, lines)
 	if err != nil {
 		return invoiceRow{}, err

@@ -119,10 +119,10 @@ func TestQueriesAreWrittenInTheSitesNames(t *testing.T) {
 		want    string
 	}{
 		{"stock names", postgres{}, Names{}, "SELECT {somast: sono tax} FROM {somast!} WHERE {somast.sono} = ?{lock}",
-			"SELECT sono AS sono, tax AS tax FROM somast WHERE sono = ? FOR UPDATE"},
-		{"a reserved word", postgres{}, Names{}, "SELECT {arcust: limit} FROM {arcust}", `SELECT "limit" AS "limit" FROM arcust`},
-		{"T-SQL", sqlServer{}, Names{}, "SELECT {top 5}{arcust: limit} FROM {arcust!}{limit 5}{lock}", "SELECT TOP (5) [limit] AS [limit] FROM arcust WITH (UPDLOCK, ROWLOCK)"},
-		{"at most five", lite{}, Names{}, "SELECT {top 5}{somast: sono} FROM {somast!}{limit 5}{lock}", "SELECT sono AS sono FROM somast LIMIT 5"},
+			"SELECT sono, tax FROM somast WHERE sono = ? FOR UPDATE"},
+		{"a reserved word", postgres{}, Names{}, "SELECT {arcust: limit} FROM {arcust}", `SELECT "limit" FROM arcust`},
+		{"T-SQL", sqlServer{}, Names{}, "SELECT {top 5}{arcust: limit} FROM {arcust!}{limit 5}{lock}", "SELECT TOP (5) [limit] FROM arcust WITH (UPDLOCK, ROWLOCK)"},
+		{"at most five", lite{}, Names{}, "SELECT {top 5}{somast: sono} FROM {somast!}{limit 5}{lock}", "SELECT sono FROM somast LIMIT 5"},
 		{"a site's", sqlServer{}, site, "SELECT {arcust: limit} FROM {arcust}", "SELECT [current] AS [limit] FROM PRO01.dbo.arcust01"},
 		{"a site's stock", sqlServer{}, site, "UPDATE {iciloc} SET {iciloc.lonhand} = 1", "UPDATE PRO01.dbo.ICIQTY01 SET qonhand = 1"},
 		{"history follows", sqlServer{}, site, "SELECT {soymst: loctid orderstat} FROM {soymst}", "SELECT defloc AS loctid, webhold AS orderstat FROM PRO01.dbo.SOHIST01"},

@@ -361,6 +361,9 @@ func (t *tx) cancel(ctx context.Context, seen orderRow, reason string) (orderRow
 	if order.SoStat != "" || order.ShpAmt.IsPositive() {
 		return order, t.notCancellable("the sales order is invoiced")
 	}
+	if err := t.unchanged(ctx, number, lines); err != nil {
+		return order, err
+	}
 	if err := t.setCustomer(ctx, buyer, row{"onorder": buyer.OnOrder.Sub(order.OrdAmt.Decimal)}); err != nil {
 		return order, err
 	}
@@ -372,6 +375,21 @@ func (t *tx) cancel(ctx context.Context, seen orderRow, reason string) (orderRow
 	}
 	order.SoStat = statusCancelled
 	return order, t.note(ctx, number, "Cancel: ", reason)
+}
+
+// unchanged refuses to go on where lines were changed between being read, for the stock that they move, and the lock of their order.
+func (t *tx) unchanged(ctx context.Context, number string, lines []lineRow) error {
+	now, err := t.linesOf(ctx, number)
+	if err != nil {
+		return err
+	}
+	same := slices.EqualFunc(lines, now, func(a, b lineRow) bool {
+		return a.TranLineNo == b.TranLineNo && a.QtyOrd.Equal(b.QtyOrd.Decimal) && a.QtyShp.Equal(b.QtyShp.Decimal) && a.SoStat == b.SoStat && a.place() == b.place()
+	})
+	if !same {
+		return t.client.refuse(fault.Busy, codeLocked, "somebody else was at the lines of sales order "+number)
+	}
+	return nil
 }
 
 func (t *tx) notCancellable(why string) error {

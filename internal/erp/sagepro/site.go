@@ -243,11 +243,15 @@ func (s *site) list(table string, names []string) (string, error) {
 		if _, known := s.layout[table][name]; !known {
 			return "", fmt.Errorf("no column %q in %q", name, table)
 		}
-		siteName := "NULL"
-		if column, exists := s.column(table, name); exists {
-			siteName = s.dialect.quote(column.name)
+		column, exists := s.column(table, name)
+		switch {
+		case !exists:
+			written = append(written, "NULL AS "+s.dialect.quote(name))
+		case column.name == name:
+			written = append(written, s.dialect.quote(name))
+		default:
+			written = append(written, s.dialect.quote(column.name)+" AS "+s.dialect.quote(name))
 		}
-		written = append(written, siteName+" AS "+s.dialect.quote(name))
 	}
 	return strings.Join(written, ", "), nil
 }

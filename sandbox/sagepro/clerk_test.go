@@ -1,6 +1,7 @@
 package sagepro
 
 import (
+	"fmt"
 	"net/http"
 	"sync"
 	"testing"
@@ -328,5 +329,47 @@ func TestClerkSetsStockAndCustomers(t *testing.T) {
 		require.Equal(t, "EUR", added["Currency"])
 		require.Equal(t, "O", added["CreditStatus"])
 		c.sound()
+	})
+}
+
+// TestClerksTogether has several people at work at once, on the same items and customers: nobody is refused for another's sake, and nothing drifts.
+func TestClerksTogether(t *testing.T) {
+	onBoth(t, func(t *testing.T, c *company) {
+		const people, each = 6, 4
+		var orders [people][each]string
+		for p := range people {
+			for i := range each {
+				s := widgets(fmt.Sprintf("WEB-%d-%d", p, i))
+				s.item = []string{"A100", "B100", "A200"}[(p+i)%3]
+				orders[p][i] = c.sell(s)
+			}
+		}
+		var wait sync.WaitGroup
+		answers := make(chan string, people*each*3)
+		ask := func(path string, body object) {
+			if status, answer := c.call(http.MethodPost, path, body); status != http.StatusOK {
+				answers <- fmt.Sprintf("%s %v: %d %s", path, body, status, answer)
+			}
+		}
+		for p := range people {
+			wait.Go(func() {
+				for i, sono := range orders[p] {
+					if i == 3 {
+						ask("orders", object{"SalesOrder": sono, "Action": "Cancel"})
+						continue
+					}
+					ask("shipments", object{"SalesOrder": sono})
+					ask("credit-memos", object{"SalesOrder": sono, "Amount": 10, "RestockLines": []object{{"SalesOrderLine": 1, "Quantity": 1}}})
+					ask("stock", object{"StockCode": "B100", "QtyAdjust": 1})
+				}
+			})
+		}
+		wait.Wait()
+		close(answers)
+		for answer := range answers {
+			require.Fail(t, answer)
+		}
+		c.sound()
+		require.Len(t, c.ledger().Shipments, people*(each-1))
 	})
 }

@@ -8,6 +8,8 @@ MAKEFLAGS   += --no-print-directory
 # Where `make run` keeps its state, and how far it moves all its ports.
 DATA   ?= .tenderline
 OFFSET ?= 0
+# The ERP that the samples of `make run` and `make demo` are booked in: syspro, sagepro, or all for both in one deployment.
+ERP    ?= syspro
 # More arguments for the program (run, demo) and for `go test` (test, test-short), e.g. TESTFLAGS=-v.
 ARGS      ?=
 TESTFLAGS ?=
@@ -35,14 +37,15 @@ help: ## list the targets
 	@printf 'Tenderline: make TARGET\n\n'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@printf '\n  make run OFFSET=100    moves every port by 100; DATA=dir keeps the state elsewhere\n'
+	@printf '  make demo ERP=sagepro  books the samples in Sage Pro instead of SYSPRO, ERP=all in both; so does make run\n'
 	@printf '  The first build compiles a Temporal server, which takes some minutes; later ones take seconds.\n'
 
 run: dev-build ## the whole stack with sample orders in one process; stays up (Ctrl-C ends it)
-	@exec $(DEV) --data '$(abspath $(DATA))' --port-offset $(OFFSET) $(ARGS)
+	@exec $(DEV) --data '$(abspath $(DATA))' --port-offset $(OFFSET) --erp '$(ERP)' $(ARGS)
 
 demo: dev-build ## the sample orders on fresh state; fails if one did not end as expected
 	@data=$$(mktemp -d); trap 'rm -rf "$$data"' EXIT; \
-	$(DEV) --demo --data "$$data" --port-offset $(OFFSET) $(ARGS)
+	$(DEV) --demo --data "$$data" --port-offset $(OFFSET) --erp '$(ERP)' $(ARGS)
 
 test: ## all tests: unit, race detector, SQLite, PostgreSQL, end to end on an embedded Temporal server
 	@$(MAKE) test-root

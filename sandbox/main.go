@@ -1,5 +1,5 @@
-// Command sandbox runs the stand-ins for the world outside: the Cybersource gateway, the SYSPRO facade and the shop,
-// with one page that shows them side by side. It is for development and tests.
+// Command sandbox runs the stand-ins for the world outside: the Cybersource gateway, the SYSPRO facade, the database of
+// Sage Pro with its people, and the shop, with one page that shows them side by side. It is for development and tests.
 package main
 
 import (
@@ -14,12 +14,14 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/tenderline/tenderline/sandbox/cybersource"
 	"github.com/tenderline/tenderline/sandbox/overview"
+	"github.com/tenderline/tenderline/sandbox/sagepro"
 	"github.com/tenderline/tenderline/sandbox/shop"
 	"github.com/tenderline/tenderline/sandbox/syspro"
 )
@@ -40,12 +42,13 @@ func main() {
 
 // settings are flags; each has an environment variable that gives its default.
 type settings struct {
-	gatewayAddr, erpAddr, shopAddr string
-	stateDir                       string
-	merchantID, keyID, keySecret   string
-	clientID, clientSecret, apiKey string
-	shopSecret                     string
-	webhookURL, webhookKey         string
+	gatewayAddr, erpAddr, shopAddr, sageproAddr string
+	stateDir                                    string
+	merchantID, keyID, keySecret                string
+	clientID, clientSecret, apiKey              string
+	sageproDialect, sageproDSN, sageproCompany  string
+	shopSecret                                  string
+	webhookURL, webhookKey                      string
 }
 
 // Credentials of the sandboxes. They open nothing but a stand-in; every one can be set.
@@ -70,13 +73,17 @@ func parse(args []string, env func(string) string, stderr io.Writer) (settings, 
 		{&s.gatewayAddr, "cybersource-addr", "SANDBOX_CYBERSOURCE_ADDR", "127.0.0.1:9101", "listen address of the gateway"},
 		{&s.erpAddr, "syspro-addr", "SANDBOX_SYSPRO_ADDR", "127.0.0.1:9102", "listen address of the ERP facade"},
 		{&s.shopAddr, "shop-addr", "SANDBOX_SHOP_ADDR", "127.0.0.1:9103", "listen address of the shop and the page"},
-		{&s.stateDir, "state-dir", "SANDBOX_STATE_DIR", "", "directory that keeps the ledgers; empty keeps them in memory"},
+		{&s.sageproAddr, "sagepro-addr", "SANDBOX_SAGEPRO_ADDR", "127.0.0.1:9104", "listen address of the people at Sage Pro"},
+		{&s.stateDir, "state-dir", "SANDBOX_STATE_DIR", "", "directory that keeps the ledgers; empty keeps them until it ends"},
 		{&s.merchantID, "merchant-id", "SANDBOX_MERCHANT_ID", sandboxMerchant, "merchant at the gateway"},
 		{&s.keyID, "key-id", "SANDBOX_KEY_ID", sandboxKeyID, "the merchant's shared-secret key ID"},
 		{&s.keySecret, "key-secret", "SANDBOX_KEY_SECRET", sandboxSecret("gateway"), "the merchant's shared secret, base64"},
 		{&s.clientID, "client-id", "SANDBOX_CLIENT_ID", sandboxClientID, "client of the ERP facade"},
 		{&s.clientSecret, "client-secret", "SANDBOX_CLIENT_SECRET", "sandbox-client-secret", "the client's secret"},
 		{&s.apiKey, "api-key", "SANDBOX_API_KEY", "sandbox-api-key", "API key of the ERP facade"},
+		{&s.sageproDialect, "sagepro-dialect", "SANDBOX_SAGEPRO_DIALECT", "sqlite", "database of Sage Pro: sqlite or postgres"},
+		{&s.sageproDSN, "sagepro-dsn", "SANDBOX_SAGEPRO_DSN", "", "where that database is; empty: the SQLite file sagepro.db in the state directory"},
+		{&s.sageproCompany, "sagepro-company", "SANDBOX_SAGEPRO_COMPANY", "01", "company of Sage Pro"},
 		{&s.webhookURL, "webhook-url", "SANDBOX_WEBHOOK_URL", "", "address that hears of fraud decisions; empty: nobody, unless a subscription is made"},
 		{&s.webhookKey, "webhook-key", "SANDBOX_WEBHOOK_KEY", "", "keyId:base64 that signs what goes to the webhook address"},
 		{&s.shopSecret, "shop-secret", "SANDBOX_SHOP_SECRET", "whsec_" + sandboxSecret("shop"), "signing secret of callbacks, whsec_..."},
@@ -97,7 +104,7 @@ func parse(args []string, env func(string) string, stderr io.Writer) (settings, 
 }
 
 // webhook is the subscription that exists from the start, nil where none is set.
-func (s settings) webhook() (*cybersource.PresetWebhook, error) {
+func (s *settings) webhook() (*cybersource.PresetWebhook, error) {
 	if s.webhookURL == "" {
 		return nil, nil
 	}
@@ -118,42 +125,89 @@ func run(ctx context.Context, args []string, env func(string) string, stdout, st
 		return err
 	}
 	logger := slog.New(slog.NewTextHandler(stderr, nil))
-	listeners, err := listen(ctx, s.gatewayAddr, s.erpAddr, s.shopAddr)
+	listeners, err := listen(ctx, s.gatewayAddr, s.erpAddr, s.shopAddr, s.sageproAddr)
 	if err != nil {
 		return err
 	}
-	closeListeners := func() {
+	at := addresses{gateway: url(listeners[0]), syspro: url(listeners[1]), shop: url(listeners[2]), sagepro: url(listeners[3])}
+	handlers, end, err := s.start(ctx, at, hook, logger)
+	if err != nil {
 		for _, l := range listeners {
 			_ = l.Close()
 		}
+		return errors.Join(err, end())
 	}
-	gatewayURL, erpURL, shopURL := url(listeners[0]), url(listeners[1]), url(listeners[2])
+	s.print(stdout, at)
+	return errors.Join(serve(ctx, listeners, handlers), end())
+}
 
+// addresses are the roots of the sandboxes.
+type addresses struct{ gateway, syspro, shop, sagepro string }
+
+// start makes the sandboxes, and gives their handlers in the order of the listeners. end closes those that were made.
+func (s *settings) start(ctx context.Context, at addresses, hook *cybersource.PresetWebhook, logger *slog.Logger) (_ []http.Handler, end func() error, err error) {
+	var closers []func() error
+	end = func() error {
+		var problems []error
+		for i := len(closers) - 1; i >= 0; i-- {
+			problems = append(problems, closers[i]())
+		}
+		return errors.Join(problems...)
+	}
 	gateway, err := cybersource.New(cybersource.Config{
 		MerchantID: s.merchantID, KeyID: s.keyID, SharedSecret: s.keySecret, StateDir: s.stateDir, Logger: logger, AllowHTTPWebhooks: true,
 		Webhook: hook,
 	})
 	if err != nil {
-		closeListeners()
-		return fmt.Errorf("start gateway: %w", err)
+		return nil, end, fmt.Errorf("start gateway: %w", err)
 	}
-	erp, err := syspro.New(syspro.Config{
+	closers = append(closers, gateway.Close)
+	facade, err := syspro.New(syspro.Config{
 		ClientID: s.clientID, ClientSecret: s.clientSecret, APIKeys: []string{s.apiKey}, StateDir: s.stateDir, Logger: logger,
 	})
 	if err != nil {
-		closeListeners()
-		return errors.Join(fmt.Errorf("start ERP: %w", err), gateway.Close())
+		return nil, end, fmt.Errorf("start SYSPRO: %w", err)
 	}
-	store, err := shop.New(shop.Config{
-		Secret: s.shopSecret, StateDir: s.stateDir, Logger: logger, Page: overview.Handler(gatewayURL, erpURL, shopURL, nil),
-	})
+	closers = append(closers, facade.Close)
+	forget, err := s.placeSagepro()
 	if err != nil {
-		closeListeners()
-		return errors.Join(fmt.Errorf("start shop: %w", err), gateway.Close(), erp.Close())
+		return nil, end, fmt.Errorf("start Sage Pro: %w", err)
 	}
-	s.print(stdout, gatewayURL, erpURL, shopURL)
-	err = serve(ctx, listeners, []http.Handler{gateway.Handler(), erp.Handler(), store.Handler()})
-	return errors.Join(err, gateway.Close(), erp.Close(), store.Close())
+	closers = append(closers, forget)
+	tables, err := sagepro.New(ctx, sagepro.Config{Dialect: s.sageproDialect, DSN: s.sageproDSN, Company: s.sageproCompany, Logger: logger})
+	if err != nil {
+		return nil, end, fmt.Errorf("start Sage Pro: %w", err)
+	}
+	closers = append(closers, tables.Close)
+	page := overview.Handler(overview.Sandboxes{
+		Gateway: at.gateway, Shop: at.shop, ERPs: []overview.ERP{{Name: "SYSPRO", URL: at.syspro}, {Name: "Sage Pro", URL: at.sagepro}},
+	}, nil)
+	store, err := shop.New(shop.Config{Secret: s.shopSecret, StateDir: s.stateDir, Logger: logger, Page: page})
+	if err != nil {
+		return nil, end, fmt.Errorf("start shop: %w", err)
+	}
+	closers = append(closers, store.Close)
+	return []http.Handler{gateway.Handler(), facade.Handler(), store.Handler(), tables.Handler()}, end, nil
+}
+
+// placeSagepro settles where the database of Sage Pro is, and gives what removes it where nobody wants it kept: it is a file in any case, since
+// other processes open it.
+func (s *settings) placeSagepro() (forget func() error, err error) {
+	forget = func() error { return nil }
+	if s.sageproDSN != "" || s.sageproDialect != "sqlite" {
+		return forget, nil
+	}
+	dir := s.stateDir
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "sandbox-sagepro-"); err != nil {
+			return forget, err
+		}
+		forget = func() error { return os.RemoveAll(dir) }
+	} else if err := os.MkdirAll(dir, 0o700); err != nil {
+		return forget, err
+	}
+	s.sageproDSN = filepath.Join(dir, "sagepro.db")
+	return forget, nil
 }
 
 func listen(ctx context.Context, addresses ...string) ([]net.Listener, error) {
@@ -210,10 +264,14 @@ func serve(ctx context.Context, listeners []net.Listener, handlers []http.Handle
 	return err
 }
 
-func (s settings) print(w io.Writer, gatewayURL, erpURL, shopURL string) {
+func (s *settings) print(w io.Writer, at addresses) {
 	state := s.stateDir
 	if state == "" {
-		state = "in memory"
+		state = "until it ends"
+	}
+	database := s.sageproDSN
+	if s.sageproDialect != "sqlite" {
+		database = "PostgreSQL" // its address may hold a password
 	}
 	fmt.Fprint(w, strings.TrimLeft(fmt.Sprintf(`
 Cybersource  %s
@@ -225,9 +283,13 @@ SYSPRO       %s/APIServices
   secret     %s
   API key    %s
   company    A
+Sage Pro     %s/_sandbox
+  database   %s
+  company    %s
 Shop         %s/callbacks
   secret     %s
 Side by side %s/
 State        %s
-`, gatewayURL, s.merchantID, s.keyID, s.keySecret, erpURL, s.clientID, s.clientSecret, s.apiKey, shopURL, s.shopSecret, shopURL, state), "\n"))
+`, at.gateway, s.merchantID, s.keyID, s.keySecret, at.syspro, s.clientID, s.clientSecret, s.apiKey, at.sagepro, database, s.sageproCompany,
+		at.shop, s.shopSecret, at.shop, state), "\n"))
 }

@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -37,9 +39,10 @@ func TestRunServesAllAndStops(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var printed output
+	dir := t.TempDir()
 	ended := make(chan error, 1)
 	go func() {
-		ended <- run(ctx, []string{"-cybersource-addr", "127.0.0.1:0", "-syspro-addr", "127.0.0.1:0", "-shop-addr", "127.0.0.1:0", "-state-dir", t.TempDir()}, noEnv, &printed, io.Discard)
+		ended <- run(ctx, []string{"-cybersource-addr", "127.0.0.1:0", "-syspro-addr", "127.0.0.1:0", "-shop-addr", "127.0.0.1:0", "-sagepro-addr", "127.0.0.1:0", "-state-dir", dir}, noEnv, &printed, io.Discard)
 	}()
 	require.Eventually(t, func() bool { return strings.Contains(printed.String(), "State ") }, 10*time.Second, time.Millisecond)
 
@@ -62,9 +65,12 @@ func TestRunServesAllAndStops(t *testing.T) {
 	require.Contains(t, get(addresses["Cybersource"]+"/_sandbox/ledger"), `"transactions"`)
 	require.Contains(t, get(addresses["SYSPRO"]+"/APIServices/HealthService/Ping"), "Success")
 	require.Contains(t, get(addresses["Shop"]+"/_sandbox/ledger"), `"callbacks"`)
+	require.Contains(t, get(addresses["Sage Pro"]+"/_sandbox/ledger"), `"salesOrders"`)
+	require.Contains(t, get(addresses["Sage Pro"]+"/_sandbox/drift"), `"differences":[]`)
+	require.FileExists(t, filepath.Join(dir, "sagepro.db"))
 	page := get(addresses["Side by side"] + "/")
 	require.Contains(t, page, "Shop | gateway | ERP")
-	require.NotContains(t, page, `role="alert"`, "the page reads all three ledgers")
+	require.NotContains(t, page, `role="alert"`, "the page reads all ledgers")
 
 	stop()
 	select {
@@ -79,7 +85,7 @@ func TestRunNamesABusyPort(t *testing.T) {
 	busy, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer busy.Close()
-	err = run(t.Context(), []string{"-cybersource-addr", "127.0.0.1:0", "-syspro-addr", busy.Addr().String(), "-shop-addr", "127.0.0.1:0"}, noEnv, io.Discard, io.Discard)
+	err = run(t.Context(), []string{"-cybersource-addr", "127.0.0.1:0", "-syspro-addr", "127.0.0.1:0", "-shop-addr", "127.0.0.1:0", "-sagepro-addr", busy.Addr().String()}, noEnv, io.Discard, io.Discard)
 	require.ErrorContains(t, err, busy.Addr().String())
 }
 
@@ -107,15 +113,34 @@ func TestURLOfAnyAddress(t *testing.T) {
 }
 
 func TestWebhookSettings(t *testing.T) {
-	hook, err := settings{}.webhook()
+	hook, err := new(settings).webhook()
 	require.NoError(t, err)
 	require.Nil(t, hook)
-	hook, err = settings{webhookURL: "http://127.0.0.1:8080/webhooks/cybersource", webhookKey: "k1:c2VjcmV0"}.webhook()
+	hook, err = (&settings{webhookURL: "http://127.0.0.1:8080/webhooks/cybersource", webhookKey: "k1:c2VjcmV0"}).webhook()
 	require.NoError(t, err)
 	require.Equal(t, "k1", hook.KeyID)
 	require.Equal(t, "c2VjcmV0", hook.Key)
 	for _, key := range []string{"", "k1", ":c2VjcmV0", "k1:"} {
-		_, err = settings{webhookURL: "http://127.0.0.1:8080/", webhookKey: key}.webhook()
+		_, err = (&settings{webhookURL: "http://127.0.0.1:8080/", webhookKey: key}).webhook()
 		require.ErrorContains(t, err, "webhook-key")
 	}
+}
+
+// TestADatabaseThatNobodyKeepsIsRemoved: without a state directory the file of Sage Pro goes with the program.
+func TestADatabaseThatNobodyKeepsIsRemoved(t *testing.T) {
+	s := &settings{sageproDialect: "sqlite"}
+	forget, err := s.placeSagepro()
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(s.sageproDSN, nil, 0o600))
+	require.NoError(t, forget())
+	require.NoFileExists(t, s.sageproDSN)
+
+	mine := &settings{sageproDialect: "postgres", sageproDSN: "postgres://user:s3cret@host/pro01"}
+	forget, err = mine.placeSagepro()
+	require.NoError(t, err)
+	require.NoError(t, forget())
+	require.Equal(t, "postgres://user:s3cret@host/pro01", mine.sageproDSN)
+	var printed strings.Builder
+	mine.print(&printed, addresses{})
+	require.NotContains(t, printed.String(), "s3cret")
 }

@@ -23,9 +23,9 @@ import (
 )
 
 // pan is a test card of the public lists; it must never be kept. Its spellings are what is looked for.
-const pan = "4111111111111111"
+const pan = "5555555555554444"
 
-var spellings = []string{pan, "4111 1111 1111 1111", "4111-1111-1111-1111"}
+var spellings = []string{pan, "5555 5555 5555 4444", "5555-5555-5555-4444"}
 
 // lockedBuffer takes logs of many goroutines.
 type lockedBuffer struct {

@@ -1,12 +1,7 @@
 package e2e
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
-	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -15,10 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
 
-	"github.com/tenderline/tenderline/activities"
 	"github.com/tenderline/tenderline/dev/internal/stack"
 	"github.com/tenderline/tenderline/dev/internal/world"
-	"github.com/tenderline/tenderline/workflows"
 )
 
 const (
@@ -152,76 +145,4 @@ func TestTheScheduleStartsADay(t *testing.T) {
 		day, err := r.Day(t.Context(), before)
 		return err == nil && day.State == "empty"
 	}, patience, 50*time.Millisecond, "the day does not end")
-}
-
-// push tells Tenderline of a change as the ERP's side does.
-func (r *rig) push(t *testing.T, change activities.Change) {
-	t.Helper()
-	body, err := json.Marshal([]any{pushed(change)})
-	require.NoError(t, err)
-	stamp := fmt.Sprint(time.Now().Unix())
-	key, err := base64.StdEncoding.DecodeString(stack.PushKey())
-	require.NoError(t, err)
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(stamp + "."))
-	mac.Write(body)
-	answer, err := r.Call(t.Context(), http.MethodPost, r.API+"/webhooks/erp/syspro", "", body, "X-Tenderline-Timestamp", stamp,
-		"X-Tenderline-Signature", stack.ErpKeyID+":"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
-	require.NoError(t, err)
-	require.Equal(t, http.StatusOK, answer.Status, string(answer.Body))
-}
-
-// pushed is a credit memo as it is written in a push.
-func pushed(c activities.Change) map[string]any {
-	return map[string]any{"id": c.ID, "feed": c.Feed, "number": c.Number, "orderId": c.OrderID, "at": c.At, "memo": map[string]any{
-		"amount": c.Memo.Amount, "tax": c.Memo.Tax, "currency": c.Memo.Currency, "refundStatus": c.Memo.RefundStatus, "customerCode": c.Memo.CustomerCode,
-		"salesOrder": c.Memo.SalesOrder, "invoice": c.Memo.Invoice, "transactionId": c.Memo.TransactionID,
-	}}
-}
-
-// TestAMemoThatIsPushedAndPolledIsRefundedOnce makes a credit memo in the ERP, which is pushed and polled: one process, one refund. The poll
-// goes on where it was after a restart of everything.
-func TestAMemoThatIsPushedAndPolledIsRefundedOnce(t *testing.T) {
-	t.Parallel()
-	options := stack.Options{Dir: t.TempDir(), Env: map[string]string{"TENDERLINE_SYSPRO_CHANGES_INTERVAL": "1s"}}
-	r := start(t, options)
-	id := r.id()
-	r.submit(t, r.order(t, id, buy{}))
-	view := r.ended(t, id, "confirmed")
-	number, err := r.CreditMemo(t.Context(), id, "20.00")
-	require.NoError(t, err)
-	r.push(t, activities.Change{
-		ID: "push-" + number, Feed: activities.FeedCreditMemos, Number: number, OrderID: id, At: time.Now().UTC(), Memo: &activities.MemoChange{
-			Amount: decimal.RequireFromString("20.00"), Currency: "USD", RefundStatus: "Pending", Invoice: view.ErpInvoice, SalesOrder: view.ErpOrderNumber,
-		},
-	})
-	r.refundedByMemo(t, id, number)
-	require.NoError(t, r.stack.Stop())
-
-	again := start(t, options)
-	again.refundedByMemo(t, id, number)
-	second, err := again.CreditMemo(t.Context(), id, "5.00")
-	require.NoError(t, err)
-	again.refundedByMemo(t, id, number, second)
-}
-
-// refundedByMemo waits until an order's memos are refunded and acknowledged, each once, and by nothing else.
-func (r *rig) refundedByMemo(t *testing.T, id string, numbers ...string) {
-	t.Helper()
-	require.Eventually(t, func() bool {
-		books, err := r.Books(t.Context(), id)
-		if err != nil || len(books.CreditMemos) != len(numbers) {
-			return false
-		}
-		for _, memo := range books.CreditMemos {
-			if memo["RefundStatus"] != "Refunded" {
-				return false
-			}
-		}
-		return true
-	}, patience, 50*time.Millisecond, "not every memo is refunded")
-	require.Equal(t, len(numbers), r.kinds(t, id)["refund"])
-	for _, number := range numbers {
-		require.NoError(t, r.temporal(t).GetWorkflow(t.Context(), workflows.CreditMemoWorkflowID("syspro", number), "").Get(t.Context(), nil))
-	}
 }

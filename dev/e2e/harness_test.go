@@ -43,6 +43,9 @@ func quick(more map[string]string) map[string]string {
 		"TENDERLINE_POLICY_STEP_TIMEOUT":        "3s",
 		"TENDERLINE_SWEEP_INTERVAL":             "200ms",
 		"TENDERLINE_SYSPRO_CHANGES_INTERVAL":    "0s", // tests of changes switch it on
+		"TENDERLINE_SAGEPRO_TIMEOUT":            "1s",
+		"TENDERLINE_SAGEPRO_BUSY_PAUSE":         "300ms",
+		"TENDERLINE_SAGEPRO_CHANGES_INTERVAL":   "0s",
 		"TENDERLINE_SETTLEMENT_REPORT_PAUSE":    "300ms",
 		"TENDERLINE_ALERTS_INTERVAL":            "300ms",
 		"TENDERLINE_SWEEP_INBOX_TRIES":          "20", // a webhook may be minutes early

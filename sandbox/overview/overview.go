@@ -1,5 +1,5 @@
 // Package overview is the one page that shows, per order and side by side, what the shop was told, what the gateway
-// did and what the ERP booked. It reads the three ledgers over HTTP, so that it shows what any client would find.
+// did and what the ERP booked that has the order. It reads the ledgers over HTTP, so that it shows what any client would find.
 package overview
 
 import (
@@ -28,9 +28,21 @@ const (
 //go:embed page.html
 var pageHTML string
 
-// Handler serves the page. The URLs are the roots of the gateway, ERP and shop sandboxes; a nil client gets a time-out
-// of 5 s. A sandbox that doesn't answer is named on the page, the others still show. ?order= shows one order.
-func Handler(gatewayURL, erpURL, shopURL string, client *http.Client) http.Handler {
+// Sandboxes are what the page reads: the roots of the sandboxes' addresses.
+type Sandboxes struct {
+	Gateway, Shop string
+	ERPs          []ERP
+}
+
+// ERP is the sandbox of one ERP.
+type ERP struct {
+	Name string // for people
+	URL  string
+}
+
+// Handler serves the page. A nil client gets a time-out of 5 s. A sandbox that doesn't answer is named on the page, the
+// others still show. ?order= shows one order.
+func Handler(sandboxes Sandboxes, client *http.Client) http.Handler {
 	if client == nil {
 		client = &http.Client{Timeout: fetchTimeout}
 	}
@@ -38,7 +50,7 @@ func Handler(gatewayURL, erpURL, shopURL string, client *http.Client) http.Handl
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), fetchTimeout)
 		defer cancel()
-		view := read(ctx, client, gatewayURL, erpURL, shopURL)
+		view := read(ctx, client, sandboxes)
 		view.choose(r.URL.Query().Get("order"))
 		var body bytes.Buffer
 		if err := page.Execute(&body, view); err != nil {
@@ -65,8 +77,8 @@ type order struct {
 	ID           string
 	Callbacks    []callback
 	Transactions []transaction
-	Documents    []document
-	Sums         []sums // per currency
+	Books        []*books // of each ERP that has something of it
+	Sums         []sums   // per currency
 	last         time.Time
 }
 
@@ -96,12 +108,20 @@ type transaction struct {
 	At        time.Time       `json:"at"`
 }
 
+// books are what one ERP has of an order.
+type books struct {
+	ERP       string
+	Documents []document
+}
+
 // document is one line of the ERP column.
 type document struct {
 	Kind, Number, Status, Amount, Note string
 }
 
 type erpLedger struct {
+	name string // of the ERP
+
 	SalesOrders []struct {
 		SalesOrder, OrderNumber, CustomerCode, OrderStatus, OrderStatusDescription, Currency string
 		OrderTotal                                                                           json.Number
@@ -127,21 +147,27 @@ type erpLedger struct {
 	} `json:"shipments"`
 }
 
-func read(ctx context.Context, client *http.Client, gatewayURL, erpURL, shopURL string) *view {
+func read(ctx context.Context, client *http.Client, sandboxes Sandboxes) *view {
 	var gateway struct {
 		Transactions []transaction `json:"transactions"`
 	}
-	var erp erpLedger
 	var shop struct {
 		Callbacks []callback `json:"callbacks"`
+	}
+	type ledger struct {
+		name, url string
+		into      any
+	}
+	ledgers := []ledger{{"shop", sandboxes.Shop, &shop}, {"gateway", sandboxes.Gateway, &gateway}}
+	erps := make([]erpLedger, len(sandboxes.ERPs))
+	for i, erp := range sandboxes.ERPs {
+		erps[i].name = erp.Name
+		ledgers = append(ledgers, ledger{erp.Name, erp.URL, &erps[i]})
 	}
 	v := &view{}
 	var wait sync.WaitGroup
 	var mu sync.Mutex
-	for _, l := range []struct {
-		name, url string
-		into      any
-	}{{"shop", shopURL, &shop}, {"gateway", gatewayURL, &gateway}, {"ERP", erpURL, &erp}} {
+	for _, l := range ledgers {
 		wait.Go(func() {
 			if err := fetch(ctx, client, l.url, l.into); err != nil {
 				mu.Lock()
@@ -152,7 +178,7 @@ func read(ctx context.Context, client *http.Client, gatewayURL, erpURL, shopURL 
 	}
 	wait.Wait()
 	slices.Sort(v.Problems)
-	v.Orders = assemble(shop.Callbacks, gateway.Transactions, &erp)
+	v.Orders = assemble(shop.Callbacks, gateway.Transactions, erps)
 	return v
 }
 
@@ -197,14 +223,16 @@ func (o *order) seen(at time.Time) {
 	}
 }
 
-func assemble(callbacks []callback, transactions []transaction, erp *erpLedger) []*order {
+func assemble(callbacks []callback, transactions []transaction, erps []erpLedger) []*order {
 	r := &rows{byID: map[string]*order{}}
 	for _, c := range callbacks {
 		o := r.of(c.OrderID)
 		o.Callbacks = append(o.Callbacks, c)
 		o.seen(c.At)
 	}
-	addERP(r, erp)
+	for i := range erps {
+		addERP(r, &erps[i])
+	}
 	addGateway(r, transactions)
 	slices.SortStableFunc(r.all, func(a, b *order) int { return b.last.Compare(a.last) })
 	return r.all
@@ -325,13 +353,16 @@ func heldOnly(status string) bool {
 
 func addERP(r *rows, erp *erpLedger) {
 	ofInvoice, ofPayment := map[string]string{}, map[string]string{}
+	add := func(id, kind, number, status string, amount json.Number, currency, note string) {
+		b := r.of(id).in(erp.name)
+		b.Documents = append(b.Documents, document{kind, number, status, strings.TrimSpace(amount.String() + " " + currency), note})
+	}
 	for _, so := range erp.SalesOrders {
-		o := r.of(so.OrderNumber)
-		o.seen(so.LastModified)
-		o.add("Sales order", so.SalesOrder, so.OrderStatus+" "+so.OrderStatusDescription, so.OrderTotal, so.Currency, joined(so.CustomerCode, so.Payment.PaymentStatus))
+		r.of(so.OrderNumber).seen(so.LastModified)
+		add(so.OrderNumber, "Sales order", so.SalesOrder, so.OrderStatus+" "+so.OrderStatusDescription, so.OrderTotal, so.Currency, joined(so.CustomerCode, so.Payment.PaymentStatus))
 	}
 	for _, s := range erp.Shipments {
-		r.of(s.OrderNumber).add("Shipment", s.ShipmentNumber, s.ShipmentStatus, "", "", joined(s.Carrier, s.TrackingNumber))
+		add(s.OrderNumber, "Shipment", s.ShipmentNumber, s.ShipmentStatus, "", "", joined(s.Carrier, s.TrackingNumber))
 	}
 	for _, i := range erp.Invoices {
 		id := i.OrderNumber
@@ -339,11 +370,11 @@ func addERP(r *rows, erp *erpLedger) {
 			id = i.Reference
 		}
 		ofInvoice[i.InvoiceNumber] = id
-		r.of(id).add("Invoice", i.InvoiceNumber, i.InvoiceStatus, i.InvoiceTotal, i.Currency, "balance "+i.Balance.String())
+		add(id, "Invoice", i.InvoiceNumber, i.InvoiceStatus, i.InvoiceTotal, i.Currency, "balance "+i.Balance.String())
 	}
 	for _, m := range erp.CreditMemos {
 		ofInvoice[m.CreditMemoNumber] = m.OrderNumber
-		r.of(m.OrderNumber).add("Credit memo", m.CreditMemoNumber, m.RefundStatus, m.Amount, m.Currency, m.Reason)
+		add(m.OrderNumber, "Credit memo", m.CreditMemoNumber, m.RefundStatus, m.Amount, m.Currency, m.Reason)
 	}
 	for _, p := range erp.Payments {
 		id := p.Narration
@@ -357,12 +388,20 @@ func addERP(r *rows, erp *erpLedger) {
 		if p.Reversed {
 			status = "reversed"
 		}
-		r.of(id).add(p.PaymentType, p.PaymentReference, status, p.Amount, p.Currency, "")
+		add(id, p.PaymentType, p.PaymentReference, status, p.Amount, p.Currency, "")
 	}
 }
 
-func (o *order) add(kind, number, status string, amount json.Number, currency, note string) {
-	o.Documents = append(o.Documents, document{kind, number, status, strings.TrimSpace(amount.String() + " " + currency), note})
+// in gives what an ERP has of the order.
+func (o *order) in(erp string) *books {
+	for _, b := range o.Books {
+		if b.ERP == erp {
+			return b
+		}
+	}
+	b := &books{ERP: erp}
+	o.Books = append(o.Books, b)
+	return b
 }
 
 func joined(parts ...string) string {

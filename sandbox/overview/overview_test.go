@@ -37,6 +37,7 @@ const (
 	  {"PaymentReference":"7031-R","PaymentType":"Reversal","Amount":115.39,"Currency":"USD","SourceReference":"7031","Allocations":[]}],
 	 "creditMemos":[{"CreditMemoNumber":"C00001","OrderNumber":"WEB-1","RefundStatus":"Pending","Amount":20.50,"Currency":"USD"}],
 	 "shipments":[{"ShipmentNumber":"1","OrderNumber":"WEB-1","ShipmentStatus":"9","Carrier":"UPS","TrackingNumber":"1Z"}]}`
+	sageproLedger = `{"salesOrders":[{"SalesOrder":"10245","OrderNumber":"WEB-2","CustomerCode":"W00012","OrderStatus":"C","OrderTotal":48.19,"Currency":"USD"}]}`
 )
 
 func page(t *testing.T, h http.Handler, path string) string {
@@ -49,10 +50,12 @@ func page(t *testing.T, h http.Handler, path string) string {
 }
 
 func TestPageShowsAnOrderSideBySide(t *testing.T) {
-	h := Handler(ledger(t, gatewayLedger), ledger(t, erpLedgerBody), ledger(t, shopLedger), nil)
+	h := Handler(Sandboxes{Gateway: ledger(t, gatewayLedger), Shop: ledger(t, shopLedger), ERPs: []ERP{
+		{"SYSPRO", ledger(t, erpLedgerBody)}, {"Sage Pro", ledger(t, sageproLedger)},
+	}}, nil)
 	got := page(t, h, "/")
 	for _, want := range []string{"order.confirmed", "2 deliveries", "captured 100", "refunded 20.5", "open hold 15.39", "Sales order 000001",
-		"Invoice 200001", "Receipt 7031", "reversed", "Reversal 7031-R", "Credit memo C00001", "Shipment 1", "2 orders"} {
+		"Invoice 200001", "Receipt 7031", "reversed", "Reversal 7031-R", "Credit memo C00001", "Shipment 1", "3 orders", "SYSPRO documents", "Sage Pro documents", "Sales order 10245"} {
 		require.Contains(t, got, want)
 	}
 	require.NotContains(t, got, "<script>", "what others wrote is shown, not run")
@@ -60,13 +63,18 @@ func TestPageShowsAnOrderSideBySide(t *testing.T) {
 	one := page(t, h, "/?order=WEB-1")
 	require.Contains(t, one, "msg_1")
 	require.NotContains(t, one, "msg_2")
+	require.Contains(t, one, "SYSPRO documents")
+	require.NotContains(t, one, "Sage Pro documents", "an order is shown with the ERP that has it")
+	require.Contains(t, page(t, h, "/?order=WEB-2"), "Sage Pro documents")
+	require.NotContains(t, page(t, h, "/?order=WEB-2"), "SYSPRO documents")
 }
 
 func TestPageNamesASandboxThatIsAway(t *testing.T) {
-	h := Handler("http://127.0.0.1:1", ledger(t, "{"), ledger(t, shopLedger), &http.Client{Timeout: time.Second})
+	h := Handler(Sandboxes{Gateway: "http://127.0.0.1:1", Shop: ledger(t, shopLedger), ERPs: []ERP{{"SYSPRO", ledger(t, "{")}, {"Sage Pro", ledger(t, sageproLedger)}}}, &http.Client{Timeout: time.Second})
 	got := page(t, h, "/")
 	require.Contains(t, got, "The gateway sandbox did not give its ledger")
-	require.Contains(t, got, "The ERP sandbox did not give its ledger")
+	require.Contains(t, got, "The SYSPRO sandbox did not give its ledger")
+	require.Contains(t, got, "Sales order 10245", "the others still show")
 	require.Contains(t, got, "order.confirmed")
 }
 

@@ -24,12 +24,22 @@ type check struct {
 	run   func(ctx context.Context) error
 }
 
-// checks are made once the samples have ended; good is an order that went well.
-func (p *program) checks(good string) []check {
-	return []check{
-		{"Payloads are sealed in Temporal, and the UI's codec opens them", func(ctx context.Context) error { return p.codecOpens(ctx, good) }},
-		{"The card number is in no file of " + p.dir, func(context.Context) error { return leavesNoTrace(p.dir, good) }},
+// checks are made once the samples have ended.
+func (p *program) checks(results []samples.Result) []check {
+	good := results[0].OrderID // that went well
+	var all []check
+	for _, erp := range p.world.ERPs {
+		if w := p.world.In(erp); erp.Database {
+			all = append(all,
+				check{erp.Title + "'s tables have each of its orders once, with the gateway's money", func(ctx context.Context) error { return samples.TablesAgree(ctx, w, results) }},
+				check{erp.Title + "'s running totals are those of its documents", func(ctx context.Context) error { return samples.NoDrift(ctx, w) }},
+			)
+		}
 	}
+	return append(all, []check{
+		{"Payloads are sealed in Temporal, and the UI's codec opens them", func(ctx context.Context) error { return p.codecOpens(ctx, good) }},
+		{"No card number is in a file of " + p.dir + " where it was not from the start", func(context.Context) error { return leavesNoTrace(p.dir, good) }},
+	}...)
 }
 
 // make makes the checks and prints how they came out.
@@ -132,17 +142,22 @@ func (p *program) open(ctx context.Context, endpoint string, sealed *commonpb.Pa
 // mustShow are the places where whatever an order leaves is plain to see, by the start of their path.
 var mustShow = []string{"journal.db", "temporal"}
 
-// leavesNoTrace searches every file of a directory (journal, Temporal's database, ledgers, logs) for the card number of the samples,
-// however it is grouped. witness is an order that is there: a search that does not find that either proves nothing.
+// leavesNoTrace searches every file of a directory (journal, Temporal's database, ledgers, logs) for the card number of the samples, and for that
+// which an old version left in Sage Pro's customers, however they are grouped. witness is an order that is there: a search that does not find that
+// either proves nothing.
 func leavesNoTrace(dir, witness string) error {
-	number := samples.CardNumber
-	groups := []string{number[:4], number[4:8], number[8:12], number[12:]}
-	forms := []string{number, strings.Join(groups, " "), strings.Join(groups, "-")}
+	home := map[string]string{} // by the form of a number, how the files' paths begin that have it from the start; "" is none
+	for number, at := range map[string]string{samples.CardNumber: "", samples.LegacyCard: "sagepro.db"} {
+		groups := []string{number[:4], number[4:8], number[8:12], number[12:]}
+		for _, separator := range []string{"", " ", "-"} {
+			home[strings.Join(groups, separator)] = at
+		}
+	}
 	var problems []error
 	shown := map[string]bool{}
 	err := eachFile(dir, func(path string, content []byte) {
-		for _, form := range forms {
-			if bytes.Contains(content, []byte(form)) {
+		for form, at := range home {
+			if (at == "" || !strings.HasPrefix(path, at)) && bytes.Contains(content, []byte(form)) {
 				problems = append(problems, fmt.Errorf("%s has the card number", path))
 			}
 		}

@@ -34,10 +34,12 @@ func TestATraceOfACardNumberIsFound(t *testing.T) {
 		"in the log":                {"tenderline.log", n},
 		"in a ledger of a sandbox":  {"shop.jsonl", n},
 		"in a file nobody knows of": {"temporal/deep/er", n},
+		"in Sage Pro":               {"sagepro.db", n},
+		"copied from Sage Pro":      {"journal.db-wal", samples.LegacyCard},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			dir := stateDir(t, map[string]string{"journal.db": "x good-1 x", "temporal/temporal.db": "order/good-1"})
+			dir := stateDir(t, map[string]string{"journal.db": "x good-1 x", "temporal/temporal.db": "order/good-1", "sagepro.db-wal": samples.LegacyCard})
 			require.NoError(t, leavesNoTrace(dir, "good-1"))
 			full := filepath.Join(dir, test.file)
 			require.NoError(t, os.MkdirAll(filepath.Dir(full), 0o700))

@@ -40,8 +40,8 @@ func (o *options) erps() []world.ERP {
 	return slices.DeleteFunc(stack.DefaultPorts(o.offset).ERPs(), func(erp world.ERP) bool { return o.erp != allERPs && o.erp != erp.Name })
 }
 
-// maxOffset keeps the highest port (9103) a port.
-const maxOffset = 65535 - 9103
+// maxOffset keeps the highest port (9104) a port.
+const maxOffset = 65535 - 9104
 
 // parse reads flags and environment. flag.ErrHelp is returned where help was asked for, which is then printed to help.
 func parse(args, environ []string, help io.Writer) (options, error) {
@@ -81,7 +81,8 @@ func parse(args, environ []string, help io.Writer) (options, error) {
 var fixed = []string{
 	"API_", "CALLBACK_URL", "CALLBACK_SECRET", "CODEC_", "CYBERSOURCE_AUTH", "CYBERSOURCE_BASE_URL", "CYBERSOURCE_KEY_ID", "CYBERSOURCE_MERCHANT_ID",
 	"CYBERSOURCE_MLE_", "CYBERSOURCE_P12_", "CYBERSOURCE_PORTFOLIO_ID", "CYBERSOURCE_SHARED_SECRET", "CYBERSOURCE_WEBHOOK_KEYS", "DATABASE_",
-	"DEPLOYMENT", "ENCRYPTION_", "ERP", "HTTP_ADDRESS", "METRICS_ADDRESS", "SETTLEMENT_ERP", "SYSPRO_API_KEY", "SYSPRO_BASE_URL", "SYSPRO_CHANGES_WEBHOOK_KEYS", "SYSPRO_CLIENT_", "SYSPRO_COMPANY",
+	"DEPLOYMENT", "ENCRYPTION_", "ERP", "HTTP_ADDRESS", "METRICS_ADDRESS", "SAGEPRO_CHANGES_WEBHOOK_KEYS", "SAGEPRO_COMPANY", "SAGEPRO_DIALECT",
+	"SAGEPRO_DRIVER", "SAGEPRO_DSN", "SAGEPRO_NAMES_FILE", "SETTLEMENT_ERP", "SYSPRO_API_KEY", "SYSPRO_BASE_URL", "SYSPRO_CHANGES_WEBHOOK_KEYS", "SYSPRO_CLIENT_", "SYSPRO_COMPANY",
 }
 
 const prefix = "TENDERLINE_"

@@ -22,7 +22,7 @@ func TestParseRefuses(t *testing.T) {
 		"an argument":            {"run"},
 		"an unknown flag":        {"--fast"},
 		"a negative offset":      {"--port-offset", "-1"},
-		"ports beyond the last":  {"--port-offset", "56433"},
+		"ports beyond the last":  {"--port-offset", "56432"},
 		"samples without orders": {"--demo", "--no-samples"},
 		"an unknown ERP":         {"--erp", "sap"},
 	}
@@ -59,8 +59,8 @@ func TestARealDeploymentIsOutOfReach(t *testing.T) {
 	deployment := []string{
 		"TENDERLINE_API_KEYS", "TENDERLINE_CALLBACK_SECRET", "TENDERLINE_CALLBACK_URL", "TENDERLINE_CODEC_ORIGINS", "TENDERLINE_CYBERSOURCE_BASE_URL",
 		"TENDERLINE_CYBERSOURCE_KEY_ID", "TENDERLINE_CYBERSOURCE_MERCHANT_ID", "TENDERLINE_CYBERSOURCE_P12_FILE", "TENDERLINE_CYBERSOURCE_SHARED_SECRET",
-		"TENDERLINE_DATABASE_DSN", "TENDERLINE_DATABASE_ERP_DSN", "TENDERLINE_DEPLOYMENT", "TENDERLINE_ENCRYPTION_KEYS", "TENDERLINE_SYSPRO_BASE_URL",
-		"TENDERLINE_SYSPRO_CLIENT_SECRET",
+		"TENDERLINE_DATABASE_DSN", "TENDERLINE_DATABASE_ERP_DSN", "TENDERLINE_DEPLOYMENT", "TENDERLINE_ENCRYPTION_KEYS", "TENDERLINE_ERP",
+		"TENDERLINE_SAGEPRO_DRIVER", "TENDERLINE_SAGEPRO_DSN", "TENDERLINE_SETTLEMENT_ERP", "TENDERLINE_SYSPRO_BASE_URL", "TENDERLINE_SYSPRO_CLIENT_SECRET",
 	}
 	environ := make([]string, len(deployment))
 	for i, name := range deployment {

@@ -170,7 +170,7 @@ func (p *program) play(ctx context.Context) (results []samples.Result, err error
 	}
 	p.print("\n")
 	settled := p.make(ctx, p.settle(runner, results))
-	fine := p.make(ctx, p.checks(results[0].OrderID)) && settled && samples.AsExpected(results)
+	fine := p.make(ctx, p.checks(results)) && settled && samples.AsExpected(results)
 	p.print("\n%s\n", summary(results, fine, time.Since(begun)))
 	if !fine {
 		err = errDiffers

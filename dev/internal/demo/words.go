@@ -1,18 +1,24 @@
 package demo
 
 import (
+	"encoding/json"
 	"io"
 	"strings"
 	"text/template"
 
 	"github.com/tenderline/tenderline/dev/internal/samples"
 	"github.com/tenderline/tenderline/dev/internal/stack"
+	"github.com/tenderline/tenderline/dev/internal/world"
 	"github.com/tenderline/tenderline/workflows"
 )
 
 // places is what the texts speak of.
 type places struct {
-	UI, API, Gateway, ERP, Shop                  string // addresses
+	UI, API, Gateway, Shop                       string // addresses
+	ERPs                                         []world.ERP
+	Books                                        []string // titles of the ERPs that the samples are booked in
+	ERP                                          string   // address of the first one's sandbox
+	Break                                        string   // fault that takes that one down, in JSON
 	KeyShop, KeyAnalyst, KeyOperator, KeyFinance string
 	Dir                                          string
 	Ignored                                      string // variables of the caller that do not count
@@ -26,16 +32,29 @@ type places struct {
 
 func (p *program) places() places {
 	about := places{
-		UI: p.stack.Temporal.UIURL(), API: p.stack.APIURL(), Gateway: p.stack.GatewayURL(), ERP: p.stack.ErpURL(), Shop: p.stack.ShopURL(),
+		UI: p.stack.Temporal.UIURL(), API: p.stack.APIURL(), Gateway: p.stack.GatewayURL(), Shop: p.stack.ShopURL(),
+		ERPs: p.world.ERPs, ERP: p.world.ERP.URL, Break: inJSON(p.world.ERP.Down),
 		KeyShop: stack.KeyShop, KeyAnalyst: stack.KeyAnalyst, KeyOperator: stack.KeyOperator, KeyFinance: stack.KeyFinance,
 		Dir: p.dir, Ignored: strings.Join(p.ignored, ", "),
 		OwnChannels: !p.noSamples && p.options.settings[prefix+"CHANNELS"]+p.options.settings[prefix+"CHANNELS_FILE"] != "",
 		Signal:      workflows.SignalFraudDecision,
 	}
+	for _, erp := range p.erps() {
+		about.Books = append(about.Books, erp.Title)
+	}
 	if p.offset != 0 {
 		about.Flag = " --api " + about.API
 	}
 	return about
+}
+
+// inJSON is a fault as it is posted.
+func inJSON(fault world.Fault) string {
+	text, err := json.Marshal(fault)
+	if err != nil {
+		panic(err) // texts and numbers
+	}
+	return string(text)
 }
 
 // reviewing adds the order that waits for a review.
@@ -63,7 +82,8 @@ const welcome = `
   Temporal UI      {{.UI}}
   Side by side     {{.Shop}}/          shop, gateway and ERP per order
   API              {{.API}}      described by {{.API}}/openapi.yaml
-  Gateway sandbox  {{.Gateway}}      SYSPRO sandbox {{.ERP}}      shop sandbox {{.Shop}}
+  Sandboxes        gateway {{.Gateway}}      shop {{.Shop}}{{range .ERPs}}      {{.Title}} {{.URL}}{{end}}
+  Booked in        {{range $i, $title := .Books}}{{if $i}} and {{end}}{{$title}}{{end}}
   API keys         {{.KeyShop}}  {{.KeyAnalyst}}  {{.KeyOperator}}  {{.KeyFinance}}      Authorization: Bearer {{.KeyShop}}
   State and log    {{.Dir}}      {{.Dir}}/tenderline.log
 
@@ -121,7 +141,7 @@ Submit an order with a wrong stock code, and correct it as suggested where it wa
   TENDERLINE_API_KEY={{.KeyOperator}} go run . attention resolve ID --fix 1 --reason "typing error"{{.Flag}}
 
 Break the ERP, submit an order, watch it wait, mend it:
-  curl -d '{"route":"* /APIServices/**","mode":"status","status":503}' {{.ERP}}/_sandbox/faults
+  curl -d '{{.Break}}' {{.ERP}}/_sandbox/faults
   curl -X DELETE {{.ERP}}/_sandbox/faults
   More ways to break things: sandbox/README.md
 

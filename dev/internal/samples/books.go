@@ -297,19 +297,14 @@ func (b *Books) decided(ctx context.Context) error {
 	return nil
 }
 
-// leftIn is what one dispute that was won and one that was lost of each ERP's orders leave in the ledger of an ERP. Won: the bank owes the
-// money again, which settlement sees come back, wherever the order was booked. Lost: the receivable is a loss.
+// leftIn is what one dispute that was won and one that was lost, of each ERP's orders, leave in the ledger of an ERP: all of it is where the day
+// is posted. Won: the bank owes the money again, which settlement sees come back. Lost: the receivable is a loss.
 func (b *Books) leftIn(erp world.ERP) map[string]decimal.Decimal {
-	one := decimal.RequireFromString(total)
-	sums := map[string]decimal.Decimal{}
-	if slices.ContainsFunc(b.Sold, func(sold world.ERP) bool { return sold.Name == erp.Name }) {
-		sums[accountLoss], sums[accountClearing], sums[accountChargeback] = one, one, one.Add(one).Neg()
+	if erp.Name != b.ERP.Name {
+		return nil
 	}
-	if erp.Name == b.ERP.Name {
-		back := one.Mul(decimal.NewFromInt(int64(len(b.Sold))))
-		sums[accountBank], sums[accountClearing] = back, sums[accountClearing].Sub(back)
-	}
-	return even(sums)
+	each := decimal.RequireFromString(total).Mul(decimal.NewFromInt(int64(len(b.Sold))))
+	return map[string]decimal.Decimal{accountBank: each, accountLoss: each, accountChargeback: each.Add(each).Neg()}
 }
 
 // balances are those of every ERP's accounts, by its name.

@@ -49,3 +49,12 @@ func TestJudgeTakesAsManyCapturesAsThereShouldBe(t *testing.T) {
 	evidence.Money.Live = 3
 	require.Contains(t, Judge(want, evidence), "the gateway has 3 live authorizations or captures")
 }
+
+func TestWhatDisputesLeaveIsWhereTheDayIsPosted(t *testing.T) {
+	syspro, sagepro := world.Syspro(""), world.Sagepro("")
+	books := &Books{World: &world.World{ERP: sagepro}, Sold: []world.ERP{syspro, sagepro}}
+	require.NoError(t, sameSums("", amounts(map[string]string{"1010": "96.38", "6110": "96.38", "1210": "-192.76"}), books.leftIn(sagepro)))
+	require.Empty(t, books.leftIn(syspro))
+	before, after := amounts(map[string]string{"1010": "1.00", "1050": "2.00"}), amounts(map[string]string{"1010": "1.00", "6110": "5.00"})
+	require.NoError(t, sameSums("", amounts(map[string]string{"1050": "-2.00", "6110": "5.00"}), less(after, before)))
+}

@@ -101,8 +101,8 @@ func (d *differences) books(want Want, got Evidence) {
 	d.compare("sales order's status in the ERP", want.SalesOrder, got.Books.Status)
 	d.compare("sales order's number", number, got.Order.ErpOrderNumber)
 	invoice := ""
-	if len(got.Books.Invoices) > 0 {
-		invoice = text(got.Books.Invoices[0], "InvoiceNumber")
+	if n := len(got.Books.Invoices); n > 0 {
+		invoice = text(got.Books.Invoices[n-1], "InvoiceNumber") // of several the last one made
 	}
 	d.compare("invoice's number", invoice, got.Order.ErpInvoice)
 	d.compare("invoices in the ERP", want.Invoices, len(got.Books.Invoices))

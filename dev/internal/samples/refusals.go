@@ -19,6 +19,9 @@ import (
 // that it is to be found nowhere after a run.
 const CardNumber = "5105105105105100"
 
+// LegacyCard is the well-known test number that Sage Pro's customers have from the start, as an old version left it. It is nobody's to read or copy.
+const LegacyCard = "4111111111111111"
+
 // sentTwice sends an order several times at once, again later, and with another body.
 func sentTwice(ctx context.Context, p *Play) error {
 	order, err := p.Order(ctx, "approve")

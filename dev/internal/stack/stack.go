@@ -4,6 +4,7 @@ package stack
 
 import (
 	"context"
+	"database/sql"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -28,40 +29,43 @@ import (
 
 	gatewaysandbox "github.com/tenderline/tenderline/sandbox/cybersource"
 	"github.com/tenderline/tenderline/sandbox/overview"
+	"github.com/tenderline/tenderline/sandbox/sagepro"
 	"github.com/tenderline/tenderline/sandbox/shop"
 	erpsandbox "github.com/tenderline/tenderline/sandbox/syspro"
 )
 
 // Ports are where the parts listen.
 type Ports struct {
-	Temporal, UI, API, Metrics, Gateway, ERP, Shop int
+	Temporal, UI, API, Metrics, Gateway, ERP, Shop, Sagepro int
 }
 
 // DefaultPorts are the fixed ones, moved by an offset.
 func DefaultPorts(offset int) Ports {
 	return Ports{
 		Temporal: 7233 + offset, UI: 8233 + offset, API: 8080 + offset, Metrics: 9090 + offset,
-		Gateway: 9101 + offset, ERP: 9102 + offset, Shop: 9103 + offset,
+		Gateway: 9101 + offset, ERP: 9102 + offset, Shop: 9103 + offset, Sagepro: 9104 + offset,
 	}
 }
 
 // ERPs are those that run, each with its sandbox.
 func (p Ports) ERPs() []world.ERP {
-	return []world.ERP{world.Syspro(p.url(p.ERP))}
+	return []world.ERP{world.Syspro(p.url(p.ERP)), world.Sagepro(p.url(p.Sagepro))}
 }
 
 // FreePorts are ports that nobody listens on, for tests.
 func FreePorts() (Ports, error) {
-	free, err := ports.Free("127.0.0.1", 7)
+	free, err := ports.Free("127.0.0.1", 8)
 	if err != nil {
 		return Ports{}, err
 	}
-	return Ports{Temporal: free[0], UI: free[1], API: free[2], Metrics: free[3], Gateway: free[4], ERP: free[5], Shop: free[6]}, nil
+	return Ports{
+		Temporal: free[0], UI: free[1], API: free[2], Metrics: free[3], Gateway: free[4], ERP: free[5], Shop: free[6], Sagepro: free[7],
+	}, nil
 }
 
 // Options of a stack.
 type Options struct {
-	Dir       string // keeps all state; empty: in memory, except the journal, which is then in TempDir
+	Dir       string // keeps all state; empty: in memory, except the journal and Sage Pro's database, which are then in TempDir
 	TempDir   string // for what must be a file although Dir is empty
 	Ports     Ports
 	NoUI      bool
@@ -80,6 +84,7 @@ type Stack struct {
 	Temporal *temporaldev.Server
 	Gateway  *gatewaysandbox.Server
 	ERP      *erpsandbox.Server
+	Sagepro  *sagepro.Server
 
 	cancel  context.CancelFunc
 	running sync.WaitGroup
@@ -121,9 +126,6 @@ func (s *Stack) APIURL() string { return s.options.Ports.url(s.options.Ports.API
 
 // GatewayURL is where the gateway's sandbox answers.
 func (s *Stack) GatewayURL() string { return s.options.Ports.url(s.options.Ports.Gateway) }
-
-// ErpURL is where SYSPRO's sandbox answers.
-func (s *Stack) ErpURL() string { return s.options.Ports.url(s.options.Ports.ERP) }
 
 // ShopURL is where the shop's sandbox answers, and the page that shows the three side by side.
 func (s *Stack) ShopURL() string { return s.options.Ports.url(s.options.Ports.Shop) }
@@ -171,6 +173,15 @@ func (o Options) env() map[string]string {
 		"TENDERLINE_SYSPRO_TIMEOUT":                   "3s",
 		"TENDERLINE_SYSPRO_RATE":                      "0",
 		"TENDERLINE_SYSPRO_BREAKER_OPEN_FOR":          "2s",
+		"TENDERLINE_SAGEPRO_DIALECT":                  "sqlite",
+		"TENDERLINE_SAGEPRO_DSN":                      o.sageproFile(),
+		"TENDERLINE_SAGEPRO_LOCATION":                 "N",
+		"TENDERLINE_SAGEPRO_TIMEOUT":                  "3s",
+		"TENDERLINE_SAGEPRO_BUSY_PAUSE":               "1s",
+		"TENDERLINE_SAGEPRO_RATE":                     "0",
+		"TENDERLINE_SAGEPRO_BREAKER_OPEN_FOR":         "2s",
+		"TENDERLINE_SAGEPRO_CHANGES_INTERVAL":         "3s",
+		"TENDERLINE_SAGEPRO_CHANGES_WEBHOOK_KEYS":     ErpKeyID + ":" + secret("pushed changes"),
 		"TENDERLINE_CALLBACK_URL":                     o.Ports.url(o.Ports.Shop) + "/callbacks",
 		"TENDERLINE_CALLBACK_SECRET":                  "whsec_" + secret("callback"),
 		"TENDERLINE_CALLBACK_ALLOW_PRIVATE":           "true",
@@ -196,6 +207,9 @@ func (o Options) env() map[string]string {
 	}
 	return values
 }
+
+// sageproFile is the database of Sage Pro: a file in any case, which its people and Tenderline both open.
+func (o Options) sageproFile() string { return filepath.Join(o.dataDir(), "sagepro.db") }
 
 func (o Options) dataDir() string {
 	if o.Dir != "" {
@@ -251,7 +265,7 @@ func Start(ctx context.Context, options Options) (_ *Stack, err error) {
 // checkPorts names every busy port at once.
 func (o Options) checkPorts() error {
 	p := o.Ports
-	wanted := []int{p.Temporal, p.API, p.Metrics, p.Gateway, p.ERP, p.Shop}
+	wanted := []int{p.Temporal, p.API, p.Metrics, p.Gateway, p.ERP, p.Shop, p.Sagepro}
 	if !o.NoUI {
 		wanted = append(wanted, p.UI)
 	}
@@ -281,11 +295,15 @@ func (s *Stack) startSandboxes(ctx context.Context) error {
 	s.closing(func() { _ = s.Gateway.Close() })
 	s.ERP, err = erpsandbox.New(erpsandbox.Config{StateDir: o.Dir, ClientID: erpClient, ClientSecret: secret("erp"), CompanyID: "A", Logger: o.Logger})
 	if err != nil {
-		return fmt.Errorf("ERP sandbox: %w", err)
+		return fmt.Errorf("sandbox of SYSPRO: %w", err)
 	}
 	s.closing(func() { _ = s.ERP.Close() })
-	page := overview.Handler(s.GatewayURL(), s.ErpURL(), s.ShopURL(), &http.Client{Timeout: 5 * time.Second})
-	shopServer, err := shop.New(shop.Config{StateDir: o.Dir, Secret: "whsec_" + secret("callback"), Logger: o.Logger, Page: page})
+	s.Sagepro, err = sagepro.New(ctx, sagepro.Config{Dialect: "sqlite", DSN: o.sageproFile(), Logger: o.Logger})
+	if err != nil {
+		return fmt.Errorf("sandbox of Sage Pro: %w", err)
+	}
+	s.closing(func() { _ = s.Sagepro.Close() })
+	shopServer, err := shop.New(shop.Config{StateDir: o.Dir, Secret: "whsec_" + secret("callback"), Logger: o.Logger, Page: s.overview()})
 	if err != nil {
 		return fmt.Errorf("shop sandbox: %w", err)
 	}
@@ -294,7 +312,17 @@ func (s *Stack) startSandboxes(ctx context.Context) error {
 		s.serve(ctx, o.Ports.Gateway, s.Gateway.Handler()),
 		s.serve(ctx, o.Ports.ERP, s.ERP.Handler()),
 		s.serve(ctx, o.Ports.Shop, shopServer.Handler()),
+		s.serve(ctx, o.Ports.Sagepro, s.Sagepro.Handler()),
 	)
+}
+
+// overview is the page that shows all of them side by side.
+func (s *Stack) overview() http.Handler {
+	sandboxes := overview.Sandboxes{Gateway: s.GatewayURL(), Shop: s.ShopURL()}
+	for _, erp := range s.options.Ports.ERPs() {
+		sandboxes.ERPs = append(sandboxes.ERPs, overview.ERP{Name: erp.Title, URL: erp.URL})
+	}
+	return overview.Handler(sandboxes, &http.Client{Timeout: 5 * time.Second})
 }
 
 // serve answers on a loopback port until the stack stops.
@@ -342,6 +370,7 @@ func (s *Stack) startTemporal(ctx context.Context) error {
 // startTenderline starts workers and API as the binary would, on the embedded settings.
 func (s *Stack) startTenderline(ctx context.Context) error {
 	s.App = wiring.New(s.Settings, s.options.Logger).Migrating()
+	s.App.OpenSagepro = func(string, string) (*sql.DB, error) { return sql.OpenDB(s.Sagepro.Connector()), nil } // whose connections can be broken
 	s.App.Engine = engine.Options{Address: s.Temporal.Addr(), Namespace: temporaldev.DefaultNamespace}
 	s.closing(func() { _ = s.App.Close() })
 	api, err := s.App.API(ctx)

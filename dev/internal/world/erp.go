@@ -12,6 +12,8 @@ type ERP struct {
 	Mark string
 	// Statuses are what the letters of its sales orders' status mean.
 	Statuses map[string]string
+	// Database tells that its tables can be read as they are, and its running totals held against them.
+	Database bool
 	// InvoicesParcels tells that every parcel is an invoice of its own: what people post there when goods leave is one document.
 	InvoicesParcels bool
 
@@ -44,8 +46,9 @@ func Sagepro(url string) ERP {
 	return ERP{
 		Name: "sagepro", Title: "Sage Pro", URL: url, Mark: "sage-",
 		Statuses:        map[string]string{"H": SalesOrderSuspended, "C": SalesOrderComplete, "X": SalesOrderCancelled},
+		Database:        true,
 		InvoicesParcels: true,
-		Down:            Fault{Route: "INSERT somast", Mode: "drop_before"},
+		Down:            Fault{Route: "INSERT somast", Mode: "cut"},
 		Slow:            Fault{Route: "INSERT somast", Mode: "delay", DelayMs: slowly, Times: 1},
 	}
 }

@@ -111,6 +111,7 @@ type Fault struct {
 	DelayMs int     `json:"delayMs,omitempty"`
 	Rate    float64 `json:"rate,omitempty"`
 	Times   int     `json:"times,omitempty"`
+	Skip    int     `json:"skip,omitempty"` // so many transactions pass first; only databases know it
 }
 
 // Break sets a fault at a sandbox (w.Gateway, w.ERP.URL or w.Shop).

@@ -109,7 +109,7 @@ func prepare(dir string) (string, error) {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
-	if _, err := db.ExecContext(ctx, "CREATE ROLE "+role+" LOGIN CREATEDB CREATEROLE"); err != nil {
+	if _, err := db.ExecContext(ctx, "CREATE ROLE "+role+" LOGIN CREATEDB; CREATE ROLE "+Guest+"; GRANT "+Guest+" TO "+role); err != nil {
 		return "", fmt.Errorf("create role: %w", err)
 	}
 	return socketURL(dir, role), nil

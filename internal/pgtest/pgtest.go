@@ -69,6 +69,10 @@ func New(t testing.TB, migrate func(dsn string) error) (dsn string) {
 	return server.dsn(name)
 }
 
+// Guest is a role that the tests' one may act as (SET ROLE): it has no right but those that a test gives it in its own database. A server that the
+// environment names may lack it.
+const Guest = "pgtest_guest"
+
 // Available reports whether New can give databases here: nil, ErrNoBinaries, or what is wrong with the binaries.
 func Available() error {
 	if os.Getenv(serverEnv) != "" {

@@ -109,6 +109,8 @@ type Limit struct {
 type Clerk interface {
 	Ship(t *testing.T, salesOrder string, quantity int, carrier, tracking string) (number string)
 	Cancel(t *testing.T, salesOrder, reason string)
+	// Credit credits what is left of an invoice.
+	Credit(t *testing.T, invoice string) (number string)
 	// CommitLate makes the next change one that was begun so long before it turns up, whatever tells in this ERP when a row was changed.
 	CommitLate(t *testing.T, lag time.Duration)
 }
@@ -130,8 +132,6 @@ type Company struct {
 	// ShipmentIsInvoice: the ERP invoices what a shipment sends when it is posted, so that an order has an invoice for each of its
 	// shipments. Otherwise one invoice takes the whole order.
 	ShipmentIsInvoice bool
-	// KeepsNoReason: the ERP has no place for the reason of a clerk who cancels an order.
-	KeepsNoReason bool
 }
 
 // Lengths are the most characters that the names of documents and accounts have. All are needed.

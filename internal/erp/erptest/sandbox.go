@@ -98,6 +98,14 @@ func (s Sandbox) Cancel(t *testing.T, salesOrder, reason string) {
 	s.Post(t, "orders", map[string]any{"SalesOrder": salesOrder, "Action": "Cancel", "Reason": reason}, nil)
 }
 
+// Credit credits what is left of an invoice.
+func (s Sandbox) Credit(t *testing.T, invoice string) string {
+	t.Helper()
+	var made struct{ CreditMemoNumber string }
+	s.Post(t, "credit-memos", map[string]any{"OriginalInvoice": invoice}, &made)
+	return made.CreditMemoNumber
+}
+
 // CommitLate makes the next change a late one.
 func (s Sandbox) CommitLate(t *testing.T, lag time.Duration) {
 	t.Helper()

@@ -33,10 +33,12 @@ func Run(t *testing.T, h Harness) {
 	t.Run("payment status", s.testPaymentStatus)
 	t.Run("closed period", s.testClosedPeriod)
 	t.Run("credit memos that changed", s.testListCreditMemos)
+	t.Run("credit memo of a clerk", s.testCreditMemoOfClerk)
 	t.Run("shipments that changed", s.testListShipments)
 	t.Run("sales orders that changed", s.testListSalesOrders)
 	t.Run("pages", s.testPages)
 	t.Run("rows committed late", s.testLateRows)
+	t.Run("documents posted late", s.testPostedLate)
 	t.Run("deposit", s.testDeposit)
 	t.Run("deposit of several invoices", s.testDepositOfSeveral)
 	t.Run("acknowledgement", s.testAcknowledge)
@@ -84,7 +86,7 @@ func requireKind(t *testing.T, err error, kinds ...fault.Kind) *fault.Fault {
 	require.Error(t, err)
 	f := fault.As(err)
 	require.NotNil(t, f, "adapters fail with *fault.Fault, got %v", err)
-	require.Contains(t, kinds, f.Kind, "%v", err)
+	require.Contains(t, kinds, f.Kind, "%v: %v", err, f.Err)
 	require.NotEmpty(t, f.System)
 	return f
 }
@@ -299,10 +301,17 @@ func (s *stage) makeReady(t *testing.T) canonical.SalesOrder {
 
 func (s *stage) makeInvoice(t *testing.T) (canonical.SalesOrder, canonical.Invoice) {
 	t.Helper()
-	order := s.makeReady(t)
+	order := s.makeOrder(t)
+	return order, s.invoiceOf(t, order)
+}
+
+// invoiceOf invoices an order as a whole.
+func (s *stage) invoiceOf(t *testing.T, order canonical.SalesOrder) canonical.Invoice {
+	t.Helper()
+	s.change(t, order.Number, erp.SalesOrderReady)
 	invoice, err := s.Port.CreateInvoice(s.ctx(t), s.key(), s.Documents.Invoice(order.Number))
 	require.NoError(t, err)
-	return order, invoice
+	return invoice
 }
 
 func (s *stage) receipt(invoice string) Receipt {
@@ -456,9 +465,21 @@ func (s *stage) paymentStatus(order string, tag erp.PaymentTag) erp.PaymentStatu
 
 func (s *stage) testPaymentStatus(t *testing.T) {
 	ctx, order := s.ctx(t), s.makeOrder(t)
-	for _, tag := range []erp.PaymentTag{erp.TagAuthorized, erp.TagCaptured, erp.TagCaptured, erp.TagPaid, erp.TagRefunded} {
-		require.NoError(t, s.Port.SetPaymentStatus(ctx, s.key(), s.paymentStatus(order.Number, tag)))
+	for _, tag := range []erp.PaymentTag{
+		erp.TagAuthorized, erp.TagCaptured, erp.TagCaptured, erp.TagPaid, erp.TagPartiallyRefunded, erp.TagRefunded, erp.TagChargedBack, erp.TagDisputeWon,
+		erp.TagFailed, erp.TagVoided,
+	} {
+		require.NoError(t, s.Port.SetPaymentStatus(ctx, s.key(), s.paymentStatus(order.Number, tag)), tag)
 	}
+	for _, paid := range []canonical.SalesOrder{order, s.makeOrder(t)} {
+		voided := s.paymentStatus(paid.Number, erp.TagVoided)
+		voided.TransactionID = ""
+		require.NoError(t, s.Port.SetPaymentStatus(ctx, s.key(), voided), "an order may end before there was any transaction")
+	}
+	_, invoice := s.makeInvoice(t)
+	paid := s.paymentStatus("", erp.TagPaid)
+	paid.Invoice = invoice.Number
+	require.NoError(t, s.Port.SetPaymentStatus(ctx, s.key(), paid), "an invoice alone tells its order")
 	err := s.Port.SetPaymentStatus(ctx, s.key(), s.paymentStatus(s.number(), erp.TagCaptured))
 	requireKind(t, err, fault.MissingReference)
 }

@@ -65,6 +65,8 @@ type dialect interface {
 	blankDate() string
 	// failure classes an error of the driver; nil errors and those it does not know are failedOtherwise.
 	failure(err error) failure
+	// said is the database's own sentence of an error of its driver.
+	said(err error) string
 	// types of side tables.
 	types() sideTypes
 }
@@ -95,6 +97,7 @@ const (
 	failedUnique             // a row of this key is there
 	failedValue              // a value does not fit its column
 	failedSchema             // a table or column is not there
+	failedRule               // a rule that the site has put into its database says no
 )
 
 // brokenConnection fits what database/sql and drivers say of connections that are gone, whatever the dialect.

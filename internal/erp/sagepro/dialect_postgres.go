@@ -8,6 +8,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
 	"github.com/shopspring/decimal"
 )
 
@@ -82,12 +83,22 @@ func (postgres) blankDate() string                 { return "1900-01-01" }
 
 func (postgres) failure(err error) failure {
 	if got := pq.As(err); got != nil {
+		if got.Code == pqerror.CheckViolation && got.Constraint == "" { // raised by a trigger, not found by a constraint
+			return failedRule
+		}
 		return stateFailure(string(got.Code))
 	}
 	if state, known := odbcState(err); known {
 		return stateFailure(state)
 	}
 	return failedOtherwise
+}
+
+func (postgres) said(err error) string {
+	if got := pq.As(err); got != nil {
+		return got.Message
+	}
+	return err.Error()
 }
 
 // stateFailure reads an SQLSTATE.
@@ -105,6 +116,8 @@ func stateFailure(state string) failure {
 		return failedUnique
 	case "23502", "23514":
 		return failedValue
+	case "P0001", "23503":
+		return failedRule
 	case "42P01", "42703", "3F000":
 		return failedSchema
 	case "53300", "57014", "57P01", "57P02", "57P05", "HYT00", "HYT01":

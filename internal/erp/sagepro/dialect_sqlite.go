@@ -86,6 +86,8 @@ func (lite) failure(err error) failure {
 	switch got.Code() {
 	case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_ROWID:
 		return failedUnique
+	case sqlite3.SQLITE_CONSTRAINT_TRIGGER, sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+		return failedRule
 	case sqlite3.SQLITE_BUSY_SNAPSHOT:
 		return failedDeadlock // what was read is old by now: whoever reads and then writes has to begin anew
 	}
@@ -107,6 +109,8 @@ func (lite) failure(err error) failure {
 	}
 	return failedOtherwise
 }
+
+func (lite) said(err error) string { return err.Error() }
 
 // liteDSN gives a connection of a file what this adapter counts on: BEGIN takes the write lock, and who finds it taken waits. A DSN with
 // parameters of its own is left alone.

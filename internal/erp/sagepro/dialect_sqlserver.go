@@ -150,15 +150,30 @@ func sqlServerFailure(number int32) failure {
 		return failedLogin
 	case 2601, 2627:
 		return failedUnique
-	case 220, 232, 241, 242, 245, 295, 515, 547, 2628, 8114, 8115, 8152:
+	case 220, 232, 241, 242, 245, 295, 515, 2628, 8114, 8115, 8152:
 		return failedValue
 	case 207, 208, 911, 2812:
 		return failedSchema
+	case 547:
+		return failedRule
 	case 233, 596, 6005, 10053, 10054, 10060, 40613, 17142, 17187, 17809: // cut off, shutting down, not available, paused, not ready
 		return failedConnection
-	default:
-		return failedOtherwise
 	}
+	if number >= firstOwnError {
+		return failedRule
+	}
+	return failedOtherwise
+}
+
+// firstOwnError is the first number of errors that a site's own triggers and procedures raise.
+const firstOwnError = 50000
+
+func (sqlServer) said(err error) string {
+	var got mssql.Error
+	if errors.As(err, &got) {
+		return got.Message
+	}
+	return err.Error()
 }
 
 func (sqlServer) types() sideTypes {

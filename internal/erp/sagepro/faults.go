@@ -4,8 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"regexp"
 	"strings"
 
+	"github.com/tenderline/tenderline/internal/canonical"
 	"github.com/tenderline/tenderline/internal/fault"
 	"github.com/tenderline/tenderline/internal/outbound"
 )
@@ -101,9 +103,11 @@ func (c *Client) failed(err error) error {
 	case failedUnique:
 		f.Kind, f.Code, f.Message = fault.Busy, codeDuplicate, "somebody else has just made a row of the same key; nothing was committed"
 	case failedValue:
-		f.Kind, f.Code, f.Message = fault.Value, codeInvalidField, "the database refuses a value: "+boundedText(err.Error())
+		f.Kind, f.Code, f.Message = fault.Value, codeInvalidField, "the database refuses a value: "+c.said(err)
 	case failedSchema:
-		f.Kind, f.Code, f.Message = fault.MissingReference, codeSite, "the database has not what was asked for: "+boundedText(err.Error())
+		f.Kind, f.Code, f.Message = fault.MissingReference, codeSite, "the database has not what was asked for: "+c.said(err)
+	case failedRule:
+		f.Kind, f.Code, f.Message = fault.DeclinedByPolicy, codeRule, "a rule of the site says no: "+c.said(err)
 	default:
 		f.Kind, f.Code, f.Message = fault.Bug, codeDatabase, "the database answered what was not expected; nothing was committed"
 	}
@@ -127,7 +131,7 @@ func (c *Client) commitFailed(err error) error {
 		return c.failed(err)
 	}
 	switch c.dialect.failure(err) {
-	case failedDeadlock, failedLock, failedExclusive, failedUnique, failedValue:
+	case failedDeadlock, failedLock, failedExclusive, failedUnique, failedValue, failedRule:
 		return c.failed(err)
 	default:
 		f := c.refuse(fault.UnknownOutcome, codeCommitUnanswered, "the commit was sent, but its answer was lost")
@@ -138,9 +142,16 @@ func (c *Client) commitFailed(err error) error {
 
 const maxText = 200
 
-// boundedText is the first line of a database's sentence, bounded. Drivers put values in their details, not there.
-func boundedText(sentence string) string {
-	sentence, _, _ = strings.Cut(sentence, "\n")
+// namesValue fits the part of a database's sentence that repeats a value, which may be a person's.
+var namesValue = regexp.MustCompile(`(?i)(\bvalue:?|\btype [a-z ]+:) ?['"(].*$`)
+
+// said is the first line of the database's sentence, bounded, without values that it repeats.
+func (c *Client) said(err error) string {
+	sentence, _, _ := strings.Cut(c.dialect.said(err), "\n")
+	sentence = namesValue.ReplaceAllString(sentence, "$1 …")
+	if canonical.HoldsCardNumber(sentence) {
+		return "…"
+	}
 	if runes := []rune(sentence); len(runes) > maxText {
 		return string(runes[:maxText]) + "…"
 	}

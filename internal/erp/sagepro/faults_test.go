@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,7 +55,9 @@ func TestWhatADatabaseSaysBecomesAFault(t *testing.T) {
 		{SQLServer, server(8152), fault.Value, codeInvalidField},
 		{SQLServer, server(208), fault.MissingReference, codeSite},
 		{SQLServer, server(6005), fault.Connection, "NOT_SENT"},
-		{SQLServer, server(50000), fault.Bug, codeDatabase},
+		{SQLServer, server(50000), fault.DeclinedByPolicy, codeRule},
+		{SQLServer, server(547), fault.DeclinedByPolicy, codeRule},
+		{SQLServer, server(102), fault.Bug, codeDatabase},
 		{SQLServer, mssql.Error{Number: 3621, Message: "terminated", All: []mssql.Error{{Number: 8152}, {Number: 3621}}}, fault.Value, codeInvalidField},
 		{SQLServer, mssql.Error{Number: 1, Class: 21}, fault.Connection, "NOT_SENT"},
 		{Postgres, state("40P01"), fault.Busy, codeDeadlock},
@@ -65,7 +68,9 @@ func TestWhatADatabaseSaysBecomesAFault(t *testing.T) {
 		{Postgres, state("28P01"), fault.Credentials, codeLogin},
 		{Postgres, state("42501"), fault.Credentials, codeLogin},
 		{Postgres, state("22001"), fault.Value, codeInvalidField},
-		{Postgres, state("23514"), fault.Value, codeInvalidField},
+		{Postgres, state("23514"), fault.DeclinedByPolicy, codeRule},
+		{Postgres, &pq.Error{Code: "23514", Constraint: "sotran_qtyord_check"}, fault.Value, codeInvalidField},
+		{Postgres, state("P0001"), fault.DeclinedByPolicy, codeRule},
 		{Postgres, state("42P01"), fault.MissingReference, codeSite},
 		{Postgres, state("57P01"), fault.Connection, "NOT_SENT"},
 		{Postgres, state("08006"), fault.Connection, "NOT_SENT"},
@@ -89,6 +94,22 @@ func TestWhatADatabaseSaysBecomesAFault(t *testing.T) {
 	require.NoError(t, c.failed(nil))
 	refused := c.bug("mine")
 	require.Equal(t, error(refused), c.failed(refused), "faults pass")
+}
+
+// What a database repeats of a value may be a person's, or worse.
+func TestADatabasesSentenceRepeatsNoValue(t *testing.T) {
+	for sentence, want := range map[string]string{
+		"String or binary data would be truncated in table 'somast', column 'ponum'. Truncated value: 'Ada Park'.": "String or binary data would be truncated in table 'somast', column 'ponum'. Truncated value: …",
+		"Conversion failed when converting the varchar value 'ada' to data type int.":                              "Conversion failed when converting the varchar value …",
+		`invalid input syntax for type double precision: "ada"`:                                                    "invalid input syntax for type double precision: …",
+		"site rule: no Mondays\nCONTEXT: trigger":                                                                  "site rule: no Mondays",
+		"the customer paid with 4111 1111 1111 1111 today":                                                         "…",
+		strings.Repeat("x", 300): strings.Repeat("x", 200) + "…",
+	} {
+		c := newIdle(t, SQLServer)
+		require.Equal(t, want, c.said(mssql.Error{Number: 50000, Message: sentence}))
+		require.Equal(t, want, newIdle(t, Postgres).said(&pq.Error{Code: "P0001", Message: sentence}))
+	}
 }
 
 // A commit that the database refused left nothing; one whose answer was lost left nobody knows what.

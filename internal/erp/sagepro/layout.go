@@ -80,7 +80,7 @@ sycnext sysid:text4! keyname:text12! nextval:integer!
 sycperd sysid:text4! glyear:integer! glperiod:integer! startdt:date! enddt:date! isopen:flag!
 cyb_xref company:text2! entity:text16! extref:text64! erpkey:text40! cybtxn:text26! payhash:text64! state:text12! amount:decimal4! currid:text3!
  answer:text! created:instant! updated:instant!
-cyb_paystat company:text2! sono:number10! cybtxn:text26! method:text12! paystatus:text16! amount:decimal4! currid:text3! tokenid:text40! last4:text4!
+cyb_paystat company:text2! sono:number10! cybtxn:text26! method:text12! paystatus:text20! amount:decimal4! currid:text3! tokenid:text40! last4:text4!
  updated:instant!
 cyb_watermark company:text2! stream:text24! lastid:integer! lastdate:date! lasttime:text8!
 cyb_change company:text2! stream:text24! number:text40! print:text64! changed:instant! state:text12!`

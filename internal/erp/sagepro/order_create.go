@@ -125,9 +125,12 @@ func (t *tx) readAddresses(p *paper, whole object, wanted *orderDocument) {
 	}
 }
 
+// longestStatus is the length of cyb_paystat.paystatus: "ChargebackReversed" fits.
+const longestStatus = 20
+
 func readPayment(p *paper, o object) *orderPayment {
 	o.require("cybtxn", "paystatus")
-	payment := &orderPayment{transaction: o.text("cybtxn", 26), method: o.text("method", 12), status: o.text("paystatus", 16), currency: o.text("currid", 3),
+	payment := &orderPayment{transaction: o.text("cybtxn", 26), method: o.text("method", 12), status: o.text("paystatus", longestStatus), currency: o.text("currid", 3),
 		token: o.text("tokenid", 40), last4: o.text("last4", 4), amount: o.amount("amount", 4)}
 	for _, text := range []string{payment.token, payment.method} {
 		if canonical.HoldsCardNumber(text) {

@@ -46,7 +46,7 @@ func sideTables(d dialect, names Names, company string) []string {
 	return []string{
 		table("cyb_xref", `company CHAR(2) NOT NULL, entity VARCHAR(16) NOT NULL, extref VARCHAR(64) NOT NULL, erpkey VARCHAR(40), cybtxn VARCHAR(26),
  payhash CHAR(64), state VARCHAR(12), amount MONEY, currid CHAR(3), answer LONGTEXT, created INSTANT, updated INSTANT, PRIMARY KEY (company, entity, extref)`),
-		table("cyb_paystat", `company CHAR(2) NOT NULL, sono CHAR(10) NOT NULL, cybtxn VARCHAR(26) NOT NULL, method VARCHAR(12), paystatus VARCHAR(16),
+		table("cyb_paystat", `company CHAR(2) NOT NULL, sono CHAR(10) NOT NULL, cybtxn VARCHAR(26) NOT NULL, method VARCHAR(12), paystatus VARCHAR(20),
  amount MONEY, currid CHAR(3), tokenid VARCHAR(40), last4 CHAR(4), updated INSTANT, PRIMARY KEY (company, sono, cybtxn)`),
 		table("cyb_watermark", `company CHAR(2) NOT NULL, stream VARCHAR(24) NOT NULL, lastid BIGINT, lastdate DATE, lasttime CHAR(8), PRIMARY KEY (company, stream)`),
 		table("cyb_change", `company CHAR(2) NOT NULL, stream VARCHAR(24) NOT NULL, number VARCHAR(40) NOT NULL, `+d.quote("print")+` CHAR(64), changed INSTANT,

@@ -1,6 +1,7 @@
 package sagepro
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -180,4 +181,13 @@ func FuzzReadNames(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestExampleNames: the file that documentation leads to is one that a site could have.
+func TestExampleNames(t *testing.T) {
+	file, err := os.Open("../../../examples/sagepro/names.yaml")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, file.Close()) }()
+	_, err = ReadNames(file)
+	require.NoError(t, err)
 }

@@ -208,7 +208,11 @@ func (r *reading) matched(ctx context.Context, differences io.Writer) (*settleme
 		if r.in.DryRun {
 			return nil
 		}
-		return r.Journal.MarkSettled(ctx, r.in.Merchant, r.in.Date, r.number, page)
+		err := r.Journal.MarkSettled(ctx, r.in.Merchant, r.in.Date, r.number, page)
+		if errors.Is(err, journal.ErrTaken) { // a day beside this one reads the same rows: what it took is no row of this one
+			err = &fault.Fault{Kind: fault.Busy, System: settlementSystem, Code: "ROWS_TAKEN", Message: err.Error() + "; the reports are read again"}
+		}
+		return err
 	}}
 	var since time.Time
 	if r.Window > 0 {

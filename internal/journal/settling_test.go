@@ -255,8 +255,13 @@ func settledOrdersArePaged(t *testing.T, f *fixture) {
 
 func entriesAreBookedOnce(t *testing.T, f *fixture) {
 	settle(t, f, firstDay, settlement.Mark{Entry: "fee-1"}, settlement.Mark{Entry: "fee-2"})
-	settle(t, f, secondDay, settlement.Mark{Entry: "fee-2"}, settlement.Mark{Entry: "fee-3"})
-	booked, err := f.Settling("cybersource", time.Time{}).Booked(t.Context(), []string{"fee-1", "fee-2", "fee-3", "fee-4"})
+	taken := f.MarkSettled(t.Context(), "demo", secondDay, 1, []settlement.Mark{{Entry: "fee-3"}, {Entry: "fee-2"}})
+	require.ErrorIs(t, taken, journal.ErrTaken)
+	booked, err := f.Settling("cybersource", time.Time{}).Booked(t.Context(), []string{"fee-2", "fee-3"})
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"fee-2": firstDay}, booked, "nothing of the page is marked")
+	settle(t, f, secondDay, settlement.Mark{Entry: "fee-3"})
+	booked, err = f.Settling("cybersource", time.Time{}).Booked(t.Context(), []string{"fee-1", "fee-2", "fee-3", "fee-4"})
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{"fee-1": firstDay, "fee-2": firstDay, "fee-3": secondDay}, booked)
 	booked, err = f.Settling("cybersource", time.Time{}).Booked(t.Context(), nil)
@@ -378,6 +383,30 @@ func anyRunsCountEachEntryOnce(t *testing.T, f *fixture) {
 			}
 		}
 	})
+}
+
+// racingDaysTakeAnEntryOnce: days that read overlapping reports at once, as a backfill does, share no row.
+func racingDaysTakeAnEntryOnce(t *testing.T, f *fixture) {
+	const days = 6
+	taken := make([]error, days)
+	race(t, days, func(i int) error {
+		marks := []settlement.Mark{{Entry: "dispute-1"}, {Entry: "dispute-2"}}
+		if i%2 == 1 {
+			slices.Reverse(marks)
+		}
+		taken[i] = f.MarkSettled(t.Context(), "demo", fmt.Sprintf("2026-11-%02d", i+1), 1, marks)
+		return nil
+	})
+	booked, err := f.Settling("cybersource", time.Time{}).Booked(t.Context(), []string{"dispute-1", "dispute-2"})
+	require.NoError(t, err)
+	require.Equal(t, booked["dispute-1"], booked["dispute-2"], "a page is one day's")
+	for i, err := range taken {
+		if fmt.Sprintf("2026-11-%02d", i+1) == booked["dispute-1"] {
+			require.NoError(t, err)
+		} else {
+			require.ErrorIs(t, err, journal.ErrTaken)
+		}
+	}
 }
 
 // racingMarksSettleOnce: two runs of different days mark the same captures while refunds begin and end.

@@ -54,6 +54,8 @@ type dialect interface {
 	columns(schema []string) (query string, arguments []any)
 	// kindOf tells what a database's type holds.
 	kindOf(databaseType string) kind
+	// narrow tells that a type holds the characters of Windows-1252 alone, and question marks in place of all others.
+	narrow(databaseType string) bool
 	// untyped tells that a text column may as well hold numbers, because the database has no type for them.
 	untyped() bool
 	// text, decimal, date and instant write values so that any type of the site takes them.

@@ -73,7 +73,8 @@ func (postgres) kindOf(databaseType string) kind {
 	}
 }
 
-func (postgres) untyped() bool { return false }
+func (postgres) narrow(string) bool { return false }
+func (postgres) untyped() bool      { return false }
 
 func (postgres) text(value string) any             { return value }
 func (postgres) decimal(value decimal.Decimal) any { return value.String() }

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -87,6 +88,10 @@ func (sqlServer) kindOf(databaseType string) kind {
 	default:
 		return kindText
 	}
+}
+
+func (sqlServer) narrow(databaseType string) bool {
+	return slices.Contains([]string{"char", "varchar", "text"}, strings.ToLower(databaseType))
 }
 
 func (sqlServer) untyped() bool { return false }

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/shopspring/decimal"
+	"golang.org/x/text/encoding/charmap"
 
 	"github.com/tenderline/tenderline/internal/erp"
 	"github.com/tenderline/tenderline/internal/fault"
@@ -167,6 +168,19 @@ func (p *paper) text(path string, raw json.RawMessage, size int) string {
 	return value
 }
 
+// textOf reads a text that its column can keep.
+func (p *paper) textOf(path string, raw json.RawMessage, column siteColumn) string {
+	value := p.text(path, raw, column.size)
+	if !column.narrow {
+		return value
+	}
+	if _, err := charmap.Windows1252.NewEncoder().String(value); err != nil {
+		p.wrong(path, codeInvalidField+": the column has no room for all of its characters")
+		return ""
+	}
+	return value
+}
+
 // amount reads a number of at most so many places, below 0 for any.
 func (o object) amount(name string, places int) decimal.Decimal {
 	raw, there := o.take(name)
@@ -268,11 +282,11 @@ func (o object) children(name string) []object {
 	return all
 }
 
-// texts reads a list of texts.
-func (o object) texts(name string, size int) []string {
+// texts reads a list of texts of a column.
+func (o object) texts(name string, column siteColumn) []string {
 	var all []string
 	for i, raw := range o.elements(name) {
-		all = append(all, o.paper.text(fmt.Sprintf("%s[%d]", o.at(name), i), raw, size))
+		all = append(all, o.paper.textOf(fmt.Sprintf("%s[%d]", o.at(name), i), raw, column))
 	}
 	return all
 }
@@ -345,7 +359,7 @@ func (p *paper) columnValue(path string, column siteColumn, raw json.RawMessage)
 			value = p.amount(path, raw, -1).String()
 			break
 		}
-		value = p.text(path, raw, column.size)
+		value = p.textOf(path, raw, column)
 	}
 	return value, len(p.problems) == before
 }

@@ -83,7 +83,7 @@ func TestADocumentIsReadWhole(t *testing.T) {
 	require.Equal(t, int64(1), rows[0].whole("a"))
 	rows[0].done()
 	rows[1].done()
-	require.Equal(t, []string{"x", ""}, whole.texts("list", 5))
+	require.Equal(t, []string{"x", ""}, whole.texts("list", siteColumn{size: 5}))
 	require.Empty(t, whole.text("absent", 0))
 	whole.done()
 	err := p.fault(c)
@@ -91,6 +91,10 @@ func TestADocumentIsReadWhole(t *testing.T) {
 	require.Equal(t, fault.Value, f.Kind)
 	require.Equal(t, []fault.Field{{Path: "rows[1].b", Rule: "INVALID_FIELD: unknown"}, {Path: "list[1]", Rule: "INVALID_FIELD: must be a text"},
 		{Path: "extra", Rule: "INVALID_FIELD: unknown"}}, f.Fields)
+
+	p, whole = paperOf(t, sqlServer{}, `{"list":["Zoë – “12 €”","王小明"]}`)
+	require.Equal(t, []string{"Zoë – “12 €”", ""}, whole.texts("list", siteColumn{narrow: true}), "SQL Server would write question marks")
+	require.Equal(t, "list[1]", p.problems[0].Path)
 
 	p, whole = paperOf(t, lite{}, `{"somast":{"webref":12.5}}`)
 	require.Equal(t, row{"webref": "12.5"}, whole.child("somast").columns("somast"), "SQLite has no type for a site's decimals")

@@ -44,6 +44,7 @@ func (t *tx) readOrder(doc erp.Document) (orderDocument, error) {
 	header := whole.child("somast")
 	header.require("custno", "sodate", "currid")
 	wanted.header = header.columns("somast")
+	withoutBlank(wanted.header, "loctid", "ordate")
 	wanted.customer, _ = wanted.header["custno"].(string)
 	wanted.currency, _ = wanted.header["currid"].(string)
 	wanted.tax, _ = wanted.header["tax"].(decimal.Decimal)
@@ -58,7 +59,7 @@ func (t *tx) readOrder(doc erp.Document) (orderDocument, error) {
 	t.readLines(paper, whole, &wanted, places)
 	t.readAddresses(paper, whole, &wanted)
 	comment, _ := t.site.column("socomm", "comment")
-	wanted.comments = whole.texts("socomm", comment.size)
+	wanted.comments = whole.texts("socomm", comment)
 	if len(wanted.comments) > 0 && !t.site.keeps("socomm") {
 		paper.wrong("socomm", codeInvalidField+": the site has no such table")
 	}
@@ -84,6 +85,15 @@ func minorUnits(p *paper, path, currency string) int {
 	return int(places)
 }
 
+// withoutBlank takes out what a document leaves empty and the adapter knows better.
+func withoutBlank(values row, names ...string) {
+	for _, name := range names {
+		if value := values[name]; value == "" || value == day("") {
+			delete(values, name)
+		}
+	}
+}
+
 func (t *tx) readLines(p *paper, whole object, wanted *orderDocument, places int) {
 	numbers := map[int64]bool{}
 	for _, line := range whole.children("sotran") {
@@ -105,6 +115,7 @@ func (t *tx) readLines(p *paper, whole object, wanted *orderDocument, places int
 		if extended, given := values["extprice"].(decimal.Decimal); given && !extended.Equal(extended.Truncate(int32(places))) {
 			p.wrong(line.at("extprice"), fmt.Sprintf("%s: at most %d decimals", codeInvalidField, places))
 		}
+		withoutBlank(values, "loctid", "descrip")
 		wanted.lines = append(wanted.lines, values)
 	}
 	if whole.has("sotran") && len(wanted.lines) == 0 {

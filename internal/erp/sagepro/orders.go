@@ -206,8 +206,8 @@ func (c *Client) salesOrder(ctx context.Context, q querier, o orderRow) (canonic
 	if err != nil {
 		return canonical.SalesOrder{}, err
 	}
-	if ours != nil { // a cancelled order has nothing open; what it came to is ours to know
-		order.OrderNumber, order.Total = string(ours.ExtRef), ours.Amount.Decimal
+	if ours != nil { // where ponum had no room for all of it
+		order.OrderNumber = string(ours.ExtRef)
 	}
 	lines, err := q.linesOf(ctx, order.Number)
 	if err != nil {

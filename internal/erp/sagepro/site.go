@@ -34,6 +34,7 @@ type siteColumn struct {
 	stored   kind   // what the database's type holds
 	size     int    // characters, 0 for any
 	places   int    // of a decimal, below 0 for any
+	narrow   bool   // holds Windows-1252 alone
 	nullable bool
 	filled   bool // the database fills it by itself
 }
@@ -81,7 +82,7 @@ func (s *site) add(schema string, row columnRow) {
 	if s.tables[table] == nil {
 		s.tables[table] = map[string]siteColumn{}
 	}
-	column := siteColumn{name: string(row.Column), stored: s.dialect.kindOf(string(row.Type)), size: int(row.Size), places: int(row.Places),
+	column := siteColumn{name: string(row.Column), stored: s.dialect.kindOf(string(row.Type)), size: int(row.Size), places: int(row.Places), narrow: s.dialect.narrow(string(row.Type)),
 		nullable: row.Nullable != 0, filled: row.Filled != 0}
 	column.kind = column.stored
 	if match := declared.FindStringSubmatch(string(row.Type)); match != nil && column.kind == kindDecimal {

@@ -32,7 +32,7 @@ type Settlement struct {
 	Ledger       string        `envconfig:"LEDGER_CURRENCY" desc:"currency of the general ledger: days in other currencies are converted; empty: each is posted as it is"`
 	Rates        Rates         `envconfig:"RATES" desc:"fixed exchange rates, EUR/USD=1.08, ...: the price of one EUR in USD"`
 	RatesFile    string        `envconfig:"RATES_FILE" desc:"CSV of exchange rates with the columns date, from, to, rate; read anew for each day, in place of fixed ones"`
-	ClosedPeriod string        `envconfig:"CLOSED_PERIOD" default:"next_open" desc:"journal of a closed period: next_open (posted in the open one, with the original date in its text) or park"`
+	ClosedPeriod string        `envconfig:"CLOSED_PERIOD" default:"next_open" desc:"journal or fee invoice of a closed period: next_open (posted in the current one, with the original date noted) or park"`
 	Approval     bool          `envconfig:"APPROVAL" default:"false" desc:"finance approves each day before anything of it is posted"`
 	ShowPaid     bool          `envconfig:"SHOW_PAID" default:"true" desc:"the ERP shows the orders of a settled day as paid"`
 	Patience     time.Duration `envconfig:"PATIENCE" default:"36h" desc:"how long a day waits for its reports before a person is asked"`

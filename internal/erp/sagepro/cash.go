@@ -98,15 +98,66 @@ type kept struct {
 	payment
 	reference string
 	reversed  bool
+	typed     bool // people have typed it, and cyb_xref does not know it yet
 }
 
-// paymentOf finds a payment by its reference; nil if there is none.
-func (q querier) paymentOf(ctx context.Context, reference string) (*kept, error) {
+// paymentOf finds a payment by its reference: one of ours, else one that people have typed under it. nil: there is none.
+func (c *Client) paymentOf(ctx context.Context, q querier, reference string) (*kept, error) {
 	found, err := q.xrefOf(ctx, entityReceipt, reference)
-	if err != nil || found == nil {
+	if err != nil {
 		return nil, err
 	}
+	if found == nil {
+		return c.typedPayment(ctx, q, reference)
+	}
 	return found.payment(reference)
+}
+
+// typedPayment finds what people have typed under what ARCASH holds of a reference: money that came in, or went out, with all of its rows. nil: there
+// is none, or the site has no column that tells who has typed a row.
+func (c *Client) typedPayment(ctx context.Context, q querier, reference string) (*kept, error) {
+	if _, tells := q.site.column("arcash", "adduser"); !tells {
+		return nil, nil //nolint:nilnil // absence is an answer
+	}
+	var rows []struct {
+		CustNo   text   `db:"custno"`
+		InvNo    text   `db:"invno"`
+		DtePaid  day    `db:"dtepaid"`
+		PaidAmt  amount `db:"paidamt"`
+		PayType  text   `db:"paytype"`
+		BankAcct text   `db:"bankacct"`
+		CurrID   text   `db:"currid"`
+		AddUser  text   `db:"adduser"`
+	}
+	err := q.listBoth(ctx, &rows, "arcash", "SELECT {@: custno invno dtepaid paidamt paytype bankacct currid adduser} FROM {@} WHERE {@.refno} = ?",
+		q.value("arcash.refno", q.refNo(reference)))
+	if err != nil {
+		return nil, err
+	}
+	var typed *kept
+	total, invoices := decimal.Zero, map[string]decimal.Decimal{}
+	for _, each := range rows {
+		if foldCode(string(each.AddUser)) == foldCode(c.config.User) || each.PayType == paidSetOff {
+			continue
+		}
+		if typed == nil {
+			typed = &kept{reference: reference, typed: true, payment: payment{Kind: kindReceipt, Customer: foldCode(string(each.CustNo)), Currency: string(each.CurrID),
+				Date: string(each.DtePaid), Bank: string(each.BankAcct), Transaction: reference}}
+		}
+		total = total.Add(each.PaidAmt.Decimal)
+		invoices[string(each.InvNo)] = invoices[string(each.InvNo)].Add(each.PaidAmt.Decimal)
+		if foldCode(string(each.CustNo)) != typed.Customer || string(each.CurrID) != typed.Currency {
+			return nil, nil //nolint:nilnil // of several customers: no one payment
+		}
+	}
+	if typed == nil || total.IsZero() {
+		return nil, nil //nolint:nilnil // taken back by now
+	}
+	if total.IsNegative() {
+		typed.Kind = kindRefund
+	}
+	typed.Amount, typed.Moves, typed.Unapplied = total.Abs(), movesOf(invoices), decimal.Max(invoices[depositInvoice], decimal.Zero)
+	return typed, nil
 }
 
 func (x *xref) payment(reference string) (*kept, error) {
@@ -115,6 +166,19 @@ func (x *xref) payment(reference string) (*kept, error) {
 		return nil, fmt.Errorf("read the kept payment: %w", err)
 	}
 	return k, nil
+}
+
+// adopted is a payment that this transaction changes: one that people have typed gets its row in cyb_xref.
+func (t *tx) adopted(ctx context.Context, reference string) (*kept, error) {
+	found, err := t.client.paymentOf(ctx, t.querier, reference)
+	if err != nil || found == nil || !found.typed {
+		return found, err
+	}
+	held, err := t.claim(ctx, entityReceipt, reference, xref{CybTxn: text(found.Transaction), State: statePosted, Amount: amount{found.Amount}, CurrID: text(found.Currency)})
+	if err == nil && held != nil {
+		return held.payment(reference)
+	}
+	return found, err
 }
 
 // keepPayment writes what is known of a payment into the row that was claimed for it.
@@ -130,14 +194,24 @@ func (t *tx) keepPayment(ctx context.Context, reference string, p *payment, stat
 	return t.setXref(ctx, entityReceipt, reference, row{"answer": string(written), "erpkey": document, "state": state})
 }
 
-// claimPayment claims a reference for a payment. held: there is one of this reference already, and it is the same; another one is a Conflict.
+// claimPayment claims a reference for a payment. held: there is one of this reference already, and it is the same; another one is a Conflict. What
+// people have typed under it is the same where customer, currency and amount are: they know which invoice they meant.
 func (t *tx) claimPayment(ctx context.Context, reference string, p *payment) (held *kept, err error) {
 	found, err := t.claim(ctx, entityReceipt, reference, xref{CybTxn: text(p.Transaction), State: statePosted, Amount: amount{p.Amount}, CurrID: text(p.Currency)})
-	if err != nil || found == nil {
+	if err != nil {
 		return nil, err
 	}
-	held, err = found.payment(reference)
-	if err == nil && !held.is(p) {
+	same := false
+	if found != nil {
+		held, err = found.payment(reference)
+		same = err == nil && held.is(p)
+	} else if held, err = t.client.typedPayment(ctx, t.querier, reference); held != nil && err == nil {
+		same = held.Kind == p.Kind && held.Customer == p.Customer && held.Currency == p.Currency && held.Amount.Equal(p.Amount)
+		if same {
+			err = t.keepPayment(ctx, reference, &held.payment, statePosted)
+		}
+	}
+	if err == nil && held != nil && !same {
 		err = t.client.different("a payment of this reference exists with another amount, currency, kind, customer or document")
 	}
 	return held, err

@@ -29,7 +29,7 @@ func (c *Client) findPayment(ctx context.Context, name, reference string) (*kept
 	}
 	var found *kept
 	err := c.read(ctx, name, func(ctx context.Context, q querier) (err error) {
-		found, err = q.paymentOf(ctx, reference)
+		found, err = c.paymentOf(ctx, q, reference)
 		if err == nil && found == nil {
 			err = c.notFound(codePayment, "no payment has this reference")
 		}
@@ -106,8 +106,11 @@ func (c *Client) PostReceipt(ctx context.Context, key string, doc erp.Document) 
 			return canonical.Receipt{}, err
 		}
 		held, err := t.claimPayment(ctx, d.reference, &d.payment)
-		if err != nil || held != nil {
-			return d.receipt(d.reference), err
+		if err != nil {
+			return canonical.Receipt{}, err
+		}
+		if held != nil {
+			return held.receipt(d.reference), nil
 		}
 		customer, err := t.openAccount(ctx, d.Customer, d.Currency, d.Date)
 		if err != nil {
@@ -149,7 +152,7 @@ func (c *Client) ReverseReceipt(ctx context.Context, key string, r erp.ReceiptRe
 		return canonical.Receipt{}, err
 	}
 	return mutate(ctx, c, key, "ReverseReceipt", r, func(ctx context.Context, t *tx) (canonical.Receipt, error) {
-		source, err := t.paymentOf(ctx, r.Source)
+		source, err := c.paymentOf(ctx, t.querier, r.Source)
 		if err != nil {
 			return canonical.Receipt{}, err
 		}
@@ -167,13 +170,13 @@ func (t *tx) reverse(ctx context.Context, r erp.ReceiptReversal, customerCode st
 	if err != nil {
 		return none, err
 	}
-	source, err := t.paymentOf(ctx, r.Source)
+	source, err := t.adopted(ctx, r.Source)
 	if err != nil {
 		return none, err
 	}
 	back := payment{Kind: kindReversal, Customer: source.Customer, Currency: source.Currency, Amount: r.Amount, Date: r.Date, Bank: source.Bank, Source: r.Source,
 		Transaction: source.Transaction, OrderNumber: source.OrderNumber}
-	if held, err := t.paymentOf(ctx, r.Reference); err != nil || held != nil {
+	if held, err := t.client.paymentOf(ctx, t.querier, r.Reference); err != nil || held != nil {
 		if err == nil && (held.Kind != kindReversal || held.Source != r.Source || !held.Amount.Equal(r.Amount) || held.Currency != r.Currency) {
 			err = t.client.different("a payment of this reference exists with another amount, currency, kind or source")
 		}
@@ -229,7 +232,7 @@ func (t *tx) takeBack(ctx context.Context, source *kept) ([]cashMove, error) {
 	}
 	undo(source.Moves)
 	for _, reference := range source.Applied {
-		applied, err := t.paymentOf(ctx, reference)
+		applied, err := t.adopted(ctx, reference)
 		if err != nil {
 			return nil, err
 		}
@@ -252,7 +255,7 @@ func (t *tx) takeBack(ctx context.Context, source *kept) ([]cashMove, error) {
 
 // giveBack returns the money of an application to its deposit.
 func (t *tx) giveBack(ctx context.Context, applied *kept) error {
-	deposit, err := t.paymentOf(ctx, applied.Source)
+	deposit, err := t.adopted(ctx, applied.Source)
 	if err != nil {
 		return err
 	}
@@ -288,8 +291,12 @@ func (c *Client) ApplyDeposit(ctx context.Context, key string, a erp.DepositAppl
 	wanted := payment{Kind: kindApplication, Customer: foldCode(a.CustomerCode), Currency: a.Currency, Amount: a.Amount, Date: a.Date, Source: a.Source,
 		Moves: []cashMove{{invoice, a.Amount}, {depositInvoice, a.Amount.Neg()}}}
 	return mutate(ctx, c, key, "ApplyDeposit", a, func(ctx context.Context, t *tx) (canonical.Receipt, error) {
-		if held, err := t.claimPayment(ctx, a.Reference, &wanted); err != nil || held != nil {
-			return wanted.receipt(a.Reference), err
+		held, err := t.claimPayment(ctx, a.Reference, &wanted)
+		if err != nil {
+			return canonical.Receipt{}, err
+		}
+		if held != nil {
+			return held.receipt(a.Reference), nil
 		}
 		customer, err := t.openAccount(ctx, wanted.Customer, a.Currency, a.Date)
 		if err != nil {
@@ -309,7 +316,7 @@ func (c *Client) ApplyDeposit(ctx context.Context, key string, a erp.DepositAppl
 
 // draw takes the money out of the deposit. Its customer is locked, so that nobody else draws from it.
 func (t *tx) draw(ctx context.Context, a erp.DepositApplication, applied *payment) error {
-	deposit, err := t.paymentOf(ctx, a.Source)
+	deposit, err := t.adopted(ctx, a.Source)
 	switch {
 	case err != nil:
 		return err

@@ -2,6 +2,7 @@ package sagepro_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -418,6 +419,97 @@ func TestPaymentsOfOneCustomerAtOnce(t *testing.T) {
 		}
 		d.requireOpen(t, invoice.Number, "0")
 		d.requireUnapplied(t, deposit.Reference, "0")
+		d.requireOwed(t, "0")
+	})
+}
+
+// typed has people type a receipt at their own screens, with all that hangs on it.
+func (d *desk) typed(t *testing.T, refNo, invoice, amount string) {
+	t.Helper()
+	d.set(t, "INSERT INTO arcash (custno, invno, dtepaid, paidamt, refno, currid, adduser) VALUES ('WEB   ', ?, ?, ?, ?, 'USD', 'ANNA')", fmt.Sprintf("%10s", invoice), today(), amount, refNo)
+	owed := dec(d.ask(t, "SELECT balance FROM arcust WHERE custno = 'WEB   '"))
+	d.set(t, "UPDATE arcust SET balance = ? WHERE custno = 'WEB   '", owed.Sub(dec(amount)).String())
+	if invoice == "DEPOSIT" {
+		return
+	}
+	paid := dec(d.ask(t, "SELECT paidamt FROM armast WHERE trim(invno) = ?", invoice)).Add(dec(amount))
+	d.set(t, "UPDATE armast SET paidamt = ? WHERE trim(invno) = ?", paid.String(), invoice)
+	d.set(t, "UPDATE armast SET balance = ? WHERE trim(invno) = ?", dec(d.ask(t, "SELECT invamt FROM armast WHERE trim(invno) = ?", invoice)).Sub(paid).String(), invoice)
+}
+
+// What people have booked by hand while a step waited is not booked again.
+func TestAReceiptThatPeopleTypedIsTheReceipt(t *testing.T) {
+	onEach(t, func(t *testing.T, d *desk) {
+		invoice := d.billed(t, 30)
+		receipt := d.receipt("35.00", [2]string{invoice.Number, "30.00"})
+		reference := "7031234567890123456702"
+		receipt["reference"], receipt["transactionId"] = reference, reference
+		d.typed(t, reference[2:], invoice.Number, "30.00")
+		d.typed(t, reference[2:], "DEPOSIT", "5.00")
+		d.requireOwed(t, "-5")
+		found, err := d.FindReceipt(t.Context(), reference)
+		require.NoError(t, err)
+		requireAmount(t, "35", found.Amount)
+		require.Equal(t, invoice.Number, found.Invoice)
+		d.requireUnapplied(t, reference, "5")
+
+		other := d.receipt("36.00")
+		other["reference"], other["transactionId"] = reference, reference
+		_, err = d.PostReceipt(t.Context(), d.key(), other.document(t))
+		requireFault(t, err, fault.Conflict, "DUPLICATE_REFERENCE")
+		posted := d.pay(t, receipt)
+		require.Equal(t, invoice.Number, posted.Invoice)
+		require.Equal(t, "2", d.ask(t, "SELECT count(*) FROM arcash"))
+		d.requireOwed(t, "-5")
+
+		next := d.billed(t, 10)
+		_, err = d.ApplyDeposit(t.Context(), d.key(), d.application(reference, next.Number, "4.00"))
+		require.NoError(t, err)
+		d.requireUnapplied(t, reference, "1")
+		_, err = d.ReverseReceipt(t.Context(), d.key(), d.reversal(posted))
+		require.NoError(t, err)
+		d.requireOpen(t, invoice.Number, "30")
+		d.requireOpen(t, next.Number, "10")
+		d.requireOwed(t, "40")
+	})
+}
+
+// A deposit that only people know of is applied, and taken back, like one of ours.
+func TestADepositThatPeopleTypedIsApplied(t *testing.T) {
+	onEach(t, func(t *testing.T, d *desk) {
+		d.typed(t, "31234567890123456702", "DEPOSIT", "5.00")
+		invoice := d.billed(t, 10)
+		_, err := d.ApplyDeposit(t.Context(), d.key(), d.application("7031234567890123456702", invoice.Number, "2.00"))
+		require.NoError(t, err)
+		d.requireUnapplied(t, "7031234567890123456702", "3")
+		_, err = d.ReverseReceipt(t.Context(), d.key(), d.reversal(canonical.Receipt{Reference: "7031234567890123456702", Amount: dec("5"), Currency: "USD"}))
+		require.NoError(t, err)
+		d.requireOwed(t, "10")
+
+		d.typed(t, "TYPED", "DEPOSIT", "7.00")
+		_, err = d.ReverseReceipt(t.Context(), d.key(), d.reversal(canonical.Receipt{Reference: "TYPED", Amount: dec("7"), Currency: "USD"}))
+		require.NoError(t, err)
+		d.requireUnapplied(t, "TYPED", "0")
+		d.typed(t, "BACK", "DEPOSIT", "7.00")
+		d.typed(t, "BACK", "DEPOSIT", "-7.00")
+		_, err = d.FindReceipt(t.Context(), "BACK")
+		requireFault(t, err, fault.NotFound, "PAYMENT_NOT_FOUND")
+	})
+}
+
+func TestARefundThatPeopleTypedIsTheRefund(t *testing.T) {
+	onEach(t, func(t *testing.T, d *desk) {
+		invoice := d.billed(t, 30)
+		d.pay(t, d.receipt("30.00", [2]string{invoice.Number, "30.00"}))
+		memo := d.credit(t, d.memo(invoice.Number, "30.00"))
+		d.typed(t, "31234567890123456799", memo.Number, "-30.00")
+		d.requireOwed(t, "0")
+		refund := erp.RefundPosting{Reference: "7031234567890123456799", CustomerCode: "WEB", CreditMemo: memo.Number, Amount: dec("30"), Currency: "USD", Date: today(),
+			TransactionID: "7031234567890123456799"}
+		posted, err := d.PostRefund(t.Context(), d.key(), refund)
+		require.NoError(t, err)
+		require.Equal(t, memo.Number, posted.Invoice)
+		require.Equal(t, "1", d.ask(t, "SELECT count(*) FROM arcash WHERE adduser = 'ANNA'"))
 		d.requireOwed(t, "0")
 	})
 }

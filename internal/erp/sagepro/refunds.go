@@ -26,8 +26,12 @@ func (c *Client) PostRefund(ctx context.Context, key string, r erp.RefundPosting
 	wanted := payment{Kind: kindRefund, Customer: foldCode(r.CustomerCode), Currency: r.Currency, Amount: r.Amount, Date: r.Date, Bank: r.BankCode,
 		Transaction: r.TransactionID, Moves: []cashMove{{memo, r.Amount.Neg()}}}
 	return mutate(ctx, c, key, "PostRefund", r, func(ctx context.Context, t *tx) (canonical.Receipt, error) {
-		if held, err := t.claimPayment(ctx, r.Reference, &wanted); err != nil || held != nil {
-			return wanted.receipt(r.Reference), err
+		held, err := t.claimPayment(ctx, r.Reference, &wanted)
+		if err != nil {
+			return canonical.Receipt{}, err
+		}
+		if held != nil {
+			return held.receipt(r.Reference), nil
 		}
 		customer, err := t.openAccount(ctx, wanted.Customer, r.Currency, r.Date)
 		if err != nil {

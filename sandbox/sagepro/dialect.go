@@ -95,10 +95,14 @@ func sqliteDSN(dsn string) (string, error) {
 	if !values.Has("_txlock") {
 		values.Set("_txlock", "immediate")
 	}
-	if pragmas := strings.Join(values["_pragma"], " "); !values.Has("_busy_timeout") && !values.Has("_timeout") && !strings.Contains(pragmas, "busy_timeout") {
+	pragmas := strings.Join(values["_pragma"], " ")
+	if !values.Has("_busy_timeout") && !values.Has("_timeout") && !strings.Contains(pragmas, "busy_timeout") {
 		values.Set("_busy_timeout", sqliteBusyTimeoutMS)
 	}
-	values["_pragma"] = append(values["_pragma"], "journal_mode(WAL)", "synchronous(FULL)")
+	values["_pragma"] = append(values["_pragma"], "journal_mode(WAL)")
+	if !strings.Contains(pragmas, "synchronous") {
+		values["_pragma"] = append(values["_pragma"], "synchronous(FULL)")
+	}
 	if !strings.HasPrefix(dsn, "file:") {
 		path = (&url.URL{Path: path}).EscapedPath()
 	}

@@ -94,12 +94,12 @@ func (s copies) restore(c *company) {
 
 // TestClerkNeverDrifts lets the clerk do whatever comes, refused or not, and wants every counter right after each step.
 func TestClerkNeverDrifts(t *testing.T) {
-	c := openCompany(t, Config{Dialect: "sqlite", DSN: t.TempDir() + "/pro01.db"})
+	c := openCompany(t, Config{Dialect: "sqlite", DSN: file(t)})
 	rapid.Check(t, func(r *rapid.T) {
 		c.post("reset", nil)
 		below := func(n int) int { return rapid.IntRange(0, n-1).Draw(r, "choice") }
 		orders := []string{}
-		for step := range 8 {
+		for step := range rapid.IntRange(1, 8).Draw(r, "steps") {
 			try := func(path string, body object) {
 				if status, answer := c.call("POST", path, body); status/100 == 5 {
 					r.Fatalf("%s %v: %d %s", path, body, status, answer)

@@ -300,7 +300,7 @@ func TestStateIsTheDatabase(t *testing.T) {
 
 func TestConfigRefused(t *testing.T) {
 	t.Parallel()
-	file := filepath.Join(t.TempDir(), "pro01.db")
+	file := file(t)
 	for name, config := range map[string]Config{
 		"unknown dialect": {Dialect: "oracle", DSN: file},
 		"no DSN":          {Dialect: "sqlite"},

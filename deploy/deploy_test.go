@@ -301,6 +301,13 @@ func TestSettingsExistAndSuffice(t *testing.T) {
 	require.Equal(t, worker["TENDERLINE_CYBERSOURCE_TRANSACTION_ID_GUARD"], webhook["TENDERLINE_CYBERSOURCE_TRANSACTION_ID_GUARD"],
 		"the API plans what the worker does")
 	require.Equal(t, "true", worker["TENDERLINE_CALLBACK_ALLOW_PRIVATE"], "the shop's sandbox has a private address")
+	for _, erp := range config.KnownERPs() {
+		values := resolved(t, c.Services["worker"], first)
+		values["TENDERLINE_ERP"] = erp
+		settings, err := config.Load(config.Map(values))
+		require.NoError(t, err, erp)
+		require.NoError(t, settings.Check(config.UseErp), "every ERP has its sandbox here")
+	}
 }
 
 func TestSandboxesHaveTheCredentialsOfTheWorker(t *testing.T) {
@@ -314,6 +321,8 @@ func TestSandboxesHaveTheCredentialsOfTheWorker(t *testing.T) {
 		"TENDERLINE_SYSPRO_CLIENT_ID":          "SANDBOX_CLIENT_ID",
 		"TENDERLINE_SYSPRO_CLIENT_SECRET":      "SANDBOX_CLIENT_SECRET",
 		"TENDERLINE_CALLBACK_SECRET":           "SANDBOX_SHOP_SECRET",
+		"TENDERLINE_SAGEPRO_DSN":               "SANDBOX_SAGEPRO_DSN",
+		"TENDERLINE_SAGEPRO_DIALECT":           "SANDBOX_SAGEPRO_DIALECT",
 	} {
 		require.Equal(t, worker[ours], sandboxes[theirs], theirs)
 	}

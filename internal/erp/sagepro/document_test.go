@@ -110,10 +110,12 @@ func FuzzDocument(f *testing.F) {
 		`"sotran":[{"tranlineno":1,"item":"A100","qtyord":2,"price":19.95,"extprice":39.90}],"soaddr":[{"adtype":"S"}],"socomm":["x"],"payment":{"cybtxn":"7","paystatus":"Paid"}}`)
 	f.Add(`{"somast":{"ordamt":1},"sotran":null}`)
 	f.Add(`{"a":{"a":1,"a":2}}`)
+	db := newIdleDB()
+	f.Cleanup(func() { _ = db.Close() })
+	c, err := New(Config{DB: db, Dialect: Postgres})
+	require.NoError(f, err)
+	tx := &tx{querier: querier{site: stockSite(f, postgres{}, Names{}), dialect: postgres{}}, client: c}
 	f.Fuzz(func(t *testing.T, body string) {
-		c, err := New(Config{DB: newIdleDB(), Dialect: Postgres})
-		require.NoError(t, err)
-		tx := &tx{querier: querier{site: stockSite(t, postgres{}, Names{}), dialect: postgres{}}, client: c}
 		wanted, err := tx.readOrder(erp.Document{Body: json.RawMessage(body)})
 		if err != nil {
 			f := fault.As(err)

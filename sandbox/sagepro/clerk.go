@@ -1,6 +1,7 @@
 package sagepro
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -135,24 +136,17 @@ func (c *clerk) orderNamed(salesOrder, orderNumber, customerCode string) (string
 	if orderNumber == "" {
 		return "", refuse(http.StatusBadRequest, codeInvalid, "SalesOrder or OrderNumber is required")
 	}
-	var found []struct {
-		Sono   string `db:"sono"`
-		Custno text   `db:"custno"`
-	}
 	var known []string
-	c.all(&known, "SELECT erpkey FROM cyb_xref WHERE company = ? AND entity = 'order' AND extref = ?", c.server.config.Company, orderNumber)
+	c.all(&known, "SELECT erpkey FROM cyb_xref WHERE company = ? AND entity = 'order' AND extref = ? AND erpkey <> ''", c.server.config.Company, orderNumber)
 	if len(known) > 0 {
 		return number(known[0]), c.err
 	}
-	c.all(&found, "SELECT sono, custno FROM somast WHERE ponum = ? UNION ALL SELECT sono, custno FROM soymst WHERE ponum = ?", orderNumber, orderNumber)
+	query, args := "SELECT sono FROM %s WHERE ponum = ?", []any{orderNumber}
 	if customerCode != "" {
-		found = slices.DeleteFunc(found, func(f struct {
-			Sono   string `db:"sono"`
-			Custno text   `db:"custno"`
-		}) bool {
-			return string(f.Custno) != strings.ToUpper(strings.TrimSpace(customerCode))
-		})
+		query, args = query+" AND custno = ?", append(args, code(strings.ToUpper(customerCode), custnoWidth))
 	}
+	var found []string
+	c.all(&found, fmt.Sprintf(query, "somast")+" UNION ALL "+fmt.Sprintf(query, "soymst"), append(args, args...)...)
 	switch {
 	case c.err != nil:
 		return "", c.err
@@ -161,7 +155,7 @@ func (c *clerk) orderNamed(salesOrder, orderNumber, customerCode string) (string
 	case len(found) > 1:
 		return "", refuse(http.StatusConflict, codeStatusConflict, "%d sales orders have this number", len(found))
 	}
-	return number(found[0].Sono), nil
+	return number(found[0]), nil
 }
 
 // customerOf gives the customer of an order, current or finished, without a lock.
@@ -181,7 +175,7 @@ func (c *clerk) customerOf(sono string) (string, error) {
 func (c *clerk) customer(custno string) (*customer, error) {
 	found := &customer{}
 	if !c.locked(found, "SELECT "+customerColumns+" FROM arcust WHERE custno = ?", code(custno, custnoWidth)) {
-		return nil, cmpErr(c.err, refuse(http.StatusUnprocessableEntity, codeCustomerUnknown, "customer %s not found", strings.TrimSpace(custno)))
+		return nil, cmp.Or(c.err, refuse(http.StatusUnprocessableEntity, codeCustomerUnknown, "customer %s not found", strings.TrimSpace(custno)))
 	}
 	if found.Lckstat == lockedRecord {
 		return nil, refuse(http.StatusLocked, codeLocked, "customer %s is in use by %s", found.Custno, found.Lckuser)
@@ -198,22 +192,12 @@ func (c *clerk) order(sono string) (*order, error) {
 		if closed > 0 {
 			return nil, refuse(http.StatusUnprocessableEntity, codeBusinessRule, "sales order %s is in history", strings.TrimSpace(sono))
 		}
-		return nil, cmpErr(c.err, refuse(http.StatusNotFound, codeNotFound, "sales order not found"))
+		return nil, cmp.Or(c.err, refuse(http.StatusNotFound, codeNotFound, "sales order not found"))
 	}
 	if found.Lckstat == lockedRecord {
 		return nil, refuse(http.StatusLocked, codeLocked, "sales order %s is in use by %s", found.Sono, found.Lckuser)
 	}
 	return found, nil
-}
-
-// cmpErr is the first error that there is.
-func cmpErr(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // lines reads the lines of a current order.

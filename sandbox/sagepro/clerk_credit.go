@@ -1,6 +1,7 @@
 package sagepro
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -138,7 +139,7 @@ func (m *memo) reread() error {
 	}
 	again := &invoice{}
 	if !m.locked(again, "SELECT "+invoiceColumns+" FROM armast WHERE id_col = ?", m.original.ID) {
-		return cmpErr(m.err, refuse(http.StatusConflict, codeStatusConflict, "invoice %s was moved to history meanwhile", m.original.Invno))
+		return cmp.Or(m.err, refuse(http.StatusConflict, codeStatusConflict, "invoice %s was moved to history meanwhile", m.original.Invno))
 	}
 	m.original = again
 	return nil
@@ -256,7 +257,7 @@ func (m *memo) place(asked []restockInput, lines []*orderLine, left map[*orderLi
 	found := m.stock(places...)
 	for i, p := range places {
 		if found[p] == nil {
-			return cmpErr(m.err, refuse(http.StatusUnprocessableEntity, codeStockUnknown, "item %s is not kept in location %s", p.item, p.location))
+			return cmp.Or(m.err, refuse(http.StatusUnprocessableEntity, codeStockUnknown, "item %s is not kept in location %s", p.item, p.location))
 		}
 		m.back[i].item = found[p]
 	}

@@ -1,6 +1,7 @@
 package sagepro
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -44,7 +45,7 @@ func (c *clerk) setStock(in *stockInput) (any, error) {
 	at := place{item, location}
 	row := c.stock(at)[at]
 	if row == nil {
-		return nil, cmpErr(c.err, refuse(http.StatusUnprocessableEntity, codeStockUnknown, "item %s is not kept in location %s", item, location))
+		return nil, cmp.Or(c.err, refuse(http.StatusUnprocessableEntity, codeStockUnknown, "item %s is not kept in location %s", item, location))
 	}
 	target := row.Onhand.Decimal
 	if in.QtyOnHand != nil {
@@ -408,7 +409,7 @@ func (c *clerk) retire(table, key string, documents []string) int64 {
 	for some := range slices.Chunk(documents, 500) {
 		where, args, err := sqlx.In(key+" IN (?)", some)
 		if err != nil {
-			c.err = cmpErr(c.err, err)
+			c.err = cmp.Or(c.err, err)
 			return moved
 		}
 		moved += c.retireWhere(table, where, args...)
@@ -445,7 +446,7 @@ func (c *clerk) columns(table string) []string {
 	}
 	defer func() { _ = rows.Close() }()
 	columns, err := rows.Columns()
-	c.err = cmpErr(err, rows.Err())
+	c.err = cmp.Or(err, rows.Err())
 	return columns
 }
 

@@ -213,7 +213,7 @@ func match(all []*paymentRow) {
 			switch {
 			case p.PaymentType == typeReversal && source.takenBackBy(p):
 				source.takeBack(p)
-			case p.PaymentType == typeApply && source.unappliedOf() && !source.UnappliedAmount.LessThan(p.Amount.Decimal):
+			case p.PaymentType == typeApply && source.mayHaveLeft() && !source.UnappliedAmount.LessThan(p.Amount.Decimal):
 				p.SourceReference = source.PaymentReference
 				source.applied = append(source.applied, p)
 				source.UnappliedAmount = money(source.UnappliedAmount.Sub(p.Amount.Decimal), source.Currency)
@@ -222,8 +222,8 @@ func match(all []*paymentRow) {
 	}
 }
 
-// unappliedOf tells whether a payment may have money that no invoice took.
-func (p *paymentRow) unappliedOf() bool {
+// mayHaveLeft tells whether a payment may have money that no invoice took.
+func (p *paymentRow) mayHaveLeft() bool {
 	return p.PaymentType == typeDeposit || p.PaymentType == typeReceipt
 }
 

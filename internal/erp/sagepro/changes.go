@@ -33,7 +33,7 @@ type feed[T any] struct {
 // sight is a document as it stands.
 type sight[T any] struct {
 	document T
-	finished bool // it was moved to history, where nothing changes any more: the last look at it
+	finished bool // nothing more is to come of it: it is looked at for a while yet
 	gone     bool // it counts no more, and is left out of lists
 }
 
@@ -42,6 +42,10 @@ const (
 	stateFinished = "history"
 	stateGone     = "void"
 )
+
+// afterlife is how long after its last change a finished document is still looked at: people correct a tracking number, or take a shipment back. A
+// look costs no more with the years then.
+const afterlife = 30 * 24 * time.Hour
 
 // changeRow is a row of cyb_change.
 type changeRow struct {
@@ -304,13 +308,18 @@ type ourOrder struct {
 	ExtRef text `db:"extref"`
 }
 
-// unfinished lists the documents of ours of an entity that a stream has not seen in history yet.
+// unfinished lists the documents of ours of an entity that are to be looked at for a stream.
 func (q querier) unfinished(ctx context.Context, entity, stream string) ([]ourOrder, error) {
+	at, err := databaseTime(ctx, q)
+	if err != nil {
+		return nil, err
+	}
 	var found []ourOrder
 	return found, q.list(ctx, &found, "SELECT x.{cyb_xref.erpkey} AS erpkey, x.{cyb_xref.extref} AS extref FROM {cyb_xref} x WHERE x.{cyb_xref.company} = ?"+
 		" AND x.{cyb_xref.entity} = ? AND x.{cyb_xref.erpkey} <> '' AND NOT EXISTS (SELECT 1 FROM {cyb_change} c WHERE c.{cyb_change.company} = x.{cyb_xref.company}"+
-		" AND c.{cyb_change.stream} = ? AND c.{cyb_change.number} = x.{cyb_xref.erpkey} AND c.{cyb_change.state} = ?)",
-		q.value("cyb_xref.company", q.site.company), q.value("cyb_xref.entity", entity), q.value("cyb_change.stream", stream), q.value("cyb_change.state", stateFinished))
+		" AND c.{cyb_change.stream} = ? AND c.{cyb_change.number} = x.{cyb_xref.erpkey} AND c.{cyb_change.state} = ? AND c.{cyb_change.changed} < ?)",
+		q.value("cyb_xref.company", q.site.company), q.value("cyb_xref.entity", entity), q.value("cyb_change.stream", stream), q.value("cyb_change.state", stateFinished),
+		q.value("cyb_change.changed", at.Add(-afterlife)))
 }
 
 // ofOurs finds the rows of an entity in cyb_xref by the ERP's numbers.

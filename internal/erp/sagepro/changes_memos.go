@@ -69,11 +69,16 @@ func (l *memoLook) candidates(ctx context.Context, q querier) ([]string, error) 
 	return distinct(numbers), nil
 }
 
-// current lists what a stream has noted and not seen in history.
+// current lists what a stream has noted and is to be looked at.
 func (q querier) current(ctx context.Context, stream string) ([]string, error) {
+	at, err := databaseTime(ctx, q)
+	if err != nil {
+		return nil, err
+	}
 	var found []string
-	return found, q.list(ctx, &found, "SELECT {cyb_change.number} FROM {cyb_change} WHERE {cyb_change.company} = ? AND {cyb_change.stream} = ? AND {cyb_change.state} = ''",
-		q.value("cyb_change.company", q.site.company), q.value("cyb_change.stream", stream))
+	return found, q.list(ctx, &found, "SELECT {cyb_change.number} FROM {cyb_change} WHERE {cyb_change.company} = ? AND {cyb_change.stream} = ?"+
+		" AND ({cyb_change.state} <> ? OR {cyb_change.changed} >= ?)", q.value("cyb_change.company", q.site.company), q.value("cyb_change.stream", stream),
+		q.value("cyb_change.state", stateFinished), q.value("cyb_change.changed", at.Add(-afterlife)))
 }
 
 // lately lists the credit memos that came after the kept id, or shortly before it.
@@ -157,7 +162,7 @@ func (q querier) readMemos(ctx context.Context, numbers []string) (map[string]si
 		if err != nil {
 			return nil, err
 		}
-		seen[number] = sight[erp.CreditMemo]{document: document, finished: memo.Moved != 0, gone: memo.ArStat == statVoid}
+		seen[number] = sight[erp.CreditMemo]{document: document, finished: memo.Balance.IsZero() && document.RefundStatus != erp.RefundPending, gone: memo.ArStat == statVoid}
 	}
 	return seen, nil
 }

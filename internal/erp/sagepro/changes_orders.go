@@ -47,7 +47,7 @@ func (c *Client) lookAtOrders(ctx context.Context, q querier, numbers []string) 
 	for _, header := range headers {
 		order := erp.Order{State: header.state(c), SalesOrder: canonical.SalesOrder{Number: string(header.SoNo), CustomerCode: string(header.CustNo), Status: header.status(c),
 			Total: header.OrdAmt.Add(header.ShpAmt.Decimal), Currency: string(header.CurrID), Lines: byOrder[header.SoNo]}}
-		seen[order.Number] = sight[erp.Order]{document: order, finished: header.Moved != 0}
+		seen[order.Number] = sight[erp.Order]{document: order, finished: header.finished()}
 	}
 	return seen, nil
 }
@@ -72,6 +72,9 @@ func (c *Client) readOrders(ctx context.Context, q querier, numbers []string) (m
 	}
 	return seen, nil
 }
+
+// finished tells whether nothing more is to come of an order.
+func (o orderRow) finished() bool { return o.SoStat != "" || o.Moved != 0 }
 
 // state is what an order's status means to a process.
 func (o orderRow) state(c *Client) erp.OrderState {

@@ -2,6 +2,7 @@ package sagepro
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/shopspring/decimal"
@@ -12,7 +13,7 @@ import (
 
 const (
 	streamShipments = "shipments"
-	// streamShipped has a row for each order whose shipments were all seen in history.
+	// streamShipped has a row for each order that was seen finished.
 	streamShipped = "shipments.done"
 )
 
@@ -21,13 +22,13 @@ const (
 func (c *Client) ListShipments(ctx context.Context, query erp.ChangeQuery) (erp.ChangePage[canonical.Shipment], error) {
 	l := &shipmentLook{client: c}
 	return list(ctx, c, "ListShipments", query, feed[canonical.Shipment]{name: streamShipments, look: l.look, keep: l.keep,
-		more: func() bool { return len(l.finished) > 0 }})
+		more: func() bool { return len(l.marks) > 0 }})
 }
 
 // shipmentLook looks at shipments.
 type shipmentLook struct {
-	client   *Client
-	finished []string // the orders that were found in history with all their invoices, so that they need no look any more
+	client *Client
+	marks  map[string]string // the states of orders in streamShipped that are not what they are to be
 }
 
 // look gives shipments as they stand: those of orders that are not finished, or those that are named.
@@ -46,31 +47,42 @@ func (l *shipmentLook) look(ctx context.Context, q querier, numbers []string) (m
 	if err != nil {
 		return nil, err
 	}
-	l.finished = nil
+	marked, err := q.noted(ctx, streamShipped, slices.Collect(maps.Keys(orders)))
+	if err != nil {
+		return nil, err
+	}
+	l.marks = map[string]string{}
 	seen := map[string]sight[canonical.Shipment]{}
 	for number, order := range of {
 		for _, each := range order.shipments(l.client) {
 			seen[each.document.Number] = each
 		}
-		if numbers == nil && order.finished() {
-			l.finished = append(l.finished, number)
+		state := ""
+		if order.header.finished() {
+			state = stateFinished
+		}
+		if state != string(marked[number].State) {
+			l.marks[number] = state
 		}
 	}
 	return seen, nil
 }
 
-// keep marks the orders that need no look any more.
+// keep marks the orders that are finished.
 func (l *shipmentLook) keep(ctx context.Context, t *tx) error {
-	slices.Sort(l.finished)
-	for _, number := range l.finished {
-		if err := t.writeChange(ctx, streamShipped, number, row{"print": "", "state": stateFinished}); err != nil {
+	at, err := databaseTime(ctx, t.querier)
+	if err != nil {
+		return err
+	}
+	for _, number := range slices.Sorted(maps.Keys(l.marks)) {
+		if err := t.writeChange(ctx, streamShipped, number, row{"print": "", "state": l.marks[number], "changed": at}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// unshipped lists the orders of ours that are not known to be finished.
+// unshipped lists the orders of ours that are to be looked at.
 func (q querier) unshipped(ctx context.Context) (map[string]string, error) {
 	ours, err := q.unfinished(ctx, entityOrder, streamShipped)
 	orders := map[string]string{}
@@ -197,11 +209,6 @@ func (q querier) madeHere(ctx context.Context, invoices []string) (map[text]bool
 	return all, err
 }
 
-// finished tells whether nothing will change any more of what was shipped of the order.
-func (o *shippedOrder) finished() bool {
-	return o.header.Moved != 0 && !slices.ContainsFunc(o.invoices, func(i postedInvoice) bool { return i.Moved == 0 })
-}
-
 // shipments tells what left the house with each invoice. One is partial while something of the order is still to come after it.
 func (o *shippedOrder) shipments(c *Client) []sight[canonical.Shipment] {
 	var all []sight[canonical.Shipment]
@@ -232,7 +239,7 @@ func (o *shippedOrder) shipments(c *Client) []sight[canonical.Shipment] {
 			shipment.Partial = shipment.Partial || rest.IsPositive()
 		}
 		gone := void || len(shipment.Lines) == 0 || invoice.madeHere
-		all = append(all, sight[canonical.Shipment]{document: shipment, gone: gone, finished: o.header.Moved != 0 && invoice.Moved != 0})
+		all = append(all, sight[canonical.Shipment]{document: shipment, gone: gone, finished: o.header.finished()})
 	}
 	return all
 }

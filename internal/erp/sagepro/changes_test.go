@@ -454,3 +454,38 @@ func TestTrackingNumbers(t *testing.T) {
 		requireFault(t, set("1Z5"), fault.Conflict, "STATUS_CONFLICT")
 	})
 }
+
+// What is finished is looked at for a month more, and then left alone, so that polls cost no more with the years.
+func TestWhatIsFinishedIsLeftAloneAfterAMonth(t *testing.T) {
+	onEach(t, func(t *testing.T, d *desk) {
+		invoice := d.Ship(t, d.place(t, d.simple("A100", 2, 10)).Number, 2, "UPS", "1Z1")
+		memo := d.Credit(t, invoice) // sets off all of it
+		require.Len(t, d.shipments(t), 1)
+		require.Len(t, d.orders(t), 1)
+		require.Len(t, d.memos(t), 1)
+		age := func(days int) {
+			d.set(t, "UPDATE cyb_change SET changed = ?", time.Now().UTC().AddDate(0, 0, -days).Format("2006-01-02 15:04:05.000000"))
+			d.set(t, "UPDATE cyb_watermark SET lastid = 1000000, lastdate = NULL")
+		}
+		change := func(number string) {
+			d.set(t, "UPDATE armast SET sotrack = ? WHERE trim(invno) = ?", number, invoice)
+			d.set(t, "UPDATE armast SET tax = ? WHERE trim(invno) = ?", "-"+number[2:], memo)
+		}
+		age(29)
+		change("1Z2")
+		require.Equal(t, "1Z2", d.shipments(t)[0].Document.Tracking)
+		require.WithinDuration(t, time.Now(), d.shipments(t)[0].At, time.Minute)
+		require.WithinDuration(t, time.Now(), d.memos(t)[0].At, time.Minute)
+		age(31)
+		change("1Z3")
+		before := time.Now().AddDate(0, 0, -30)
+		require.True(t, d.shipments(t)[0].At.Before(before))
+		require.True(t, d.memos(t)[0].At.Before(before))
+		require.True(t, d.orders(t)[0].At.Before(before))
+
+		// An acknowledgement is worth a look whenever it comes.
+		require.NoError(t, d.AcknowledgeCreditMemo(t.Context(), d.key(), erp.Acknowledgement{Number: memo, Refunded: true, TransactionID: "7", Amount: dec("1"), Currency: "USD"}))
+		require.Equal(t, erp.RefundDone, d.memos(t)[0].Document.RefundStatus)
+		require.WithinDuration(t, time.Now(), d.memos(t)[0].At, time.Minute)
+	})
+}

@@ -381,7 +381,8 @@ func TestInvoicesOfParcelsArePaidToTheLastCent(t *testing.T) {
 			w.unapplied = amount(test.deposit)
 			w.owing = map[string]decimal.Decimal{"I-D1": amount("20.01"), "I-D2": amount("28.18")}
 			ship(t, environment(t, w), test.parcel("D1"))
-			require.Equal(t, test.between, []string{w.owing["I-D1"].String(), w.unapplied.String()})
+			between := []string{w.owing["I-D1"].String(), w.unapplied.String()}
+			require.Equal(t, test.between, between)
 			require.Empty(t, w.ships[0].Invoices, "more of it is to leave")
 			require.Equal(t, "Shipped in full", ship(t, environment(t, w), test.parcel("D2")))
 			require.Equal(t, []string{"0", "0", "0"}, []string{w.owing["I-D1"].String(), w.owing["I-D2"].String(), w.unapplied.String()})

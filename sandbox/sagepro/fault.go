@@ -43,12 +43,15 @@ type Fault struct {
 	DelayMS int `json:"delayMs,omitempty"`
 	// Rate is the share of matching transactions that it hits, 0 to 1; absent is 1.
 	Rate *float64 `json:"rate,omitempty"`
+	// Skip is how many matching transactions pass before it hits one.
+	Skip int `json:"skip,omitempty"`
 	// Times is how many transactions it hits before it is spent; 0 is no limit.
 	Times int `json:"times,omitempty"`
 	// Hits counts the transactions that it hit. Output only.
 	Hits int `json:"hits"`
 
 	verb, table string
+	skipped     int // transactions that have passed so far
 }
 
 func (f *Fault) compile() error {
@@ -65,8 +68,8 @@ func (f *Fault) compile() error {
 	if f.Rate != nil && (*f.Rate < 0 || *f.Rate > 1) {
 		return errors.New("rate is not between 0 and 1")
 	}
-	if f.Times < 0 {
-		return errors.New("times is negative")
+	if f.Times < 0 || f.Skip < 0 {
+		return errors.New("times or skip is negative")
 	}
 	if f.DelayMS < 0 || time.Duration(f.DelayMS)*time.Millisecond > maxDelay {
 		return fmt.Errorf("delayMs is not between 0 and %d", maxDelay.Milliseconds())
@@ -104,7 +107,7 @@ func (p *faults) add(f Fault) error {
 	if len(p.active) >= maxActiveFaults {
 		return fmt.Errorf("there are %d faults already", maxActiveFaults)
 	}
-	f.Hits = 0
+	f.Hits, f.skipped = 0, 0
 	p.active = append(p.active, &f)
 	return nil
 }
@@ -138,7 +141,11 @@ func (p *faults) take(accesses []access, atEnd bool, struck map[*Fault]bool) (Fa
 		if f.atEnd() != atEnd || struck[f] || !matchesAny(f, accesses) {
 			continue
 		}
-		struck[f] = true // also one that its rate lets pass: it was asked once
+		struck[f] = true // also one that passes, by skip or rate: it was asked once
+		if f.skipped < f.Skip {
+			f.skipped++
+			continue
+		}
 		if f.Rate != nil && rand.Float64() >= *f.Rate {
 			continue
 		}

@@ -206,7 +206,7 @@ CREATE TABLE IF NOT EXISTS cyb_xref (
 );
 
 CREATE TABLE IF NOT EXISTS cyb_paystat (
-  company CHAR(2) NOT NULL, sono CHAR(10) NOT NULL, cybtxn VARCHAR(26) NOT NULL, method VARCHAR(12), paystatus VARCHAR(16), amount NUMERIC(19,4),
+  company CHAR(2) NOT NULL, sono CHAR(10) NOT NULL, cybtxn VARCHAR(26) NOT NULL, method VARCHAR(12), paystatus VARCHAR(20), amount NUMERIC(19,4),
   currid CHAR(3), tokenid VARCHAR(40), last4 CHAR(4), updated TIMESTAMP, PRIMARY KEY (company, sono, cybtxn)
 );
 
@@ -242,6 +242,7 @@ CREATE INDEX IF NOT EXISTS arcash_refno ON arcash (refno);
 CREATE INDEX IF NOT EXISTS arycash_refno ON arycash (refno);
 CREATE INDEX IF NOT EXISTS ictran_item ON ictran (item, loctid);
 CREATE INDEX IF NOT EXISTS cyb_xref_erpkey ON cyb_xref (company, entity, erpkey);
+CREATE INDEX IF NOT EXISTS cyb_change_order ON cyb_change (company, stream, changed, number);
 
 -- What this site's people had put into the database: items that can't be ordered, invoiced or paid, for those who want to see it.
 CREATE OR REPLACE FUNCTION site_rule() RETURNS trigger LANGUAGE plpgsql AS $$

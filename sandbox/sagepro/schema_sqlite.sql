@@ -551,7 +551,7 @@ CREATE TABLE IF NOT EXISTS cyb_paystat (
   sono TEXT NOT NULL CHECK (length(sono) = 10),
   cybtxn TEXT NOT NULL CHECK (length(cybtxn) <= 26),
   method TEXT CHECK (length(method) <= 12),
-  paystatus TEXT CHECK (length(paystatus) <= 16),
+  paystatus TEXT CHECK (length(paystatus) <= 20),
   amount TEXT CHECK (amount NOT GLOB '*[^-0-9.]*' AND amount GLOB '*[0-9]*' AND amount NOT LIKE '%._____%'),
   currid TEXT CHECK (length(currid) <= 3),
   tokenid TEXT CHECK (length(tokenid) <= 40),
@@ -603,6 +603,7 @@ CREATE INDEX IF NOT EXISTS arcash_refno ON arcash (refno);
 CREATE INDEX IF NOT EXISTS arycash_refno ON arycash (refno);
 CREATE INDEX IF NOT EXISTS ictran_item ON ictran (item, loctid);
 CREATE INDEX IF NOT EXISTS cyb_xref_erpkey ON cyb_xref (company, entity, erpkey);
+CREATE INDEX IF NOT EXISTS cyb_change_order ON cyb_change (company, stream, changed, number);
 
 -- What this site's people had put into the database: items that can't be ordered, invoiced or paid, for those who want to see it.
 CREATE TRIGGER IF NOT EXISTS sotran_site_rule BEFORE INSERT ON sotran WHEN trim(NEW.item) = 'FAIL422'

@@ -244,7 +244,9 @@ func (b *books) index() *index {
 	}
 	for i := range b.payments {
 		x.paid[b.payments[i].Sono] = append(x.paid[b.payments[i].Sono], &b.payments[i])
-		x.byTransaction[last20(string(b.payments[i].Cybtxn))] = b.payments[i].Sono
+		if transaction := string(b.payments[i].Cybtxn); transaction != "" { // an order may have ended before there was one
+			x.byTransaction[last20(transaction)] = b.payments[i].Sono
+		}
 	}
 	for i := range b.cash {
 		if c := &b.cash[i]; c.Paytype == paidReversed || c.Paytype == paidApplied {

@@ -216,6 +216,22 @@ func TestFaultsHitOnce(t *testing.T) {
 	})
 }
 
+// TestFaultsLetTheFirstPass hits the third of several like transactions alone.
+func TestFaultsLetTheFirstPass(t *testing.T) {
+	onBoth(t, func(t *testing.T, c *company) {
+		t.Helper()
+		c.plant(object{"route": "INSERT sotran", "mode": "drop_before", "skip": 2, "times": 1})
+		for _, order := range []string{"WEB-1", "WEB-2"} {
+			c.sell(widgets(order))
+		}
+		_, err := c.trySell(widgets("WEB-3"))
+		requireCut(t, err)
+		c.sell(widgets("WEB-4"))
+		require.Equal(t, 1, c.faults()[0].Hits)
+		c.sound()
+	})
+}
+
 func TestFaultsRefused(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]Fault{

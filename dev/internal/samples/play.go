@@ -15,7 +15,7 @@ import (
 )
 
 // patience is how long a sample waits for any one thing.
-const patience = 40 * time.Second
+const patience = 90 * time.Second
 
 // Play is one sample under way: what it may do to its order and the world.
 type Play struct {

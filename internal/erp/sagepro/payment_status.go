@@ -4,19 +4,21 @@ import (
 	"context"
 
 	"github.com/tenderline/tenderline/internal/erp"
-	"github.com/tenderline/tenderline/internal/fault"
 )
 
-// SetPaymentStatus tells beside the order what became of a payment of it. Sage Pro has no place of its own for that.
+// SetPaymentStatus tells beside the order what became of a payment of it, or of all that it has where no transaction is named: an order may end
+// before any money was taken. Sage Pro has no place of its own for that.
 func (c *Client) SetPaymentStatus(ctx context.Context, key string, change erp.PaymentStatusChange) error {
 	_, err := mutate(ctx, c, key, "SetPaymentStatus", change, func(ctx context.Context, t *tx) (string, error) {
-		if change.TransactionID == "" {
-			return "", c.refuse(fault.Value, codeMissingField, "a payment status needs the payment's transaction id",
-				fault.Field{Path: "transactionId", Rule: codeMissingField})
-		}
 		number, err := t.paidOrder(ctx, change)
 		if err != nil {
 			return "", err
+		}
+		if change.TransactionID == "" {
+			changed, err := t.setPayments(ctx, number, string(change.Status))
+			if err != nil || changed {
+				return number, err
+			}
 		}
 		return number, t.setPayment(ctx, number, orderPayment{transaction: change.TransactionID, status: string(change.Status), currency: change.Currency,
 			amount: change.Amount})
@@ -36,6 +38,12 @@ func (t *tx) paidOrder(ctx context.Context, change erp.PaymentStatusChange) (str
 	}
 	order, err := t.client.orderOf(ctx, t.querier, number)
 	return string(order.SoNo), absent(err)
+}
+
+// setPayments gives every payment of an order a status; changed is false where it has none.
+func (t *tx) setPayments(ctx context.Context, number, status string) (changed bool, err error) {
+	rows, err := t.update(ctx, "cyb_paystat", row{"company": t.site.company, "sono": number}, row{"paystatus": status, "updated": t.now.UTC()})
+	return rows > 0, err
 }
 
 // setPayment writes what is known of a payment of an order. What is not known this time stays.

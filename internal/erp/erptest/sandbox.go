@@ -40,11 +40,11 @@ func (s Sandbox) Delete(t *testing.T, path string) {
 
 func (s Sandbox) call(t *testing.T, method, path string, body io.Reader, into any) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), controlTimeout) // also in a clean-up, when the test's own is over
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, method, s.URL+"/_sandbox/"+path, body)
+	// Not the test's own context, which is over in a clean-up.
+	request, err := http.NewRequestWithContext(context.Background(), method, s.URL+"/_sandbox/"+path, body)
 	require.NoError(t, err)
-	response, err := http.DefaultClient.Do(request)
+	client := http.Client{Timeout: controlTimeout}
+	response, err := client.Do(request)
 	require.NoError(t, err)
 	defer response.Body.Close()
 	answer, err := io.ReadAll(response.Body)

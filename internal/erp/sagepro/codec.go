@@ -29,7 +29,7 @@ type amount struct{ decimal.Decimal }
 // Scan implements sql.Scanner.
 func (a *amount) Scan(value any) error {
 	a.Decimal = decimal.Zero
-	switch got := value.(type) {
+	switch got := widened(value).(type) {
 	case nil:
 		return nil
 	case int64:
@@ -59,7 +59,7 @@ type whole int64
 // Scan implements sql.Scanner.
 func (w *whole) Scan(value any) error {
 	*w = 0
-	switch got := value.(type) {
+	switch got := widened(value).(type) {
 	case nil:
 		return nil
 	case int64:
@@ -124,7 +124,7 @@ type flag bool
 // Scan implements sql.Scanner.
 func (f *flag) Scan(value any) error {
 	*f = false
-	switch got := value.(type) {
+	switch got := widened(value).(type) {
 	case bool:
 		*f = flag(got)
 		return nil
@@ -163,8 +163,16 @@ func (m *moment) Scan(value any) error {
 	return nil
 }
 
+// widened gives a whole number of 32 bits, which only the driver for ODBC knows, as every other driver would.
+func widened(value any) any {
+	if small, isSmall := value.(int32); isSmall {
+		return int64(small)
+	}
+	return value
+}
+
 func asText(value any) (string, error) {
-	switch got := value.(type) {
+	switch got := widened(value).(type) {
 	case nil:
 		return "", nil
 	case string:

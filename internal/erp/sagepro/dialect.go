@@ -109,12 +109,29 @@ func brokenConnection(err error) bool {
 		errors.Is(err, net.ErrClosed) || errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }
 
-// bindOf gives the placeholders of a driver: those of its own, else of the dialect. ODBC has one style for all databases.
+// overODBC tells of a database that is reached through ODBC, whatever it is. That driver has rules of its own: one style of placeholders for all
+// databases, no wishes about isolation, and decimals as floats unless they are asked for as texts.
+func overODBC(db *sqlx.DB) bool { return db.DriverName() == driverODBC }
+
+// driverODBC is the name of the driver for ODBC; a program has it that is built with the tag odbc.
+const driverODBC = "odbc"
+
+var errNoODBC = errors.New("built without the tag odbc")
+
+// bindOf gives the placeholders of a driver.
 func bindOf(db *sqlx.DB, d dialect) int {
-	if db.DriverName() == "odbc" {
+	if overODBC(db) {
 		return sqlx.QUESTION
 	}
 	return d.bind()
+}
+
+// isolationOf gives what a transaction is begun with; over ODBC it has what the server gives unasked, which is the same.
+func isolationOf(db *sqlx.DB, d dialect) sql.IsolationLevel {
+	if overODBC(db) {
+		return sql.LevelDefault
+	}
+	return d.isolation()
 }
 
 // reserved are words that one of the databases reads as its own, and that columns of Sage Pro or a site are called by.
@@ -140,12 +157,16 @@ func plainName(name string) bool {
 // Open opens a database by driver and DSN, with the pool of a worker that shares an ERP with its people. Connections are given up sooner than
 // servers do it. For SQLite the DSN may be the path of a file alone. Errors never hold the DSN, which has a password in it.
 func Open(driverName, dsn string) (*sqlx.DB, error) {
-	if driverName == "sqlite" {
+	open := sql.Open
+	switch driverName {
+	case "sqlite":
 		dsn = liteDSN(dsn)
+	case driverODBC:
+		open = func(_, dsn string) (*sql.DB, error) { return openODBC(dsn) }
 	}
-	db, err := sql.Open(driverName, dsn)
+	db, err := open(driverName, dsn)
 	if err != nil {
-		if strings.Contains(err.Error(), "unknown driver") {
+		if errors.Is(err, errNoODBC) || strings.Contains(err.Error(), "unknown driver") {
 			return nil, fmt.Errorf("open Sage Pro: there is no driver %q in this program", driverName)
 		}
 		return nil, errors.New("open Sage Pro: the data source name can't be read")

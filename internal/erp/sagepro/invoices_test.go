@@ -132,8 +132,9 @@ func TestAPaymentStatusIsToldBesideTheOrder(t *testing.T) {
 		requireFault(t, d.SetPaymentStatus(t.Context(), d.key(), change), fault.MissingReference, "INVOICE_NOT_FOUND")
 		change.SalesOrder = "999"
 		requireFault(t, d.SetPaymentStatus(t.Context(), d.key(), change), fault.MissingReference, "ORDER_NOT_FOUND")
-		change.SalesOrder, change.TransactionID = order.Number, ""
-		requireFault(t, d.SetPaymentStatus(t.Context(), d.key(), change), fault.Value, "MISSING_FIELD")
+		change.SalesOrder, change.TransactionID, change.Status = order.Number, "", erp.TagVoided
+		require.NoError(t, d.SetPaymentStatus(t.Context(), d.key(), change))
+		require.Equal(t, "Voided", d.ask(t, "SELECT paystatus FROM cyb_paystat"), "without a transaction it is told of all")
 	})
 }
 

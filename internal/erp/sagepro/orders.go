@@ -252,7 +252,7 @@ func (q querier) backOrdered(ctx context.Context, line lineRow) (decimal.Decimal
 		return decimal.Zero, nil // there is enough for all that was promised: nobody need be asked who comes first
 	}
 	var wanted []amount
-	err = q.list(ctx, &wanted, "SELECT {sotran.qtyord} FROM {sotran} WHERE {sotran.item} = ? AND {sotran.loctid} = ? AND {sotran.id_col} <= ?"+
+	err = q.list(ctx, &wanted, "SELECT {sotran: qtyord} FROM {sotran} WHERE {sotran.item} = ? AND {sotran.loctid} = ? AND {sotran.id_col} <= ?"+
 		" AND {sotran.sostat} = '' AND {sotran.sotype} IN ('', 'O') AND {sotran.stkcode} = ?",
 		q.value("sotran.item", at.item), q.value("sotran.loctid", at.location), q.value("sotran.id_col", line.IDCol), q.value("sotran.stkcode", true))
 	if err != nil {

@@ -24,6 +24,7 @@ type site struct {
 	dialect  dialect
 	layout   layout
 	tables   map[string]map[string]siteColumn // by the lower-case name the site gives a table, then a column
+	texts    bool                             // decimals are asked for as texts
 	rendered sync.Map                         // query -> its SQL
 }
 
@@ -52,7 +53,8 @@ type columnRow struct {
 
 // readSite asks the database for its columns: of the ERP's schema, and of ours where that is another one.
 func (c *Client) readSite(ctx context.Context) (*site, error) {
-	s := &site{names: c.config.Names, company: c.config.Company, dialect: c.dialect, layout: c.layout, tables: map[string]map[string]siteColumn{}}
+	s := &site{names: c.config.Names, company: c.config.Company, dialect: c.dialect, layout: c.layout, texts: overODBC(c.config.DB),
+		tables: map[string]map[string]siteColumn{}}
 	schemas := []string{c.config.Names.Schema}
 	if side := c.config.Names.SideSchema; side != c.config.Names.Schema {
 		schemas = append(schemas, side)
@@ -245,16 +247,23 @@ func (s *site) list(table string, names []string) (string, error) {
 			return "", fmt.Errorf("no column %q in %q", name, table)
 		}
 		column, exists := s.column(table, name)
-		switch {
+		switch quoted := s.dialect.quote(column.name); {
 		case !exists:
 			written = append(written, "NULL AS "+s.dialect.quote(name))
+		case s.texts && column.kind == kindDecimal:
+			written = append(written, decimalText(quoted, column)+" AS "+s.dialect.quote(name))
 		case column.name == name:
-			written = append(written, s.dialect.quote(name))
+			written = append(written, quoted)
 		default:
-			written = append(written, s.dialect.quote(column.name)+" AS "+s.dialect.quote(name))
+			written = append(written, quoted+" AS "+s.dialect.quote(name))
 		}
 	}
 	return strings.Join(written, ", "), nil
+}
+
+// decimalText asks for a decimal as text. By way of DECIMAL, because MONEY shows two places only.
+func decimalText(quoted string, column siteColumn) string {
+	return fmt.Sprintf("CAST(CAST(%s AS DECIMAL(28, %d)) AS VARCHAR(40))", quoted, max(column.places, moneyPlaces))
 }
 
 func (s *site) nameOf(table, name string) (string, error) {

@@ -76,7 +76,7 @@ func (c *Client) transact(ctx context.Context, key string, do func(context.Conte
 	if err != nil {
 		return err
 	}
-	begun, err := c.config.DB.BeginTxx(ctx, &sql.TxOptions{Isolation: c.dialect.isolation()})
+	begun, err := c.config.DB.BeginTxx(ctx, &sql.TxOptions{Isolation: isolationOf(c.config.DB, c.dialect)})
 	if err != nil {
 		return c.failed(err)
 	}

@@ -1,0 +1,11 @@
+BEGIN READ COMMITTED;
+SET XACT_ABORT ON; SET LOCK_TIMEOUT 2000;
+INSERT INTO cyb_xref (company, entity, extref, amount, answer, created, currid, cybtxn, erpkey, payhash, state, updated) SELECT @p1, @p2, @p3, @p4, @p5, @p6, @p7, @p8, @p9, @p10, @p11, @p12 WHERE NOT EXISTS (SELECT 1 FROM cyb_xref WITH (UPDLOCK, HOLDLOCK) WHERE company = @p13 AND entity = @p14 AND extref = @p15);
+SELECT id_col, sono, custno, sodate, ponum, shipvia, pterms, tax, ordamt, shpamt, sostat, sotype, loctid, currid, exchrat, sotrack, orderstat, lckstat, lckuser, lckdate, lcktime, 0 AS moved FROM somast WITH (UPDLOCK, ROWLOCK) WHERE sono = @p1;
+UPDATE somast SET orderstat = @p1 WHERE sono = @p2;
+SELECT TOP (1) entity, extref, erpkey, cybtxn, payhash, state, amount, currid, answer, updated FROM cyb_xref WHERE company = @p1 AND entity = @p2 AND erpkey = @p3 ORDER BY created;
+SELECT id_col, sono, tranlineno, item, descrip, price, cost, qtyord, origqtyord, qtyshp, extprice, taxable, sostat, sotype, stkcode, loctid FROM sotran WHERE sono = @p1 UNION ALL SELECT id_col, sono, tranlineno, item, descrip, price, cost, qtyord, origqtyord, qtyshp, extprice, taxable, sostat, sotype, stkcode, loctid FROM soytrn WHERE sono = @p2;
+SELECT item, loctid, lonhand, lsoaloc FROM iciloc WHERE item = @p1 AND loctid = @p2;
+SELECT id_col, invno, custno, invdte, artype, arstat, ornum, ponum, tax, invamt, paidamt, balance, currid, sotrack, arnotes, 0 AS moved FROM armast WHERE ornum = @p1 AND artype = @p2 UNION ALL SELECT id_col, invno, custno, invdte, artype, arstat, ornum, ponum, tax, invamt, paidamt, balance, currid, sotrack, arnotes, 1 AS moved FROM arymst WHERE ornum = @p3 AND artype = @p4;
+UPDATE cyb_xref SET answer = @p1, updated = @p2 WHERE company = @p3 AND entity = @p4 AND extref = @p5;
+COMMIT;

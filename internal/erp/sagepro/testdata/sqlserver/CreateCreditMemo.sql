@@ -1,0 +1,17 @@
+BEGIN READ COMMITTED;
+SET XACT_ABORT ON; SET LOCK_TIMEOUT 2000;
+INSERT INTO cyb_xref (company, entity, extref, amount, answer, created, currid, cybtxn, erpkey, payhash, state, updated) SELECT @p1, @p2, @p3, @p4, @p5, @p6, @p7, @p8, @p9, @p10, @p11, @p12 WHERE NOT EXISTS (SELECT 1 FROM cyb_xref WITH (UPDLOCK, HOLDLOCK) WHERE company = @p13 AND entity = @p14 AND extref = @p15);
+INSERT INTO cyb_xref (company, entity, extref, amount, answer, created, currid, cybtxn, erpkey, payhash, state, updated) SELECT @p1, @p2, @p3, @p4, @p5, @p6, @p7, @p8, @p9, @p10, @p11, @p12 WHERE NOT EXISTS (SELECT 1 FROM cyb_xref WITH (UPDLOCK, HOLDLOCK) WHERE company = @p13 AND entity = @p14 AND extref = @p15);
+UPDATE sycnext SET nextval = nextval + 1 OUTPUT deleted.nextval WHERE sysid = @p1 AND keyname = @p2;
+SELECT 1 AS found FROM armast WHERE invno = @p1 UNION ALL SELECT 1 AS found FROM arymst WHERE invno = @p2;
+SELECT sysid, glyear, glperiod, startdt, enddt, isopen FROM sycperd WHERE sysid = @p1 AND startdt <= @p2 AND enddt >= @p3;
+SELECT custno, company, email, currency, pterms, [limit], balance, onorder, credstat, custstat, lckstat, lckuser, lckdate, lcktime FROM arcust WITH (UPDLOCK, ROWLOCK) WHERE custno = @p1;
+SELECT id_col, invno, custno, invdte, artype, arstat, ornum, ponum, tax, invamt, paidamt, balance, currid, sotrack, arnotes, pterms, exchrat, 0 AS moved FROM armast WHERE invno = @p1 UNION ALL SELECT id_col, invno, custno, invdte, artype, arstat, ornum, ponum, tax, invamt, paidamt, balance, currid, sotrack, arnotes, pterms, exchrat, 1 AS moved FROM arymst WHERE invno = @p2;
+SELECT id_col, invno, custno, invdte, artype, arstat, ornum, ponum, tax, invamt, paidamt, balance, currid, sotrack, arnotes, pterms, exchrat, 0 AS moved FROM armast WHERE ornum = @p1 UNION ALL SELECT id_col, invno, custno, invdte, artype, arstat, ornum, ponum, tax, invamt, paidamt, balance, currid, sotrack, arnotes, pterms, exchrat, 1 AS moved FROM arymst WHERE ornum = @p2;
+SELECT id_col, invno, custno, invdte, artype, arstat, ornum, ponum, tax, invamt, paidamt, balance, currid, sotrack, arnotes, pterms, exchrat, 0 AS moved FROM armast WITH (UPDLOCK, ROWLOCK) WHERE invno = @p1;
+INSERT INTO armast (adddate, addtime, adduser, arnotes, arstat, artype, balance, currid, custno, exchrat, invamt, invdte, invno, ornum, paidamt, ponum, pterms, tax) VALUES (@p1, @p2, @p3, @p4, @p5, @p6, @p7, @p8, @p9, @p10, @p11, @p12, @p13, @p14, @p15, @p16, @p17, @p18);
+INSERT INTO artran (artype, cost, custno, descrip, extprice, invdte, invno, item, price, qtyord, qtyshp, sono, taxable) VALUES (@p1, @p2, @p3, @p4, @p5, @p6, @p7, @p8, @p9, @p10, @p11, @p12, @p13);
+UPDATE arcust SET balance = @p1 WHERE custno = @p2;
+UPDATE cyb_xref SET answer = @p1, erpkey = @p2, updated = @p3 WHERE company = @p4 AND entity = @p5 AND extref = @p6;
+UPDATE cyb_xref SET answer = @p1, updated = @p2 WHERE company = @p3 AND entity = @p4 AND extref = @p5;
+COMMIT;

@@ -1,0 +1,1 @@
+SELECT id_col, invno, custno, invdte, artype, arstat, ornum, ponum, tax, invamt, paidamt, balance, currid, sotrack, arnotes, 0 AS moved FROM armast WHERE ornum = @p1 AND artype = @p2 UNION ALL SELECT id_col, invno, custno, invdte, artype, arstat, ornum, ponum, tax, invamt, paidamt, balance, currid, sotrack, arnotes, 1 AS moved FROM arymst WHERE ornum = @p3 AND artype = @p4;

@@ -1,0 +1,1 @@
+SELECT sysid, glyear, glperiod, startdt, enddt, isopen FROM sycperd ORDER BY sysid, startdt;

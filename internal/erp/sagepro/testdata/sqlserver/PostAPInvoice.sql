@@ -1,0 +1,12 @@
+BEGIN READ COMMITTED;
+SET XACT_ABORT ON; SET LOCK_TIMEOUT 2000;
+INSERT INTO cyb_xref (company, entity, extref, amount, answer, created, currid, cybtxn, erpkey, payhash, state, updated) SELECT @p1, @p2, @p3, @p4, @p5, @p6, @p7, @p8, @p9, @p10, @p11, @p12 WHERE NOT EXISTS (SELECT 1 FROM cyb_xref WITH (UPDLOCK, HOLDLOCK) WHERE company = @p13 AND entity = @p14 AND extref = @p15);
+INSERT INTO cyb_xref (company, entity, extref, amount, answer, created, currid, cybtxn, erpkey, payhash, state, updated) SELECT @p1, @p2, @p3, @p4, @p5, @p6, @p7, @p8, @p9, @p10, @p11, @p12 WHERE NOT EXISTS (SELECT 1 FROM cyb_xref WITH (UPDLOCK, HOLDLOCK) WHERE company = @p13 AND entity = @p14 AND extref = @p15);
+SELECT vendno, invno, puramt FROM apmast WHERE vendno = @p1 AND invno = @p2;
+SELECT 1 AS found FROM apvend WHERE vendno = @p1;
+SELECT sysid, glyear, glperiod, startdt, enddt, isopen FROM sycperd WHERE sysid = @p1 AND startdt <= @p2 AND enddt >= @p3;
+SELECT glacnt, active FROM glacct WHERE glacnt IN (@p1);
+INSERT INTO apmast (adduser, apstat, duedate, invno, paidamt, puramt, purdate, ref, vendno) VALUES (@p1, @p2, @p3, @p4, @p5, @p6, @p7, @p8, @p9);
+INSERT INTO apdist (amount, glacnt, invno, seq, vendno) VALUES (@p1, @p2, @p3, @p4, @p5);
+UPDATE cyb_xref SET answer = @p1, updated = @p2 WHERE company = @p3 AND entity = @p4 AND extref = @p5;
+COMMIT;

@@ -1,0 +1,16 @@
+BEGIN READ COMMITTED;
+SET XACT_ABORT ON; SET LOCK_TIMEOUT 2000;
+INSERT INTO cyb_xref (company, entity, extref, amount, answer, created, currid, cybtxn, erpkey, payhash, state, updated) SELECT @p1, @p2, @p3, @p4, @p5, @p6, @p7, @p8, @p9, @p10, @p11, @p12 WHERE NOT EXISTS (SELECT 1 FROM cyb_xref WITH (UPDLOCK, HOLDLOCK) WHERE company = @p13 AND entity = @p14 AND extref = @p15);
+INSERT INTO cyb_xref (company, entity, extref, amount, answer, created, currid, cybtxn, erpkey, payhash, state, updated) SELECT @p1, @p2, @p3, @p4, @p5, @p6, @p7, @p8, @p9, @p10, @p11, @p12 WHERE NOT EXISTS (SELECT 1 FROM cyb_xref WITH (UPDLOCK, HOLDLOCK) WHERE company = @p13 AND entity = @p14 AND extref = @p15);
+SELECT entity, extref, erpkey, cybtxn, payhash, state, amount, currid, answer, updated FROM cyb_xref WHERE company = @p1 AND entity = @p2 AND extref = @p3;
+SELECT batchno, ref, glyear, glperiod, totdr FROM glbatch WHERE ref = @p1;
+SELECT sysid, glyear, glperiod, startdt, enddt, isopen FROM sycperd WHERE sysid = @p1 AND startdt <= @p2 AND enddt >= @p3;
+SELECT glacnt, active FROM glacct WHERE glacnt IN (@p1, @p2);
+UPDATE sycnext SET nextval = nextval + 1 OUTPUT deleted.nextval WHERE sysid = @p1 AND keyname = @p2;
+SELECT 1 AS found FROM glbatch WHERE batchno = @p1;
+INSERT INTO glbatch (adddate, addtime, adduser, batchno, glperiod, glyear, ref, [source], status, totcr, totdr, trandate) VALUES (@p1, @p2, @p3, @p4, @p5, @p6, @p7, @p8, @p9, @p10, @p11, @p12);
+INSERT INTO gltran (amount, batchno, descrip, glacnt, ref, seq, trandate) VALUES (@p1, @p2, @p3, @p4, @p5, @p6, @p7);
+INSERT INTO gltran (amount, batchno, descrip, glacnt, ref, seq, trandate) VALUES (@p1, @p2, @p3, @p4, @p5, @p6, @p7);
+UPDATE cyb_xref SET erpkey = @p1, updated = @p2 WHERE company = @p3 AND entity = @p4 AND extref = @p5;
+UPDATE cyb_xref SET answer = @p1, updated = @p2 WHERE company = @p3 AND entity = @p4 AND extref = @p5;
+COMMIT;

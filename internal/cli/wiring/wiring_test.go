@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tenderline/tenderline/internal/config"
+	"github.com/tenderline/tenderline/internal/fault"
+	"github.com/tenderline/tenderline/internal/outbound"
 )
 
 func TestWhatIsMadeLastIsClosedFirst(t *testing.T) {
@@ -65,4 +67,43 @@ func TestEveryKnownERPHasAnAdapterAndMappings(t *testing.T) {
 	}
 	_, err = app.Erp("sap")
 	require.EqualError(t, err, `ERP "sap" is unknown`)
+}
+
+// TestEachErpHasItsOwnBreakerAndLimit: what one ERP does to its breaker, or to its limit, is nothing to another.
+func TestEachErpHasItsOwnBreakerAndLimit(t *testing.T) {
+	facade := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
+	t.Cleanup(facade.Close)
+	for name, test := range map[string]struct {
+		settings map[string]string
+		code     string // of the second call to Sage Pro
+	}{
+		"breaker": {map[string]string{"TENDERLINE_SAGEPRO_BREAKER_MIN_REQUESTS": "1"}, outbound.CodeBreakerOpen},
+		"limit":   {map[string]string{"TENDERLINE_SAGEPRO_RATE": "0.001", "TENDERLINE_SAGEPRO_BURST": "1"}, outbound.CodeClientLimit},
+	} {
+		t.Run(name, func(t *testing.T) {
+			env := map[string]string{
+				"TENDERLINE_CHANNELS": `{"web-us":{"erp":"sagepro"},"*":{}}`, "TENDERLINE_SYSPRO_BASE_URL": facade.URL, "TENDERLINE_SYSPRO_API_KEY": "k",
+				"TENDERLINE_SYSPRO_COMPANY": "A", "TENDERLINE_SAGEPRO_DIALECT": "postgres",
+				"TENDERLINE_SAGEPRO_DSN": "postgres://nobody@127.0.0.1:1/none?sslmode=disable&connect_timeout=1",
+			}
+			maps.Copy(env, test.settings)
+			settings, err := config.Load(config.Map(env))
+			require.NoError(t, err)
+			app := New(settings, slog.New(slog.DiscardHandler))
+			t.Cleanup(func() { require.NoError(t, app.Close()) })
+			call := func(name string) *fault.Fault {
+				port, err := app.Erp(name)
+				require.NoError(t, err)
+				f := fault.As(port.Check(t.Context()))
+				require.NotNil(t, f)
+				return f
+			}
+			require.Equal(t, fault.Connection, call("sagepro").Kind)
+			second := call("sagepro")
+			require.Equal(t, []any{fault.RateLimit, test.code}, []any{second.Kind, second.Code})
+			for range 3 {
+				require.Equal(t, fault.Credentials, call("syspro").Kind, "the other ERP is asked, and answers")
+			}
+		})
+	}
 }

@@ -131,6 +131,10 @@ func TestSetupMakesTheTablesBesideTheErp(t *testing.T) {
 	elsewhere := execute(t, s.with("TENDERLINE_SAGEPRO_DSN", "file:"+s.file+"?mode=ro", "TENDERLINE_SAGEPRO_NAMES_FILE", names), "", "setup")
 	require.Regexp(t, `(?m)^-- in main, the sideSchema of TENDERLINE_SAGEPRO_NAMES_FILE$`, elsewhere.stdout)
 
+	down := execute(t, s.with("TENDERLINE_SAGEPRO_DIALECT", "postgres", "TENDERLINE_SAGEPRO_DSN", "postgres://nobody@127.0.0.1:1/none?sslmode=disable"), "", "setup")
+	require.Equal(t, ExitFailure, down.code)
+	require.NotContains(t, down.stdout, "CREATE TABLE", "nobody is asked to run what only has to wait")
+
 	got := execute(t, s.env, "", "setup")
 	require.Equal(t, ExitOK, got.code, got.stderr)
 	require.Regexp(t, `(?m)^erp sagepro\s+ok\s+tables beside the ERP's own are there$`, got.stdout)

@@ -198,8 +198,8 @@ func (a *App) checkSite(ctx context.Context, name string, port erp.Port) error {
 // KeepsSideTables tells whether an ERP's adapter keeps tables beside the ERP's own.
 func (a *App) KeepsSideTables(name string) bool { return a.adapters()[name].sideTables != nil }
 
-// MakeSideTables makes the tables that an ERP's adapter keeps, where any of them is missing. With an error come the statements that somebody with
-// the right to them runs instead.
+// MakeSideTables makes the tables that an ERP's adapter keeps, where any of them is missing. Where the ERP refuses that, the error comes with the
+// statements that somebody with the right to them runs instead.
 func (a *App) MakeSideTables(ctx context.Context, name string) (statements []string, err error) {
 	port, err := a.Erp(name)
 	if err != nil {
@@ -212,6 +212,9 @@ func (a *App) MakeSideTables(ctx context.Context, name string) (statements []str
 		return nil, nil // to make them again may take a right that is not needed any more
 	}
 	if err := keeper.SetUp(ctx); err != nil {
+		if f := fault.As(err); f != nil && f.Kind.Retryable() {
+			return nil, err // the ERP did not say no
+		}
 		statements, unreadable := a.adapters()[name].sideTables()
 		return statements, errors.Join(err, unreadable)
 	}

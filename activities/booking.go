@@ -349,7 +349,7 @@ func creditLines(order canonical.Order) []mappings.CreditLine {
 // creditMemo is the operation that credits an invoice. The key's reference marks the memo as ours, and finds it again.
 func (b *Booking) creditMemo(key, kind, orderID, invoice string, amount canonical.Money, document mappings.Document) erpOperation[canonical.CreditMemo] {
 	return erpOperation[canonical.CreditMemo]{
-		key: key, kind: kind, orderID: orderID, reference: erp.Reference(key), amount: amount, input: erpDocument(document),
+		key: key, kind: kind, orderID: orderID, reference: erp.Reference(key), related: invoice, amount: amount, input: erpDocument(document),
 		hashOf: []any{invoice},
 		find: func(ctx context.Context) (canonical.CreditMemo, error) {
 			stored, err := b.Operations.Get(ctx, key)

@@ -89,8 +89,9 @@ type RefundPart struct {
 
 // CreditedPart says how a part of a refund stands in the ERP before its money is posted.
 type CreditedPart struct {
-	TransactionID string `json:"transactionId"`
-	CreditMemo    string `json:"creditMemo,omitempty"` // "": it goes back out of a deposit
+	TransactionID string          `json:"transactionId"`
+	CreditMemo    string          `json:"creditMemo,omitempty"` // "": it goes back out of a deposit
+	Amount        canonical.Money `json:"amount,omitzero"`      // of it, where several invoices are credited for one part; else all
 }
 
 // RefundBooked tells what an ERP step of a refund made. UndoNothing: the ERP has nothing to book.

@@ -79,6 +79,7 @@ type erpOperation[R any] struct {
 	kind      string
 	orderID   string
 	reference string
+	related   string // the document that it follows on; "" for none
 	amount    canonical.Money
 	input     any                              // business input, stored as the exact request
 	hashOf    []any                            // what of it identifies the operation; dates and mapping versions don't
@@ -96,7 +97,7 @@ func performErp[R any](ctx context.Context, ops *journal.Operations, system stri
 		return none, fmt.Errorf("encode %s: %w", op.kind, err)
 	}
 	stored, fresh, err := ops.Begin(ctx, journal.Operation{
-		Key: op.key, System: system, Kind: op.kind, OrderID: op.orderID, Reference: op.reference, Amount: op.amount,
+		Key: op.key, System: system, Kind: op.kind, OrderID: op.orderID, Reference: op.reference, Amount: op.amount, Related: op.related,
 		InputHash: inputHash(append([]any{op.kind, op.orderID, op.amount.String()}, op.hashOf...)...), Request: request,
 	})
 	if err != nil {

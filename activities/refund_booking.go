@@ -79,23 +79,19 @@ func (b *Booking) creditRefund(ctx context.Context, in BookRefundInput) (RefundB
 		return RefundBooked{}, err
 	}
 	booked := RefundBooked{Result: UndoNothing}
-	memos := map[string]string{} // by transaction
 	var numbers []string
-	for _, credit := range credits {
+	for i, credit := range credits {
 		memo, err := b.creditOne(ctx, in, credit)
 		if err != nil {
 			return RefundBooked{}, err
 		}
-		numbers = append(numbers, memo.Number)
-		for _, piece := range credit.pieces {
-			memos[piece.TransactionID] = memo.Number
-		}
+		credits[i].memo, numbers = memo.Number, append(numbers, memo.Number)
 	}
 	if len(numbers) > 0 {
 		booked.Result, booked.Document = UndoDone, strings.Join(numbers, memoSeparator)
 	}
 	for _, part := range in.Parts {
-		booked.Credited = append(booked.Credited, CreditedPart{part.TransactionID, memos[part.TransactionID]})
+		booked.Credited = append(booked.Credited, creditedOf(part, credits)...)
 	}
 	return booked, nil
 }
@@ -105,7 +101,7 @@ func (b *Booking) creditOne(ctx context.Context, in BookRefundInput, credit refu
 	if in.Way == WayVoid {
 		// Taken back first, the receipt leaves the invoice open, and the credit memo closes it. The other way round both would stay open.
 		for _, piece := range credit.pieces {
-			if _, _, err := b.reverse(ctx, in, piece, piece.CaptureID); err != nil {
+			if _, _, err := b.reverse(ctx, in, piece.refundPiece, piece.CaptureID); err != nil {
 				return canonical.CreditMemo{}, err
 			}
 		}
@@ -177,21 +173,21 @@ func (b *Booking) postRefund(ctx context.Context, in BookRefundInput) (RefundBoo
 
 // postPiece books what went back of one capture.
 func (b *Booking) postPiece(ctx context.Context, in BookRefundInput, piece refundPiece) (RefundBooked, error) {
-	memo, deposit := in.creditOf(piece)
+	postings, deposit := in.postingsOf(piece)
 	switch {
 	case deposit:
 		return b.lowerDeposit(ctx, in, piece)
 	case in.Way == WayRefund:
-		return b.refundMemo(ctx, in, piece, memo)
+		return b.refundMemos(ctx, in, postings)
 	}
 	ours, err := b.madeMemo(ctx, in)
 	if err != nil {
 		return RefundBooked{}, err
 	}
-	if memo != "" && !ours {
+	if postings[0].memo != "" && !ours {
 		// The ERP's own credit memo stands against a paid invoice: a refund closes it, and what the void took out of the clearing account
 		// meets what the receipt put there.
-		return b.refundMemo(ctx, in, piece, memo)
+		return b.refundMemos(ctx, in, postings)
 	}
 	reversed, found, err := b.reverse(ctx, in, piece, piece.CaptureID)
 	if err != nil || !found {
@@ -214,24 +210,42 @@ func (b *Booking) madeMemo(ctx context.Context, in BookRefundInput) (bool, error
 	return false, nil
 }
 
-// refundMemo posts the money that left against the credit memo. Its reference is the gateway's transaction.
-func (b *Booking) refundMemo(ctx context.Context, in BookRefundInput, piece refundPiece, memo string) (RefundBooked, error) {
+// refundMemos posts what went back of one capture, against each of its credit memos.
+func (b *Booking) refundMemos(ctx context.Context, in BookRefundInput, postings []refundPosting) (RefundBooked, error) {
+	var documents []string
+	for _, posting := range postings {
+		posted, err := b.refundMemo(ctx, in, posting)
+		if err != nil {
+			return RefundBooked{}, err
+		}
+		documents = append(documents, posted.Reference)
+	}
+	return RefundBooked{Result: UndoDone, Document: strings.Join(documents, ", ")}, nil
+}
+
+// refundMemo posts the money that left against a credit memo. Its reference is the gateway's transaction; of several memos for one, that is the
+// first one's.
+func (b *Booking) refundMemo(ctx context.Context, in BookRefundInput, piece refundPosting) (canonical.Receipt, error) {
 	switch {
-	case memo == "":
-		return RefundBooked{}, &fault.Fault{
+	case piece.memo == "":
+		return canonical.Receipt{}, &fault.Fault{
 			Kind: fault.MissingReference, System: b.system(), Code: "CREDIT_MEMO_MISSING", Message: "there is no credit memo that the refund could be posted against",
 		}
 	case piece.TransactionID == "":
-		return RefundBooked{}, bug("refund %s is posted without the gateway's transaction", in.RefundID)
+		return canonical.Receipt{}, bug("refund %s is posted without the gateway's transaction", in.RefundID)
 	}
-	step := piece.step(refundStepPosting)
+	step, reference := piece.step(refundStepPosting), piece.TransactionID
+	if piece.further {
+		step += "-" + piece.memo
+		reference = in.reference(step)
+	}
 	key := in.key(step)
 	posting := erp.RefundPosting{
-		Reference: piece.TransactionID, CustomerCode: in.CustomerCode, CreditMemo: memo, Amount: piece.Amount.Amount, Currency: piece.Amount.Currency,
+		Reference: reference, CustomerCode: in.CustomerCode, CreditMemo: piece.memo, Amount: piece.Amount.Amount, Currency: piece.Amount.Currency,
 		Date: in.Date, BankCode: in.Site["bank"], Narration: in.OrderID, TransactionID: piece.TransactionID,
 	}
 	find := b.findPosting(posting.Reference, piece.Amount)
-	posted, err := bookOnce(ctx, b, in, step, whichever(find), erpOperation[canonical.Receipt]{
+	return bookOnce(ctx, b, in, step, whichever(find), erpOperation[canonical.Receipt]{
 		key: key, kind: kindRefundPosting, orderID: in.OrderID, reference: posting.Reference, amount: piece.Amount, input: posting,
 		hashOf: []any{posting.Reference, posting.CreditMemo}, find: find,
 		send: func(ctx context.Context, stored []byte) (canonical.Receipt, error) {
@@ -243,7 +257,6 @@ func (b *Booking) refundMemo(ctx context.Context, in BookRefundInput, piece refu
 		},
 		id: func(r canonical.Receipt) string { return r.Reference },
 	})
-	return RefundBooked{Result: UndoDone, Document: posted.Reference}, err
 }
 
 // findPosting looks up an AR payment of ours. One of another amount was posted by somebody else: it is not adopted.

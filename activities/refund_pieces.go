@@ -3,6 +3,7 @@ package activities
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/tenderline/tenderline/internal/canonical"
 	"github.com/tenderline/tenderline/internal/erp"
 	"github.com/tenderline/tenderline/internal/fault"
+	"github.com/tenderline/tenderline/internal/journal"
 	"github.com/tenderline/tenderline/mappings"
 )
 
@@ -53,14 +55,29 @@ func (in BookRefundInput) pieces() ([]refundPiece, error) {
 	return pieces, nil
 }
 
-// creditOf is the credit memo that a piece's money is posted against; deposit: it goes back out of a deposit.
-func (in BookRefundInput) creditOf(piece refundPiece) (memo string, deposit bool) {
+// refundPosting is what of a piece is posted against one credit memo.
+type refundPosting struct {
+	refundPiece
+	memo    string
+	further bool // the piece has others before it
+}
+
+// postingsOf are the postings of a piece; deposit: it goes back out of a deposit.
+func (in BookRefundInput) postingsOf(piece refundPiece) (postings []refundPosting, deposit bool) {
 	for _, credited := range in.Credited {
-		if credited.TransactionID == piece.TransactionID {
-			return credited.CreditMemo, credited.CreditMemo == ""
+		if credited.TransactionID != piece.TransactionID {
+			continue
 		}
+		one := refundPosting{refundPiece: piece, memo: credited.CreditMemo, further: len(postings) > 0}
+		if credited.Amount.Amount.IsPositive() {
+			one.Amount = credited.Amount
+		}
+		postings, deposit = append(postings, one), credited.CreditMemo == ""
 	}
-	return in.CreditMemo, !in.invoiced()
+	if len(postings) == 0 {
+		return []refundPosting{{refundPiece: piece, memo: in.CreditMemo}}, !in.invoiced()
+	}
+	return postings, deposit
 }
 
 // refundCredit is what of a refund is credited of one invoice.
@@ -69,7 +86,35 @@ type refundCredit struct {
 	step        string // of its operation
 	amount, tax decimal.Decimal
 	lines       []mappings.CreditLine // what comes back
-	pieces      []refundPiece
+	pieces      []creditedPiece
+	memo        string // once it is made
+}
+
+// creditedPiece is what of a piece is credited of one invoice.
+type creditedPiece struct {
+	refundPiece
+	amount decimal.Decimal
+}
+
+// creditedOf says what of a part is credited of which memo; an empty one stands for a deposit.
+func creditedOf(part RefundPart, credits []refundCredit) []CreditedPart {
+	var list []CreditedPart
+	for _, credit := range credits {
+		for _, piece := range credit.pieces {
+			if piece.TransactionID == part.TransactionID {
+				list = append(list, CreditedPart{
+					TransactionID: part.TransactionID, CreditMemo: credit.memo, Amount: canonical.NewMoney(piece.amount, part.Amount.Currency),
+				})
+			}
+		}
+	}
+	switch len(list) {
+	case 0:
+		return []CreditedPart{{TransactionID: part.TransactionID}}
+	case 1:
+		list[0].Amount = canonical.Money{}
+	}
+	return list
 }
 
 // creditStep names the credit of an invoice: that of the order's invoice is the step's own name.
@@ -88,24 +133,108 @@ func (b *Booking) creditsOf(ctx context.Context, in BookRefundInput, pieces []re
 	var credits []refundCredit
 	credited := 0
 	for _, piece := range pieces {
-		invoice, err := b.invoiceOf(ctx, in, piece)
+		shares, err := b.invoicesOf(ctx, in, piece)
 		if err != nil {
 			return nil, err
 		}
-		if invoice == "" {
-			continue
+		for _, share := range shares {
+			at := slices.IndexFunc(credits, func(c refundCredit) bool { return c.invoice == share.invoice })
+			if at < 0 {
+				at, credits = len(credits), append(credits, refundCredit{invoice: share.invoice, step: creditStep(in.Invoice, share.invoice)})
+			}
+			credits[at].pieces = append(credits[at].pieces, creditedPiece{piece, share.amount})
+			credits[at].amount = credits[at].amount.Add(share.amount)
 		}
-		at := slices.IndexFunc(credits, func(c refundCredit) bool { return c.invoice == invoice })
-		if at < 0 {
-			at, credits = len(credits), append(credits, refundCredit{invoice: invoice, step: creditStep(in.Invoice, invoice)})
-		}
-		credits[at].pieces = append(credits[at].pieces, piece)
-		credits[at].amount = credits[at].amount.Add(piece.Amount.Amount)
-		credited++
+		credited += min(len(shares), 1)
 	}
 	shareTax(in, credits)
 	shareGoods(in, credits, credited == len(pieces))
 	return credits, nil
+}
+
+// invoiceShare is what of an amount belongs to one invoice.
+type invoiceShare struct {
+	invoice string
+	amount  decimal.Decimal
+}
+
+// invoicesOf divides a piece among the invoices that are credited; none where its money is a deposit still. An order that was paid before it left
+// in several shipments has one deposit that several invoices have used: the last one is credited first, each for no more than it took.
+func (b *Booking) invoicesOf(ctx context.Context, in BookRefundInput, piece refundPiece) ([]invoiceShare, error) {
+	if piece.Shipment == "" && piece.Invoice == "" && in.Invoice != "" {
+		used, err := b.usedBy(ctx, in, piece)
+		if err != nil {
+			return nil, err
+		}
+		if len(used) > 1 {
+			return b.divide(piece, used)
+		}
+	}
+	invoice, err := b.invoiceOf(ctx, in, piece)
+	if err != nil || invoice == "" {
+		return nil, err
+	}
+	return []invoiceShare{{invoice, piece.Amount.Amount}}, nil
+}
+
+// usedBy is what of a capture's deposit invoices have taken and other refunds have not credited, the last one first.
+func (b *Booking) usedBy(ctx context.Context, in BookRefundInput, piece refundPiece) ([]invoiceShare, error) {
+	source, err := b.currentDeposit(ctx, in, piece)
+	if err != nil || source == "" {
+		return nil, err
+	}
+	all, err := b.Operations.ByOrder(ctx, in.OrderID)
+	if err != nil {
+		return nil, err
+	}
+	var used []invoiceShare
+	add := func(invoice string, amount decimal.Decimal) {
+		at := slices.IndexFunc(used, func(s invoiceShare) bool { return s.invoice == invoice })
+		if at >= 0 {
+			used[at].amount = used[at].amount.Add(amount)
+		} else if amount.IsPositive() {
+			used = slices.Insert(used, 0, invoiceShare{invoice, amount})
+		}
+	}
+	for _, stored := range all {
+		if stored.Kind != kindApplication || stored.State != journal.OperationSucceeded {
+			continue
+		}
+		sent, err := decoded[erp.DepositApplication](stored.Request)
+		if err != nil {
+			return nil, err
+		}
+		if sent.Source == source {
+			add(sent.Invoice, sent.Amount)
+		}
+	}
+	for _, stored := range all {
+		others := stored.Kind == kindRefundMemo && !strings.HasPrefix(stored.Key, refundKeys(in.OrderID, in.RefundID))
+		if others && stored.State != journal.OperationRefused && stored.State != journal.OperationAbsent {
+			add(cmp.Or(stored.Related, in.Invoice), stored.Amount.Amount.Neg())
+		}
+	}
+	return used, nil
+}
+
+// divide credits each invoice for no more than is left of what it took. What they have not taken is in the deposit, of which no ERP gives a part
+// back while others have used it: a person books that.
+func (b *Booking) divide(piece refundPiece, used []invoiceShare) ([]invoiceShare, error) {
+	left := piece.Amount.Amount
+	var shares []invoiceShare
+	for _, one := range used {
+		if take := decimal.Min(left, one.amount); take.IsPositive() {
+			shares, left = append(shares, invoiceShare{one.invoice, take}), left.Sub(take)
+		}
+	}
+	if left.IsPositive() {
+		return nil, &fault.Fault{
+			Kind: fault.Conflict, System: b.system(), Code: "DEPOSIT_IN_USE",
+			Message: fmt.Sprintf("%s of the refund is in a deposit of which invoices have used the rest: book the refund by hand (skip), or wait until the order is invoiced whole",
+				canonical.NewMoney(left, piece.Amount.Currency)),
+		}
+	}
+	return shares, nil
 }
 
 // invoiceOf is the invoice that a piece is credited of; "" where its money is a deposit still. A shipment that has told of no invoice may be

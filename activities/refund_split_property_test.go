@@ -415,3 +415,88 @@ func anySplit(rt *rapid.T, cents int64) []string {
 	}
 	return append(amounts, decimal.New(cents, -2).StringFixed(2))
 }
+
+// paidBefore is an order whose one capture was a deposit, of which each of its shipments' invoices has taken what it needed.
+func paidBefore(t *testing.T, invoices ...string) *shippedOrder {
+	t.Helper()
+	o := &shippedOrder{bank: newBank(t), books: newBooks(t, "A100", "2"), left: dec(total)}
+	paid(t, o.bank, false)
+	capture := o.bank.lastPayment(t).CaptureID
+	o.captures, o.salesOrder = []string{capture}, o.books.sell(t, false).Number
+	receipt := o.books.booked(o.salesOrder, "")
+	receipt.Document, receipt.Deposit, receipt.Payment.CaptureID = o.books.docs.Receipt, true, capture
+	must(t, o.books.bank, o.books.booking.PostReceipt, receipt)
+	for i, amount := range invoices {
+		o.books.clock.Advance(time.Minute)
+		in := o.books.invoicedShipment(t, o.salesOrder, i+1, "", "0", amount)
+		must(t, o.books.bank, o.books.booking.ApplyDeposits, in)
+		o.invoice = in.Shipment.Invoice
+	}
+	return o
+}
+
+// TestARefundOfAPaidOrderIsCreditedOfItsInvoices: the last one first, each for no more than it took; all that went back is posted, the first of it
+// under the gateway's transaction.
+func TestARefundOfAPaidOrderIsCreditedOfItsInvoices(t *testing.T) {
+	for _, mode := range lossy {
+		t.Run(mode, func(t *testing.T) {
+			o := paidBefore(t, "20.00", "28.19")
+			if mode != "" {
+				o.books.fails(t, "CreditMemoService/AddCreditMemo", mode)
+				o.books.fails(t, "ARPaymentService/AddARPayment", mode)
+			}
+			in, undone := o.refund(t, t, "R1", dec("35.00"))
+			require.Equal(t, map[string]string{
+				undone.TransactionID: "28.19", erp.Reference("refund:WEB-1/R1:ar_refund-C00002"): "6.81",
+			}, o.books.posted(t, "Refund"))
+			o.requireOneSum(t, t, "0.00")
+			o.book(t, in)
+			in.Attempt = 2
+			o.book(t, in)
+			require.Len(t, o.books.ledger(t, "creditMemos"), 2)
+
+			o.refund(t, t, "R2", dec("13.19"))
+			o.requireOneSum(t, t, "0.00")
+			require.Len(t, o.books.ledger(t, "creditMemos"), 3)
+			o.books.requireOwnKinds(t)
+		})
+	}
+	t.Run("voided whole", func(t *testing.T) {
+		o := paidBefore(t, "20.00", "28.19")
+		in, _ := o.refund(t, t, "R1", dec(total))
+		require.Equal(t, activities.WayVoid, in.Way)
+		require.Empty(t, o.books.posted(t, "Refund"))
+		require.Len(t, o.books.ledger(t, "creditMemos"), 2)
+		o.requireOneSum(t, t, "0.00")
+	})
+	t.Run("not all of it was used", func(t *testing.T) {
+		o := paidBefore(t, "20.00", "10.00")
+		o.bank.closeBatch(t)
+		in := o.books.wished(t, "R1", activities.WayRefund, o.salesOrder, o.invoice, nil, canonical.RefundWish{})
+		in.Parts = []activities.RefundPart{{TransactionID: in.TransactionID, CaptureID: o.captures[0], Amount: usd(total)}}
+		_, err := finish(o.books.bank, o.books.booking.CreditRefund, in)
+		requireFault(t, err, fault.Conflict, true)
+		require.Equal(t, "DEPOSIT_IN_USE", code(t, err))
+		require.Contains(t, err.Error(), "18.19 USD of the refund is in a deposit")
+	})
+}
+
+// However an order that was paid before is invoiced, and whatever is paid back of it: gateway, journal and ERP agree.
+func TestGatewayJournalAndErpAgreeOfAnOrderPaidBefore(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		o := paidBefore(t, anySplit(rt, 4819)...)
+		if rapid.Bool().Draw(rt, "batched") {
+			o.bank.closeBatch(rt)
+		}
+		for i, cents := range rapid.SliceOfN(rapid.Int64Range(1, 4000), 1, 4).Draw(rt, "cents") {
+			amount := decimal.New(cents, -2)
+			if rapid.IntRange(0, 3).Draw(rt, "the rest") == 0 && o.left.IsPositive() {
+				amount = o.left
+			}
+			loseAnswer(rt, o.bank, o.books)
+			o.refund(t, rt, fmt.Sprintf("R-%d", i), amount)
+		}
+		o.bank.healed(rt)
+		o.requireOneSum(t, rt, "0.00")
+	})
+}

@@ -193,11 +193,13 @@ func viewPostings(postings []journal.Posting) []postingView {
 	return views
 }
 
-var settlementStates = []string{
-	string(activities.SettlementWaiting), string(activities.SettlementMismatch), string(activities.SettlementApproval),
-	string(activities.SettlementPosting), string(activities.SettlementPosted), string(activities.SettlementEmpty),
-	string(activities.SettlementUnposted), string(activities.SettlementChecked),
-}
+var settlementStates = func() []string {
+	var names []string
+	for _, state := range settlement.DayStates() {
+		names = append(names, string(state))
+	}
+	return names
+}()
 
 // listSettlements lists settlement days, the latest first.
 func (s *Server) listSettlements(c echo.Context) error {

@@ -62,10 +62,7 @@ func postedDaysStayPosted(t *testing.T, f *fixture) {
 				require.NoError(t, f.RecordPosting(context.Background(), one))
 				posted++
 			} else {
-				told = rapid.SampledFrom([]settlement.DayState{
-					settlement.DayWaiting, settlement.DayMismatch, settlement.DayApproval, settlement.DayPosting, settlement.DayPosted,
-					settlement.DayEmpty, settlement.DayUnposted,
-				}).Draw(t, "told")
+				told = rapid.SampledFrom(settlement.DayStates()).Draw(t, "told")
 				require.NoError(t, f.RecordSettlement(context.Background(), journal.SettlementProgress{Merchant: "demo", Date: date, State: string(told)}))
 			}
 			day, err := f.SettlementDay(context.Background(), "demo", date)

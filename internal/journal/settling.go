@@ -63,8 +63,10 @@ func (j Settling) Find(ctx context.Context, transactionIDs []string) ([]settleme
 // was given up holds only what it had posted before.
 var heldEntry = func() string {
 	var inProgress []string
-	for _, state := range []settlement.DayState{settlement.DayWaiting, settlement.DayMismatch, settlement.DayApproval, settlement.DayPosting} {
-		inProgress = append(inProgress, "'"+string(state)+"'")
+	for _, state := range settlement.DayStates() {
+		if state.InProgress() {
+			inProgress = append(inProgress, "'"+string(state)+"'")
+		}
 	}
 	const (
 		day     = ` FROM settlements s WHERE s.merchant = settlement_entries.merchant AND s.date = settlement_entries.date`

@@ -15,6 +15,11 @@ const (
 	DayChecked  DayState = "checked"  // a dry run
 )
 
+// DayStates are all of them, in the order in which a day may go through them.
+func DayStates() []DayState {
+	return []DayState{DayWaiting, DayMismatch, DayApproval, DayPosting, DayPosted, DayEmpty, DayUnposted, DayChecked}
+}
+
 // InProgress tells that a run is at the day, or waits for a person: what it has read may still be posted.
 func (s DayState) InProgress() bool {
 	switch s {
@@ -33,6 +38,8 @@ func (s DayState) Standing(posted bool) DayState {
 		if posted {
 			return DayPosted
 		}
+		return s
+	default: // in progress, or posted
+		return s
 	}
-	return s
 }

@@ -9,11 +9,6 @@ import (
 	"github.com/tenderline/tenderline/internal/settlement"
 )
 
-var dayStates = []settlement.DayState{
-	settlement.DayWaiting, settlement.DayMismatch, settlement.DayApproval, settlement.DayPosting, settlement.DayPosted, settlement.DayEmpty,
-	settlement.DayUnposted, settlement.DayChecked,
-}
-
 func TestADayIsNeverShownBehindWhatIsPosted(t *testing.T) {
 	for _, test := range []struct{ told, unposted, posted settlement.DayState }{
 		{settlement.DayWaiting, settlement.DayWaiting, settlement.DayWaiting},
@@ -37,7 +32,7 @@ func TestADayIsNeverShownBehindWhatIsPosted(t *testing.T) {
 func TestStandingHoldsForAnyRuns(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		posted := false
-		for _, told := range rapid.SliceOf(rapid.SampledFrom(dayStates)).Draw(t, "told") {
+		for _, told := range rapid.SliceOf(rapid.SampledFrom(settlement.DayStates())).Draw(t, "told") {
 			posted = posted || rapid.Bool().Draw(t, "posted meanwhile")
 			shown := told.Standing(posted)
 			require.Equal(t, shown, shown.Standing(posted))

@@ -322,11 +322,7 @@ func (q querier) unfinished(ctx context.Context, entity, stream string) ([]ourOr
 		q.value("cyb_change.changed", at.Add(-afterlife)))
 }
 
-// ofOurs finds the rows of an entity in cyb_xref by the ERP's numbers.
-func (q querier) ofOurs(ctx context.Context, entity string, numbers []string) ([]xref, error) {
-	return q.xrefsIn(ctx, entity, "erpkey", numbers)
-}
-
+// xrefsIn finds the rows of an entity in cyb_xref by the values of a column.
 func (q querier) xrefsIn(ctx context.Context, entity, column string, values []string) ([]xref, error) {
 	var all []xref
 	for page := range slices.Chunk(values, mostKeys) {

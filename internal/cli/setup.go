@@ -102,19 +102,22 @@ func setUp(ctx context.Context, app *wiring.App) ([]setupStep, error) {
 		}
 	}
 	for _, name := range erpsToPrepare(app) {
-		statements, err := app.MakeSideTables(ctx, name)
+		kept, statements, err := app.MakeSideTables(ctx, name)
+		if !kept && err == nil {
+			continue
+		}
 		done(setupStep{Part: "erp " + name, Result: resultOK, Detail: "tables beside the ERP's own are there", SQL: statements}, err)
 	}
 	return steps, errors.Join(failed...)
 }
 
-// erpsToPrepare are the ERPs with tables of ours that this host works at and has the settings of.
+// erpsToPrepare are the ERPs that this host works at and has the settings of.
 func erpsToPrepare(app *wiring.App) []string {
 	if !slices.Contains(app.Config.Worker.Roles, config.RoleErp) {
 		return nil
 	}
 	return slices.DeleteFunc(app.Config.ServedERPs(), func(name string) bool {
-		return !app.KeepsSideTables(name) || app.Config.CheckERPs(name) != nil
+		return app.Config.CheckERPs(name) != nil
 	})
 }
 
@@ -125,10 +128,7 @@ func (t *table) statements(step setupStep) {
 	}
 	t.section("For whoever may make tables at " + step.Part + ":")
 	for _, statement := range step.SQL {
-		if !strings.HasPrefix(statement, "--") {
-			statement += ";"
-		}
-		t.row(statement)
+		t.row(statement + ";")
 	}
 }
 

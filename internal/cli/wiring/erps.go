@@ -2,7 +2,6 @@ package wiring
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -19,17 +18,11 @@ import (
 	"github.com/tenderline/tenderline/internal/outbound"
 )
 
-// adapter is the way to one ERP.
-type adapter struct {
-	open       func() (erp.Port, error)
-	sideTables func() ([]string, error) // SQL that makes the tables it keeps beside the ERP's own; nil: it keeps none
-}
-
 // adapters are those of every ERP that config knows.
-func (a *App) adapters() map[string]adapter {
-	return map[string]adapter{
-		config.ERPSyspro:  {open: a.syspro},
-		config.ERPSagepro: {open: a.sagepro, sideTables: a.sageproSideTables},
+func (a *App) adapters() map[string]func() (erp.Port, error) {
+	return map[string]func() (erp.Port, error){
+		config.ERPSyspro:  a.syspro,
+		config.ERPSagepro: a.sagepro,
 	}
 }
 
@@ -42,7 +35,7 @@ func (a *App) Erp(name string) (erp.Port, error) {
 	if !known {
 		return nil, fmt.Errorf("ERP %q is unknown", name)
 	}
-	port, err := adapter.open()
+	port, err := adapter()
 	if err != nil {
 		return nil, fmt.Errorf("ERP %s: %w", name, err)
 	}
@@ -114,20 +107,6 @@ func sageproNames(path string) (sagepro.Names, error) {
 	return names, nil
 }
 
-// sageproSideTables are the statements for somebody who may make tables at a site; where ours have a schema of their own, the first line says which.
-func (a *App) sageproSideTables() ([]string, error) {
-	s := a.Config.Sagepro
-	names, err := sageproNames(s.NamesFile)
-	if err != nil {
-		return nil, err
-	}
-	statements := sagepro.SideTables(sagepro.Dialect(s.Dialect))
-	if schema := strings.ReplaceAll(names.SideSchema, "{company}", s.Company); schema != "" {
-		statements = append([]string{"-- in " + schema + ", the sideSchema of TENDERLINE_SAGEPRO_NAMES_FILE"}, statements...)
-	}
-	return statements, nil
-}
-
 // site is an ERP of which no two are alike: its database.
 type site interface {
 	// CheckTargets tells which targets of mappings the site has no columns for.
@@ -195,28 +174,26 @@ func (a *App) checkSite(ctx context.Context, name string, port erp.Port) error {
 	return nil
 }
 
-// KeepsSideTables tells whether an ERP's adapter keeps tables beside the ERP's own.
-func (a *App) KeepsSideTables(name string) bool { return a.adapters()[name].sideTables != nil }
+// keeper is an adapter that keeps tables beside the ERP's own.
+type keeper interface {
+	SetUp(ctx context.Context) error
+	SideTables() []string // the statements of SetUp
+}
 
-// MakeSideTables makes the tables that an ERP's adapter keeps, where any of them is missing. Where the ERP refuses that, the error comes with the
-// statements that somebody with the right to them runs instead.
-func (a *App) MakeSideTables(ctx context.Context, name string) (statements []string, err error) {
+// MakeSideTables makes the tables that an ERP's adapter keeps, where any of them is missing; kept is false of an adapter that keeps none. Where the
+// ERP refuses that, the error comes with the statements that somebody with the right to them runs instead.
+func (a *App) MakeSideTables(ctx context.Context, name string) (kept bool, statements []string, err error) {
 	port, err := a.Erp(name)
 	if err != nil {
-		return nil, err
+		return false, nil, err
 	}
-	keeper, keeps := port.(interface {
-		SetUp(ctx context.Context) error
-	})
+	tables, keeps := port.(keeper)
 	if !keeps || port.Check(ctx) == nil {
-		return nil, nil // to make them again may take a right that is not needed any more
+		return keeps, nil, nil // to make them again may take a right that is not needed any more
 	}
-	if err := keeper.SetUp(ctx); err != nil {
-		if f := fault.As(err); f != nil && f.Kind.Retryable() {
-			return nil, err // the ERP did not say no
-		}
-		statements, unreadable := a.adapters()[name].sideTables()
-		return statements, errors.Join(err, unreadable)
+	err = tables.SetUp(ctx)
+	if f := fault.As(err); f != nil && !f.Kind.Retryable() { // the ERP said no
+		return true, tables.SideTables(), err
 	}
-	return nil, nil
+	return true, nil, err
 }

@@ -14,20 +14,15 @@ type sideTypes struct {
 }
 
 // SideTables gives the statements that make our own tables beside the ERP's, where they are not there yet: cyb_xref tells which document came of
-// which operation, cyb_paystat what became of an order's money, cyb_watermark counts, cyb_change remembers what changed. Their names are
-// those of the connection's own schema; Client.SetUp uses the site's. An unknown dialect has none.
-func SideTables(name Dialect) []string {
-	d, err := dialectOf(name)
-	if err != nil {
-		return nil
-	}
-	return sideTables(d, Names{}, "")
+// which operation, cyb_paystat what became of an order's money, cyb_watermark counts, cyb_change remembers what changed.
+func (c *Client) SideTables() []string {
+	return sideTables(c.dialect, c.config.Names, c.config.Company)
 }
 
 // SetUp makes our own tables where they are not there yet.
 func (c *Client) SetUp(ctx context.Context) error {
 	return c.change(ctx, "SetUp", func(ctx context.Context) error {
-		for _, statement := range sideTables(c.dialect, c.config.Names, c.config.Company) {
+		for _, statement := range c.SideTables() {
 			if _, err := c.config.DB.ExecContext(ctx, statement); err != nil {
 				return c.failed(err)
 			}

@@ -129,7 +129,7 @@ func TestSetupMakesTheTablesBesideTheErp(t *testing.T) {
 	names := filepath.Join(t.TempDir(), "names.yaml")
 	require.NoError(t, os.WriteFile(names, []byte("sideSchema: main\n"), 0o600))
 	elsewhere := execute(t, s.with("TENDERLINE_SAGEPRO_DSN", "file:"+s.file+"?mode=ro", "TENDERLINE_SAGEPRO_NAMES_FILE", names), "", "setup")
-	require.Regexp(t, `(?m)^-- in main, the sideSchema of TENDERLINE_SAGEPRO_NAMES_FILE$`, elsewhere.stdout)
+	require.Contains(t, elsewhere.stdout, "CREATE TABLE IF NOT EXISTS main.cyb_xref", "in the names of the site")
 
 	down := execute(t, s.with("TENDERLINE_SAGEPRO_DIALECT", "postgres", "TENDERLINE_SAGEPRO_DSN", "postgres://nobody@127.0.0.1:1/none?sslmode=disable"), "", "setup")
 	require.Equal(t, ExitFailure, down.code)

@@ -211,7 +211,7 @@ func TestASalesOrderThatPeopleCancelOrHoldInTheErp(t *testing.T) {
 		reason string
 	}{
 		"went on":            {nil, canonical.OrderConfirmed, nil, "ready", journal.InboxIgnored, "the sales order is ready"},
-		"cancelled":          {nil, canonical.OrderConfirmed, nil, "cancelled", journal.InboxAttention, "sales order 015562 was cancelled in the ERP, but the order is paid (captured); the ERP says: credit check"},
+		"cancelled":          {nil, canonical.OrderConfirmed, nil, "cancelled", journal.InboxAttention, "sales order 015562 was cancelled in the ERP, but the payment is captured; the ERP says: credit check"},
 		"cancelled, tell":    {map[string]string{"TENDERLINE_POLICY_ERP_CANCELLED": "tell"}, canonical.OrderConfirmed, nil, "cancelled", journal.InboxAttention, "was cancelled in the ERP"},
 		"cancelled, ignore":  {map[string]string{"TENDERLINE_POLICY_ERP_CANCELLED": "ignore"}, canonical.OrderConfirmed, nil, "cancelled", journal.InboxIgnored, "policy ignores it"},
 		"held":               {nil, canonical.OrderConfirmed, nil, "held", journal.InboxAttention, "was held in the ERP"},

@@ -101,7 +101,7 @@ func (s *Starter) propose(ctx context.Context, item journal.InboxItem, d decisio
 }
 
 func (d decision) summary() string {
-	text := fmt.Sprintf("sales order %s was %s in the ERP, but the order is paid (%s)", d.change.SalesOrder, d.change.State, d.record.PaymentStatus)
+	text := fmt.Sprintf("sales order %s was %s in the ERP, but the payment is %s", d.change.SalesOrder, d.change.State, d.record.PaymentStatus)
 	if d.change.Reason != "" {
 		text += "; the ERP says: " + d.change.Reason
 	}

@@ -200,3 +200,19 @@ func TestAnAnswerThatACrashCutShortIsDoneByTheSweeper(t *testing.T) {
 	require.Equal(t, w.engine.starts[1], "refund/A/"+out.RefundID)
 	require.Len(t, w.engine.starts, 2)
 }
+
+// TestAHoldOfAStoppedOrderIsLetGo: nothing was captured yet, and what goes back is the whole authorization.
+func TestAHoldOfAStoppedOrderIsLetGo(t *testing.T) {
+	w := newWorld(t, nil)
+	_, _, err := w.SubmitOrder(t.Context(), goods("A"))
+	require.NoError(t, err)
+	w.moved(t, journal.EffectAuthorize, "A", "48.19")
+	number := "015562"
+	require.NoError(t, w.store.RecordProgress(t.Context(), journal.Progress{OrderID: "A", Seq: 1, Status: canonical.OrderConfirmed, ErpOrderNumber: &number}))
+	item, _ := w.proposed(t, "cancelled")
+	require.Contains(t, item.Summary, "but the payment is authorized")
+	out, err := w.answer(t, item, workflows.ResolveCompensate, "olga")
+	require.NoError(t, err)
+	require.Equal(t, "refund/A/"+out.RefundID, w.engine.starts[1])
+	require.Equal(t, "48.19", w.engine.inputs[1].(workflows.RefundInput).Breakdown.Total.StringFixed(2))
+}

@@ -44,6 +44,17 @@ func (s *Starter) deliverSalesOrder(ctx context.Context, item journal.InboxItem,
 		return s.postpone(ctx, item, fault.Connection, err.Error())
 	case of.record.Status == canonical.OrderInReview && state == salesOrderHeld:
 		return s.store.Ignored(ctx, item.ID, "we hold it until its review is decided")
+	}
+	if state == salesOrderHeld {
+		forReview, err := s.heldForReview(ctx, item, of.record)
+		switch {
+		case err != nil:
+			return s.postpone(ctx, item, fault.Connection, err.Error())
+		case forReview:
+			return s.store.Ignored(ctx, item.ID, "it was held for its review, after which we release it")
+		}
+	}
+	switch {
 	case beforeConfirmation(of.record.Status): // it may be we who undo it
 		return s.postpone(ctx, item, fault.Conflict, "the order is not confirmed yet: "+string(of.record.Status))
 	case !kept(of.record.Status) || moneyGone(of.record.PaymentStatus):
@@ -66,6 +77,20 @@ func (s *Starter) deliverSalesOrder(ctx context.Context, item journal.InboxItem,
 		}
 	}
 	return s.propose(ctx, item, decision{of.record, *change.Order, wish})
+}
+
+// heldForReview tells that the hold is that of the order's review, or one beside it, of which we were told when the review had yet to be decided or the
+// accepted order to be booked: before it is confirmed, it is released whoever held it.
+func (s *Starter) heldForReview(ctx context.Context, item journal.InboxItem, order journal.OrderRecord) (bool, error) {
+	review, err := s.store.Review(ctx, order.OrderID)
+	switch {
+	case errors.Is(err, journal.ErrNotFound):
+		return false, nil
+	case err != nil:
+		return false, err
+	default:
+		return beforeConfirmation(order.Status) || item.ReceivedAt.Before(review.DecidedAt), nil
+	}
 }
 
 // heldByUs tells that a reject after the capture has put the order's sales order on hold.

@@ -216,3 +216,34 @@ func TestAHoldOfAStoppedOrderIsLetGo(t *testing.T) {
 	require.Equal(t, "refund/A/"+out.RefundID, w.engine.starts[1])
 	require.Equal(t, "48.19", w.engine.inputs[1].(workflows.RefundInput).Breakdown.Total.StringFixed(2))
 }
+
+// TestTheHoldOfAReviewIsNobodysElse: told before the review was decided, or while the accepted order is booked, it is our own, however late it is
+// looked at. Who holds the order after that is somebody else.
+func TestTheHoldOfAReviewIsNobodysElse(t *testing.T) {
+	for name, test := range map[string]struct {
+		status    canonical.OrderStatus
+		state     string
+		toldFirst bool // before the review was decided
+		want      journal.InboxState
+	}{
+		"while it is booked":                         {canonical.OrderBooking, "held", false, journal.InboxIgnored},
+		"told before the decision, looked at late":   {canonical.OrderConfirmed, "held", true, journal.InboxIgnored},
+		"after it was confirmed":                     {canonical.OrderConfirmed, "held", false, journal.InboxAttention},
+		"cancelled by somebody before the decision":  {canonical.OrderConfirmed, "cancelled", true, journal.InboxAttention},
+		"cancelled while it is booked: it may be us": {canonical.OrderBooking, "cancelled", false, journal.InboxPending},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, nil)
+			item, err := activities.ChangeEvent("syspro", standing(test.state))
+			require.NoError(t, err)
+			if test.toldFirst {
+				_, err := w.store.Receive(t.Context(), item)
+				require.NoError(t, err)
+			}
+			w.now = w.now.Add(time.Second)
+			w.accepted(t, test.status)
+			w.now = w.now.Add(time.Second)
+			require.Equal(t, test.want, w.delivered(t, item).State)
+		})
+	}
+}

@@ -28,12 +28,16 @@ type Temporal interface {
 	Wait(ctx context.Context, workflowID string) error
 }
 
+// atOnce is how many calm samples are played at once: with many more, small machines make people wait who decide in seconds.
+const atOnce = 24
+
 // Run plays the samples and judges each: first those that lose an answer of the gateway, one after the other until the answer is lost; beside
-// what is left of them the calm ones, all at once; then those that break a system for everybody, one by one; at last those that close the
+// what is left of them the calm ones, many at once; then those that break a system for everybody, one by one; at last those that close the
 // gateway's batch. The results are in the order of the samples.
 func (r *Runner) Run(ctx context.Context, list []Sample) []Result {
 	results := make([]Result, len(list))
 	var playing sync.WaitGroup
+	places := make(chan struct{}, atOnce)
 	start := func(i int) <-chan struct{} {
 		play, free := newPlay(r.World.In(list[i].ERP), list[i].OrderID(r.RunID), r.Progress.of(list[i]), r.Temporal)
 		playing.Go(func() {
@@ -46,7 +50,9 @@ func (r *Runner) Run(ctx context.Context, list []Sample) []Result {
 		<-start(i)
 	}
 	for _, i := range of(list, Calm) {
-		start(i)
+		places <- struct{}{}
+		free := start(i)
+		go func() { <-free; <-places }()
 	}
 	playing.Wait()
 	for _, i := range of(list, Alone) {

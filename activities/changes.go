@@ -395,34 +395,7 @@ const NoticeChargeback = "chargeback."
 // RecordChargeback brings a dispute's record, its order's timeline, and the payment behind it forward, and alerts finance. What is recorded
 // under a key already changes nothing.
 func (c *Changes) RecordChargeback(ctx context.Context, in RecordChargebackInput) error {
-	return toTemporal(c.recordChargeback(ctx, in))
-}
-
-func (c *Changes) recordChargeback(ctx context.Context, in RecordChargebackInput) error {
-	dispute := in.Case
-	at := in.At
-	if at.IsZero() {
-		at = c.Clock().UTC()
-	}
-	var progress *journal.Progress
-	if in.OrderID != "" {
-		progress = &journal.Progress{OrderID: in.OrderID, Seq: at.UnixMicro(), Events: []journal.Event{{
-			Key: in.Key, At: at, Kind: NoticeChargeback + in.Note, Summary: in.sentence(), Actor: in.Actor, Detail: map[string]string{
-				"caseId": dispute.ID, "amount": dispute.Amount.Amount.String(), "currency": dispute.Amount.Currency, "code": dispute.Reason,
-				"transactionId": dispute.TransactionID,
-			},
-		}}}
-	}
-	var action *journal.Action
-	if in.Actor != "" {
-		action = &journal.Action{
-			Key: in.Key, At: at, OrderID: in.OrderID, Actor: in.Actor, Action: NoticeChargeback + in.Note, Detail: map[string]string{"caseId": dispute.ID},
-		}
-	}
-	return c.Journal.RecordChargeback(ctx, journal.ChargebackRecord{
-		CaseID: dispute.ID, OrderID: in.OrderID, TransactionID: dispute.TransactionID, Amount: dispute.Amount, Fee: dispute.Fee, Reason: dispute.Reason,
-		Retrieval: dispute.Retrieval, Outcome: journal.ChargebackOutcome(in.Outcome), OpenedAt: dispute.OpenedAt, RespondBy: dispute.RespondBy,
-	}, journal.ChargebackNote{Key: in.Key, At: at, Note: in.Note, Actor: in.Actor}, progress, action, in.notices(at)...)
+	return toTemporal(c.recordCycle(ctx, RecordCycleInput{RecordChargebackInput: in}))
 }
 
 // notices tell finance what happened in a dispute.

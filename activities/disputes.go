@@ -81,22 +81,25 @@ func (c *Changes) RecordCycle(ctx context.Context, in RecordCycleInput) error {
 }
 
 func (c *Changes) recordCycle(ctx context.Context, in RecordCycleInput) error {
-	detail := map[string]string{
-		"caseId": in.Case.ID, "amount": in.Case.Amount.Amount.String(), "currency": in.Case.Amount.Currency, "code": in.Case.Reason,
-		"transactionId": in.Case.TransactionID,
+	if in.At.IsZero() {
+		in.At = c.Clock().UTC()
+	}
+	told := map[string]string{"caseId": in.Case.ID}
+	if in.Cycle > 0 {
+		told["cycle"] = strconv.Itoa(in.Cycle)
 	}
 	var progress *journal.Progress
 	if in.OrderID != "" {
 		progress = &journal.Progress{OrderID: in.OrderID, Seq: in.At.UnixMicro(), Events: []journal.Event{{
-			Key: in.Key, At: in.At, Kind: NoticeChargeback + in.Note, Summary: in.sentence() + in.after(), Actor: in.Actor, Detail: detail,
+			Key: in.Key, At: in.At, Kind: NoticeChargeback + in.Note, Summary: in.sentence() + in.after(), Actor: in.Actor, Detail: map[string]string{
+				"caseId": in.Case.ID, "amount": in.Case.Amount.Amount.String(), "currency": in.Case.Amount.Currency, "code": in.Case.Reason,
+				"transactionId": in.Case.TransactionID,
+			},
 		}}}
 	}
 	var action *journal.Action
 	if in.Actor != "" {
-		action = &journal.Action{
-			Key: in.Key, At: in.At, OrderID: in.OrderID, Actor: in.Actor, Action: NoticeChargeback + in.Note,
-			Detail: map[string]string{"caseId": in.Case.ID, "cycle": strconv.Itoa(in.Cycle)},
-		}
+		action = &journal.Action{Key: in.Key, At: in.At, OrderID: in.OrderID, Actor: in.Actor, Action: NoticeChargeback + in.Note, Detail: told}
 	}
 	notices := in.notices(in.At)
 	for i := range notices {

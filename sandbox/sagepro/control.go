@@ -25,6 +25,7 @@ func (s *Server) routes() http.Handler {
 	clerkCall(s, mux, "orders", (*clerk).setOrder)
 	clerkCall(s, mux, "stock", (*clerk).setStock)
 	clerkCall(s, mux, "customers", (*clerk).setCustomer)
+	clerkCall(s, mux, "rates", (*clerk).setRate)
 	clerkCall(s, mux, "periods", (*clerk).setPeriods)
 	clerkCall(s, mux, "close-period", (*clerk).closePeriod)
 	clerkCall(s, mux, "late", (*clerk).commitLate)

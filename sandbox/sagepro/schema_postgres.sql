@@ -146,6 +146,11 @@ CREATE TABLE IF NOT EXISTS sycperd (
   sysid CHAR(4) NOT NULL, glyear INT NOT NULL, glperiod INT NOT NULL, startdt DATE, enddt DATE, isopen CHAR(1), PRIMARY KEY (sysid, glyear, glperiod)
 );
 
+-- Exchange rates: what one unit of a currency costs in the company's own, from that day on.
+CREATE TABLE IF NOT EXISTS sycrate (
+  currid CHAR(3) NOT NULL, ratedate DATE NOT NULL, rate NUMERIC(13,6) NOT NULL, PRIMARY KEY (currid, ratedate)
+);
+
 -- History: what the period close moved, with the same columns.
 CREATE TABLE IF NOT EXISTS soymst (
   id_col BIGINT PRIMARY KEY, sono CHAR(10) NOT NULL UNIQUE, custno CHAR(6) NOT NULL, sodate DATE NOT NULL, ordate DATE, ponum VARCHAR(20) DEFAULT '',

@@ -363,6 +363,14 @@ CREATE TABLE IF NOT EXISTS sycperd (
   PRIMARY KEY (sysid, glyear, glperiod)
 );
 
+-- Exchange rates: what one unit of a currency costs in the company's own, from that day on.
+CREATE TABLE IF NOT EXISTS sycrate (
+  currid TEXT NOT NULL CHECK (length(currid) <= 3),
+  ratedate TEXT NOT NULL CHECK (ratedate GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]'),
+  rate TEXT NOT NULL CHECK (rate NOT GLOB '*[^-0-9.]*' AND rate GLOB '*[0-9]*' AND rate NOT LIKE '%._______%'),
+  PRIMARY KEY (currid, ratedate)
+);
+
 -- History: what the period close moved, with the same columns.
 CREATE TABLE IF NOT EXISTS soymst (
   id_col INTEGER PRIMARY KEY,

@@ -30,6 +30,7 @@ func (s *Server) seed(ctx context.Context, tx *sqlx.Tx) error {
 	}
 	s.seedStock(w)
 	s.seedCustomers(w)
+	s.seedRates(w)
 	w.insert("apvend", row{"vendno": code(firstVendor, vendnoWidth), "company": "Cybersource"})
 	for _, a := range chart {
 		active := "Y"

@@ -37,6 +37,9 @@ GRANT SELECT ON dbo.soyadr TO tenderline_erp;
 GRANT SELECT ON dbo.arymst TO tenderline_erp;
 GRANT SELECT ON dbo.arytrn TO tenderline_erp;
 GRANT SELECT ON dbo.arycash TO tenderline_erp;
+-- Exchange rates, where the site keeps a table of them.
+IF OBJECT_ID(N'dbo.sycrate') IS NOT NULL
+GRANT SELECT ON dbo.sycrate TO tenderline_erp;
 -- Our own tables, made by the owner with what `tenderline setup` prints, in this database or (then in a script of its own) in another one.
 GRANT SELECT, INSERT, UPDATE ON dbo.cyb_xref TO tenderline_erp;
 GRANT SELECT, INSERT, UPDATE ON dbo.cyb_paystat TO tenderline_erp;

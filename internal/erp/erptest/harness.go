@@ -85,6 +85,8 @@ type Harness struct {
 	Exclusive func(t *testing.T) (release func())
 	// Drift tells which of the ERP's running totals are not what its documents come to.
 	Drift func(t *testing.T) []string
+	// SetRate has people write down what a currency costs in the company's own from a date on. Needed where the adapter has exchange rates.
+	SetRate func(t *testing.T, currency, date, rate string)
 	// Limits are the text fields of the operations' documents with what they take.
 	Limits map[Operation][]Limit
 }

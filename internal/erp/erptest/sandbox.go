@@ -106,6 +106,12 @@ func (s Sandbox) Credit(t *testing.T, invoice string) string {
 	return made.CreditMemoNumber
 }
 
+// SetRate writes down what a currency costs in the company's own from a date on.
+func (s Sandbox) SetRate(t *testing.T, currency, date, rate string) {
+	t.Helper()
+	s.Post(t, "rates", map[string]any{"Currency": currency, "Date": date, "Rate": rate}, nil)
+}
+
 // CommitLate makes the next change a late one.
 func (s Sandbox) CommitLate(t *testing.T, lag time.Duration) {
 	t.Helper()

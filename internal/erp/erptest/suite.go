@@ -16,7 +16,7 @@ import (
 	"github.com/tenderline/tenderline/internal/fault"
 )
 
-// Run holds an adapter against the contract of erp.Port (and erp.JournalPort where it has one).
+// Run holds an adapter against the contract of erp.Port, and of those ports beside it that it has.
 func Run(t *testing.T, h Harness) {
 	require.NotEmpty(t, h.Setbacks, "every connection can be lost")
 	s := newStage(h)
@@ -49,6 +49,7 @@ func Run(t *testing.T, h Harness) {
 	t.Run("near stock codes", s.testNearStockCodes)
 	t.Run("near customers", s.testNearCustomers)
 	t.Run("open periods", s.testOpenPeriods)
+	t.Run("exchange rates", s.testExchangeRates)
 	t.Run("refused", s.testRefusals)
 	t.Run("field limits", s.testFieldLimits)
 	t.Run("longest names", s.testLongestNames)

@@ -53,7 +53,7 @@ const (
 	longestUser      = 4
 )
 
-// Client implements erp.Port, erp.ChangePort, erp.JournalPort and erp.Catalog. It is safe for concurrent use.
+// Client implements erp.Port, erp.ChangePort, erp.JournalPort, erp.RatePort and erp.Catalog. It is safe for concurrent use.
 type Client struct {
 	config  Config
 	dialect dialect

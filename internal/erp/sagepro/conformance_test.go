@@ -142,6 +142,7 @@ func (c *company) harness(t *testing.T) erptest.Harness {
 		Hold:        c.hold,
 		Exclusive:   c.exclusive,
 		Drift:       c.drift,
+		SetRate:     c.SetRate,
 		Limits:      limits,
 	}
 	switch c.dialect {

@@ -38,6 +38,7 @@ const (
 	codeBusy             = "ERP_BUSY" // period close, reindex, restore: it lasts
 	codeLogin            = "LOGIN_REFUSED"
 	codeSite             = "SITE_MISMATCH" // the database has not what names or mappings ask for
+	codeRates            = "NO_RATES"      // the site keeps none
 	codeNumbers          = "NO_FREE_NUMBER"
 	codeCommitUnanswered = "COMMIT_UNANSWERED"
 	codeDatabase         = "DATABASE_ERROR"

@@ -78,6 +78,7 @@ glbatch batchno:number10! source:text2 ref:text20! trandate:date! glyear:integer
 gltran batchno:number10! seq:integer! glacnt:code24! trandate:date! ref:text20! descrip:text40? amount:decimal4!
 sycnext sysid:text4! keyname:text12! nextval:integer!
 sycperd sysid:text4! glyear:integer! glperiod:integer! startdt:date! enddt:date! isopen:flag!
+sycrate currid:text3! ratedate:date! rate:decimal6!
 cyb_xref company:text2! entity:text16! extref:text64! erpkey:text40! cybtxn:text26! payhash:text64! state:text12! amount:decimal4! currid:text3!
  answer:text! created:instant! updated:instant!
 cyb_paystat company:text2! sono:number10! cybtxn:text26! method:text12! paystatus:text20! amount:decimal4! currid:text3! tokenid:text40! last4:text4!
@@ -91,7 +92,7 @@ var twins = map[string]string{"somast": "soymst", "sotran": "soytrn", "soaddr": 
 	"ictran": "icytrn"}
 
 // optionalTables are those that a site may do without.
-var optionalTables = []string{"arcadr", "socomm", "ictran", "icytrn"}
+var optionalTables = []string{"arcadr", "socomm", "ictran", "icytrn", "sycrate"}
 
 // isSide tells whether a table is ours, beside the ERP's.
 func isSide(table string) bool { return strings.HasPrefix(table, "cyb_") }

@@ -296,6 +296,10 @@ func newStory(t *testing.T, c *company) []step {
 			_, err := c.client.OpenPeriods(ctx)
 			return err
 		}},
+		{"ExchangeRates", func(ctx context.Context) error {
+			_, err := c.client.ExchangeRates(ctx, "USD", d.today)
+			return err
+		}},
 	}
 }
 

@@ -25,9 +25,10 @@ GOVULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.8.0
 # Directories whose packages are tested with the race detector: they share state between goroutines. The others are pure
 # functions, or workflow code, which the SDK runs one coroutine at a time.
 RACE := internal sandbox starter webhook worker
-# Of the steps, which play gateway, ERP and journal for real, the race detector watches those tests that race on purpose: all of them
-# would take it minutes.
-RACING := Racing
+# Of packages whose tests play whole systems, down to the database, the race detector watches those that race on purpose: all of them would
+# take it minutes.
+WHOLE  := activities internal/erp/sagepro sandbox/sagepro
+RACING := Racing|AtOnce|OnPostgres|ClerksTogether|TwoClientsWait
 
 DEV := bin/tenderline-dev
 
@@ -55,13 +56,14 @@ test: ## all tests: unit, race detector, SQLite, PostgreSQL, end to end on an em
 test-root:
 	@race=(); plain=(); \
 	for package in $$(go list ./...); do \
-	  top=$${package#github.com/tenderline/tenderline}; top=$${top#/}; \
-	  case ' $(RACE) ' in *" $${top%%/*} "*) race+=("$$package");; *) plain+=("$$package");; esac; \
+	  path=$${package#github.com/tenderline/tenderline}; path=$${path#/}; \
+	  case ' $(WHOLE) ' in *" $$path "*) plain+=("$$package"); continue;; esac; \
+	  case ' $(RACE) ' in *" $${path%%/*} "*) race+=("$$package");; *) plain+=("$$package");; esac; \
 	done; \
 	flag=-race; \
 	if [ "$$(go env CGO_ENABLED)" != 1 ]; then flag=; echo 'No C compiler: the tests run without the race detector.'; fi; \
 	if [ $${#race[@]} -gt 0 ]; then go test $$flag -timeout 10m $(TESTFLAGS) "$${race[@]}"; fi; \
-	go test $$flag -timeout 10m $(TESTFLAGS) -run '$(RACING)' ./activities; \
+	go test $$flag -timeout 10m $(TESTFLAGS) -run '$(RACING)' $(addprefix ./,$(WHOLE)); \
 	if [ $${#plain[@]} -gt 0 ]; then go test -timeout 10m $(TESTFLAGS) "$${plain[@]}"; fi
 
 test-dev:

@@ -29,6 +29,8 @@ type server struct {
 	inner  driver.Connector // of the sandbox
 	schema []catalogRow
 
+	meanings sync.Map // T-SQL -> SQL
+
 	mu      sync.Mutex
 	sent    []string
 	planted []plantedError
@@ -198,18 +200,27 @@ var (
 	clock     = "SELECT CONVERT(VARCHAR(26), CAST(SYSUTCDATETIME() AS DATETIME2(6)), 121)"
 )
 
-// meaning turns T-SQL into what SQLite does for it; "" is nothing.
+// meaning notes a statement and turns it into what SQLite does for it; "" is nothing.
 func (c *serverConn) meaning(query string) (string, error) {
 	if err := c.server.heard(query); err != nil {
 		return "", err
 	}
+	if known, done := c.server.meanings.Load(query); done {
+		return known.(string), nil
+	}
+	meant, err := translate(query)
+	if err == nil {
+		c.server.meanings.Store(query, meant)
+	}
+	return meant, err
+}
+
+func translate(query string) (string, error) {
 	switch {
-	case session.MatchString(query):
+	case session.MatchString(query), strings.Contains(query, "sys.columns"):
 		return "", nil
 	case query == clock:
 		return "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now') || '000'", nil
-	case strings.Contains(query, "sys.columns"):
-		return "", nil
 	}
 	if wrong := notTransact.FindString(quoted.ReplaceAllString(query, "''")); wrong != "" {
 		return "", fmt.Errorf("%q is no T-SQL: %s", wrong, query)

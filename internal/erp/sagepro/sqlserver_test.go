@@ -56,8 +56,7 @@ func TestConformanceInTransactSQL(t *testing.T) {
 		}}
 	}
 	h.Setbacks = []erptest.Setback{
-		number("deadlock", 1205, fault.Busy), number("lock time-out", 1222, fault.Busy), number("database being restored", 927, fault.Busy),
-		number("connection cut by the server", 596, fault.Connection),
+		number("deadlock", 1205, fault.Busy),
 		{Name: "connection lost", Kind: fault.Connection, Plant: func(_ *testing.T, operation erptest.Operation) {
 			s.plant(statementLike(laterStatement(operation)), driver.ErrBadConn)
 		}},

@@ -195,6 +195,7 @@ var (
 	top       = regexp.MustCompile(`(?is)^(\s*SELECT) TOP \((\d+)\)(.*)$`)
 	output    = regexp.MustCompile(`(?is)^(UPDATE .*) OUTPUT deleted\.(\S+) (WHERE .*)$`)
 	parameter = regexp.MustCompile(`@p(\d+)`)
+	databases = regexp.MustCompile(`\b(PRO01|TENDERLINE)\.dbo\.`) // of a site with several, see TestTransactSQLOfASite
 	session   = regexp.MustCompile(`^SET XACT_ABORT ON; SET LOCK_TIMEOUT \d+$`)
 	quoted    = regexp.MustCompile(`'[^']*'`)
 	clock     = "SELECT CONVERT(VARCHAR(26), CAST(SYSUTCDATETIME() AS DATETIME2(6)), 121)"
@@ -225,7 +226,7 @@ func translate(query string) (string, error) {
 	if wrong := notTransact.FindString(quoted.ReplaceAllString(query, "''")); wrong != "" {
 		return "", fmt.Errorf("%q is no T-SQL: %s", wrong, query)
 	}
-	query = hints.ReplaceAllString(query, "")
+	query = databases.ReplaceAllString(hints.ReplaceAllString(query, ""), "")
 	query = top.ReplaceAllString(query, "$1$3 LIMIT $2")
 	query = output.ReplaceAllString(query, "$1 $3 RETURNING $2 - 1")
 	return parameter.ReplaceAllString(query, "?$1"), nil

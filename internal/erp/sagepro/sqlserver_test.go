@@ -33,12 +33,17 @@ var rewrite = flag.Bool("rewrite", false, "write the golden files of testdata an
 // newSQLServer gives a company behind what stands for its SQL Server.
 func newSQLServer(t *testing.T) (*company, *server) {
 	t.Helper()
+	return newSQLServerOf(t, sagepro.Names{})
+}
+
+// newSQLServerOf has the site's own names.
+func newSQLServerOf(t *testing.T, names sagepro.Names) (*company, *server) {
+	t.Helper()
 	c := newCompany(t, sagepro.SQLite, filepath.Join(t.TempDir(), "pro01.db"))
 	s := newServer(t, c.server.Connector())
 	db := sql.OpenDB(s)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	client, err := sagepro.New(sagepro.Config{DB: sqlx.NewDb(db, "sqlserver"), Dialect: sagepro.SQLServer, LockWait: 2 * time.Second,
-		Clock: func() time.Time { return time.Now().UTC() }})
+	client, err := sagepro.New(sagepro.Config{DB: sqlx.NewDb(db, "sqlserver"), Dialect: sagepro.SQLServer, Names: names, LockWait: 2 * time.Second})
 	require.NoError(t, err)
 	c.client = client
 	return c, s
@@ -89,6 +94,25 @@ func TestTransactSQL(t *testing.T) {
 		sent := s.taken()
 		requireTransactSQL(t, step.name, sent)
 		requireGolden(t, filepath.Join("testdata", "sqlserver", step.name+".sql"), strings.Join(sent, ";\n")+";\n")
+	}
+}
+
+// TestTransactSQLOfASite: a company in a database of its own, and our tables in another one, are named in full by every statement.
+func TestTransactSQLOfASite(t *testing.T) {
+	t.Parallel()
+	c, s := newSQLServerOf(t, sagepro.Names{Schema: "PRO{company}.dbo", SideSchema: "TENDERLINE.dbo"})
+	require.NoError(t, c.client.Check(t.Context()))
+	s.taken()
+	for _, step := range newStory(t, c) {
+		require.NoError(t, step.do(t.Context()), step.name)
+		sent := s.taken()
+		requireTransactSQL(t, step.name, sent)
+		for _, statement := range sent {
+			require.NotRegexp(t, `(?i)\b(FROM|INTO|UPDATE|JOIN) (so|ar|ic|ap|gl|sy|cyb_)`, statement, step.name)
+		}
+		if step.name == "CreateSalesOrder" {
+			requireGolden(t, filepath.Join("testdata", "sqlserver", "CreateSalesOrder-of-a-site.sql"), strings.Join(sent, ";\n")+";\n")
+		}
 	}
 }
 
@@ -382,5 +406,27 @@ func TestCommitOfSQLServerUnanswered(t *testing.T) {
 			require.Equal(t, 1, c.Count(t, erptest.SalesOrders, "WEB-1"))
 			require.Empty(t, c.drift(t))
 		})
+	}
+}
+
+// TestTheStandInRefusesOtherDialects: what stands for SQL Server would be worth little if it took what SQL Server does not.
+func TestTheStandInRefusesOtherDialects(t *testing.T) {
+	for _, wrong := range []string{
+		"SELECT sono FROM somast LIMIT 5", "SELECT sono FROM somast LIMIT @p1", "SELECT sono || custno FROM somast", "SELECT sono FROM somast FOR UPDATE",
+		"UPDATE sycnext SET nextval = nextval + 1 RETURNING nextval", "INSERT INTO cyb_xref (company) VALUES (@p1) ON CONFLICT DO NOTHING",
+		"SELECT limit FROM arcust", `SELECT "limit" FROM arcust`, "SELECT sono FROM somast WHERE sono = ?", "SELECT sono FROM somast WHERE sono = $1",
+		"INSERT INTO somast (id_col, sono) VALUES (@p1, @p2)", "SELECT sono FROM somast WHERE moved = TRUE", "SELECT CAST(sono AS TEXT) FROM somast",
+	} {
+		_, err := translate(wrong)
+		require.Error(t, err, wrong)
+	}
+	for from, to := range map[string]string{
+		"SELECT TOP (5) sono FROM somast WITH (UPDLOCK, ROWLOCK) WHERE custno = @p1":         "SELECT sono FROM somast WHERE custno = ?1 LIMIT 5",
+		"UPDATE sycnext SET nextval = nextval + 1 OUTPUT deleted.nextval WHERE sysid = @p1":  "UPDATE sycnext SET nextval = nextval + 1 WHERE sysid = ?1 RETURNING nextval - 1",
+		"SELECT [limit], [current] FROM arcust WHERE credstat IN ('LIMIT 5', '?', 'key or')": "SELECT [limit], [current] FROM arcust WHERE credstat IN ('LIMIT 5', '?', 'key or')",
+	} {
+		got, err := translate(from)
+		require.NoError(t, err)
+		require.Equal(t, to, got)
 	}
 }

@@ -38,7 +38,8 @@ func (r *rig) transactions(t *testing.T, since time.Time) []call {
 		if request.At.Before(since) {
 			continue
 		}
-		for _, statement := range request.Statements {
+		slices.Sort(request.Statements)
+		for _, statement := range slices.Compact(request.Statements) {
 			seen[statement]++
 		}
 		if request.Method != "SELECT" && request.Status == http.StatusOK {

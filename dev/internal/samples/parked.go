@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"net/http"
 	"slices"
 	"strings"
@@ -91,8 +92,7 @@ func noCredit(ctx context.Context, p *Play) error {
 
 // earlyWebhook has the gateway tell of a case that nobody here knows: it waits for a person, who replays it once the order is there.
 func earlyWebhook(ctx context.Context, p *Play) error {
-	const payment = "7000000000000000000001"
-	if err := p.Announce(ctx, "risk.casemanagement.decision.accept", payment, p.ID, "ACCEPT"); err != nil {
+	if err := p.Announce(ctx, "risk.casemanagement.decision.accept", unknownPayment(p.ID), p.ID, "ACCEPT"); err != nil {
 		return err
 	}
 	p.line("gateway: webhook of an unknown order")
@@ -108,6 +108,13 @@ func earlyWebhook(ctx context.Context, p *Play) error {
 	}
 	p.line("operator: replay the webhook")
 	return p.Resolve(ctx, item.ID, "retry")
+}
+
+// unknownPayment is the ID of a payment that the gateway never made: another one for each order, since what is told twice is heard once.
+func unknownPayment(orderID string) string {
+	hash := fnv.New64a()
+	_, _ = hash.Write([]byte(orderID)) // never fails
+	return fmt.Sprintf("70%020d", hash.Sum64())
 }
 
 // gatewayOutage lets the gateway fail until the order, and two others, have used up their patience; then all of them are retried at once.

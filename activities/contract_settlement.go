@@ -6,6 +6,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/tenderline/tenderline/internal/canonical"
+	"github.com/tenderline/tenderline/internal/erp"
 	"github.com/tenderline/tenderline/internal/settlement"
 	"github.com/tenderline/tenderline/mappings"
 )
@@ -18,6 +19,7 @@ type SettlementPolicy struct {
 	Mode         settlement.Mode            `json:"mode"`                // detail or summary, by company
 	GroupBy      []string                   `json:"groupBy,omitempty"`   // what keeps lines apart beside the category
 	Ledger       string                     `json:"ledger,omitempty"`    // currency of the general ledger; "": each currency is posted as it is
+	ErpRates     bool                       `json:"erpRates,omitempty"`  // days in other currencies are converted at the ERP's own rates, not at those of the settings
 	ClosedPeriod ClosedPeriodPolicy         `json:"closedPeriod"`
 	Approval     bool                       `json:"approval,omitempty"` // finance approves before anything is posted
 	ShowPaid     bool                       `json:"showPaid,omitempty"` // the ERP's payment status becomes Paid, order by order
@@ -45,6 +47,18 @@ type ReconcileDayInput struct {
 	Site     Site             `json:"site,omitempty"`
 	Policy   SettlementPolicy `json:"policy"`
 	DryRun   bool             `json:"dryRun,omitempty"` // nothing is written but the discrepancy report
+	Rates    []erp.Rate       `json:"rates,omitempty"`  // the ERP's own, where the policy says ErpRates; in place of those of the settings
+}
+
+// ExchangeRatesInput asks an ERP what currencies cost in another on a date.
+type ExchangeRatesInput struct {
+	Date string `json:"date"` // YYYY-MM-DD
+	To   string `json:"to"`   // currency of the general ledger
+}
+
+// ExchangeRatesAnswer is the last rate at or before the date of each currency that the ERP keeps one of.
+type ExchangeRatesAnswer struct {
+	Rates []erp.Rate `json:"rates,omitempty"`
 }
 
 // ReconciledDay is what the reports of a day say against the journal: only IDs and totals.

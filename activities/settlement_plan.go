@@ -124,7 +124,7 @@ func (r *reading) inLedger(day canonical.Settlement) (canonical.Settlement, erro
 	if ledger == "" || ledger == day.Currency || len(day.Lines) == 0 {
 		return day, nil
 	}
-	rates, err := r.Rates()
+	rates, err := r.rates()
 	if err != nil {
 		return day, &fault.Fault{Kind: fault.MissingReference, System: settlementSystem, Code: codeNoRate, Message: "the exchange rates can't be read: " + err.Error()}
 	}
@@ -136,6 +136,18 @@ func (r *reading) inLedger(day canonical.Settlement) (canonical.Settlement, erro
 		}
 	}
 	return converted, err
+}
+
+// rates are those that the ERP was asked for, where the policy says so, else those of the settings.
+func (r *reading) rates() (settlement.RateSource, error) {
+	if !r.in.Policy.ErpRates {
+		return r.Rates()
+	}
+	quoted := make([]settlement.QuotedRate, 0, len(r.in.Rates))
+	for _, rate := range r.in.Rates {
+		quoted = append(quoted, settlement.QuotedRate{From: rate.From, To: rate.To, Rate: rate.Rate, Date: rate.Date})
+	}
+	return settlement.QuotedRates(quoted)
 }
 
 // codeNoRate marks a day whose currency nobody has told the price of.

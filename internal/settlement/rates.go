@@ -37,7 +37,7 @@ func (f FixedRates) Rate(from, to, _ string) (decimal.Decimal, error) {
 	return rate, nil
 }
 
-// DatedRates are rates of a file: each holds from its date until the next one of its pair.
+// DatedRates are rates of a file, or of an ERP's table: each holds from its date until the next one of its pair.
 type DatedRates struct {
 	MaxAge int // days that a rate may be old; 0 is 7
 	pairs  map[string][]datedRate
@@ -79,11 +79,26 @@ func ReadRates(in io.Reader) (*DatedRates, error) {
 	}
 }
 
-func (d *DatedRates) add(record []string) error {
-	date, from, to := record[0], strings.Clone(record[1]), strings.Clone(record[2])
-	if _, err := time.Parse(time.DateOnly, date); err != nil {
-		return errors.New("the date has to be YYYY-MM-DD")
+// QuotedRate is what one From costs in To, from a date on.
+type QuotedRate struct {
+	From, To string
+	Rate     decimal.Decimal
+	Date     string // YYYY-MM-DD
+}
+
+// QuotedRates holds rates that somebody else keeps to the rules of those of a file.
+func QuotedRates(quoted []QuotedRate) (*DatedRates, error) {
+	rates := &DatedRates{pairs: map[string][]datedRate{}}
+	for _, q := range quoted {
+		if err := rates.put(q.From, q.To, q.Date, q.Rate); err != nil {
+			return nil, fmt.Errorf("read rates, %s/%s: %w", q.From, q.To, err)
+		}
 	}
+	return rates, rates.sort()
+}
+
+func (d *DatedRates) add(record []string) error {
+	from, to := strings.Clone(record[1]), strings.Clone(record[2])
 	for _, code := range []string{from, to} {
 		if _, err := canonical.MinorUnits(code); err != nil {
 			return err
@@ -93,12 +108,24 @@ func (d *DatedRates) add(record []string) error {
 		return errors.New("the rate has to be a decimal number")
 	}
 	rate, err := decimal.NewFromString(record[3])
-	if err != nil || !rate.IsPositive() {
-		return errors.New("the rate has to be a decimal number above zero")
+	if err != nil {
+		return errBadRate
 	}
-	d.pairs[from+"/"+to] = append(d.pairs[from+"/"+to], datedRate{strings.Clone(date), rate})
+	return d.put(from, to, strings.Clone(record[0]), rate)
+}
+
+func (d *DatedRates) put(from, to, date string, rate decimal.Decimal) error {
+	if _, err := time.Parse(time.DateOnly, date); err != nil {
+		return errors.New("the date has to be YYYY-MM-DD")
+	}
+	if !rate.IsPositive() {
+		return errBadRate
+	}
+	d.pairs[from+"/"+to] = append(d.pairs[from+"/"+to], datedRate{date, rate})
 	return nil
 }
+
+var errBadRate = errors.New("the rate has to be a decimal number above zero")
 
 func (d *DatedRates) sort() error {
 	for pair, rates := range d.pairs {

@@ -59,6 +59,33 @@ func TestDatedRates(t *testing.T) {
 	}
 }
 
+func TestQuotedRatesFollowTheRulesOfAFile(t *testing.T) {
+	quoted := func(from, date, rate string) settlement.QuotedRate {
+		return settlement.QuotedRate{From: from, To: "USD", Date: date, Rate: amount(rate)}
+	}
+	rates, err := settlement.QuotedRates([]settlement.QuotedRate{quoted("EUR", "2026-07-27", "1.09"), quoted("JPY", "2026-01-02", "0.0065")})
+	require.NoError(t, err)
+	rate, err := rates.Rate("EUR", "USD", "2026-08-03")
+	require.NoError(t, err)
+	require.Equal(t, "1.09", rate.String())
+	for pair, date := range map[string]string{"EUR": "2026-08-04", "JPY": "2026-07-27", "GBP": "2026-07-27"} {
+		_, err = rates.Rate(pair, "USD", date)
+		require.ErrorIs(t, err, settlement.ErrNoRate, pair)
+	}
+	for want, bad := range map[string][]settlement.QuotedRate{
+		"EUR/USD: the rate has to be a decimal number above zero": {quoted("EUR", "2026-07-27", "0")},
+		"EUR/USD: the date has to be YYYY-MM-DD":                  {quoted("EUR", "", "1")},
+		"EUR/USD has two on 2026-07-27":                           {quoted("EUR", "2026-07-27", "1"), quoted("EUR", "2026-07-27", "2")},
+	} {
+		_, err := settlement.QuotedRates(bad)
+		require.ErrorContains(t, err, want)
+	}
+	none, err := settlement.QuotedRates(nil)
+	require.NoError(t, err)
+	_, err = none.Rate("EUR", "USD", "2026-07-27")
+	require.ErrorIs(t, err, settlement.ErrNoRate)
+}
+
 // Whatever is converted: the lines and the exchange line add up to what was paid, or to the converted net.
 func TestConvertedSettlementsAddUp(t *testing.T) {
 	categories := []canonical.SettlementCategory{canonical.SettlementSale, canonical.SettlementRefund, canonical.SettlementFee, canonical.SettlementChargebackReversal, canonical.SettlementDeposit}

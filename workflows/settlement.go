@@ -182,10 +182,12 @@ func (d *day) reconcile(ctx workflow.Context) bool {
 	d.stage(ctx, activities.SettlementWaiting, "Waiting for the day's reports", "")
 	s := step{name: stepReconcile, actions: []ResolutionKind{ResolveRetry, ResolveCompensate}, deadline: d.in.Policy.ParkDeadline, overdue: ResolveRetry}
 	err := d.desk.try(ctx, s, func(_ workflow.Context, _ int) error {
-		var err error
-		d.view.Day, err = run(reports(d.waiting, d.in.Policy, "Download, parse and match the reports"), settlementWork.ReconcileDay, activities.ReconcileDayInput{
-			Merchant: d.in.Merchant, Date: d.in.Date, Erp: d.in.Erp, Site: d.in.Site, Policy: d.in.Policy, DryRun: d.in.DryRun,
-		})
+		rates, err := d.rates() // with each try: a rate that was missing may have been added
+		if err == nil {
+			d.view.Day, err = run(reports(d.waiting, d.in.Policy, "Download, parse and match the reports"), settlementWork.ReconcileDay, activities.ReconcileDayInput{
+				Merchant: d.in.Merchant, Date: d.in.Date, Erp: d.in.Erp, Site: d.in.Site, Policy: d.in.Policy, DryRun: d.in.DryRun, Rates: rates.Rates,
+			})
+		}
 		if wish := d.cancelWish(); err != nil && wish != nil {
 			return wish
 		}
@@ -203,6 +205,15 @@ func (d *day) reconcile(ctx workflow.Context) bool {
 		return false
 	}
 	return true
+}
+
+// rates asks the ERP for its own exchange rates, where the policy has the day converted at those.
+func (d *day) rates() (activities.ExchangeRatesAnswer, error) {
+	ledger := d.in.Policy.Ledger
+	if !d.in.Policy.ErpRates || ledger == "" {
+		return activities.ExchangeRatesAnswer{}, nil
+	}
+	return run(booking(d.waiting, d.in.Erp, d.in.Steps, "Exchange rates to "+ledger), erpWork.ExchangeRates, activities.ExchangeRatesInput{Date: d.in.Date, To: ledger})
 }
 
 // decide has a mismatch, and where the policy says so the posting itself, decided by people. again: the reports are to be read once more.

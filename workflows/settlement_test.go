@@ -506,7 +506,7 @@ func TestPostingThatIsNotKept(t *testing.T) {
 
 // daySteps are the activities of a day, in a day that has them all.
 func daySteps() []string {
-	return []string{"RecordDay", "ReconcileDay", "PostJournal", "PostFeeInvoice", "RecordPosting", "ShowPaid", "SettledOrders"}
+	return []string{"RecordDay", "ExchangeRates", "ReconcileDay", "PostJournal", "PostFeeInvoice", "RecordPosting", "ShowPaid", "SettledOrders"}
 }
 
 func fullDay() (*world, workflows.SettlementInput) {
@@ -515,6 +515,7 @@ func fullDay() (*world, workflows.SettlementInput) {
 	w.settled = settledOrders(3)
 	in := dayInput()
 	in.Policy.Fees, in.Policy.ShowPaid = settlement.FeesAsInvoice, true
+	in.Policy.Ledger, in.Policy.ErpRates = "USD", true
 	return w, in
 }
 

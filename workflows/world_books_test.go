@@ -14,6 +14,7 @@ import (
 
 	"github.com/tenderline/tenderline/activities"
 	"github.com/tenderline/tenderline/internal/canonical"
+	"github.com/tenderline/tenderline/internal/erp"
 	"github.com/tenderline/tenderline/internal/settlement"
 )
 
@@ -27,6 +28,9 @@ type books struct {
 	byHand    map[string]settlement.HandBooking // what of both people booked, by document
 	kept      []activities.RecordPostingInput
 	read      []activities.ReconcileDayInput
+	rates     []erp.Rate // that the ERP keeps
+	rateAsks  []activities.ExchangeRatesInput
+	ratesOf   []string // the queues of the ERPs that were asked for them
 	days      []activities.RecordDayInput
 	dates     map[string]string // posting dates, by document
 	settled   []activities.SettledOrder
@@ -195,6 +199,18 @@ func (f *fakeSettlements) SettledOrders(ctx context.Context, in activities.Settl
 		page.Next = strconv.Itoa(to)
 	}
 	return page, nil
+}
+
+// ExchangeRates tells what the ERP keeps.
+func (f *fakeBooking) ExchangeRates(ctx context.Context, in activities.ExchangeRatesInput) (activities.ExchangeRatesAnswer, error) {
+	w := f.w
+	if err := w.enter(ctx); err != nil {
+		return activities.ExchangeRatesAnswer{}, err
+	}
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	w.rateAsks, w.ratesOf = append(w.rateAsks, in), append(w.ratesOf, activity.GetInfo(ctx).TaskQueue)
+	return activities.ExchangeRatesAnswer{Rates: slices.Clone(w.rates)}, nil
 }
 
 // PostJournal posts an entry once under its reference, and refuses what no ledger would take.

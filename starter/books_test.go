@@ -287,12 +287,13 @@ func disputed(t *testing.T, action, reference string, outcome activities.Chargeb
 }
 
 func TestADisputesRowsReachItsProcess(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newWorld(t, map[string]string{"TENDERLINE_SETTLEMENT_ERP": "sagepro"})
 	w.paid(t, "A", canonical.OrderConfirmed)
 	require.Equal(t, journal.InboxDelivered, w.delivered(t, disputed(t, "first", "A-S1", activities.ChargebackOpen)).State)
 	require.Equal(t, "chargeback/CB-1", w.engine.starts[1])
 	in := w.engine.inputs[1].(workflows.ChargebackInput)
 	require.Equal(t, []any{"A", "015562", "200069", 72 * time.Hour}, []any{in.OrderID, in.SalesOrder, in.Invoice, in.RemindFor})
+	require.Equal(t, []string{"syspro", "sagepro"}, []string{in.Erp, in.Ledger}, "the receivable is where the days are posted")
 	require.Empty(t, w.engine.news)
 
 	require.Equal(t, journal.InboxDelivered, w.delivered(t, disputed(t, "won", "A", activities.ChargebackWon)).State)

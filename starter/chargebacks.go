@@ -160,8 +160,8 @@ func (s *Starter) caseInput(order journal.OrderRecord, dispute activities.Charge
 		return workflows.ChargebackInput{}, fmt.Errorf("follow dispute %s: channel %q is no longer configured", dispute.ID, order.Channel)
 	}
 	return workflows.ChargebackInput{
-		Case: dispute, OrderID: order.OrderID, Erp: order.Erp, Site: activities.Site(channel.Site), SalesOrder: order.ErpOrderNumber,
-		Invoice: order.ErpInvoice, RemindFor: s.settings.Chargebacks().Remind, Policy: policy(channel.Policy),
+		Case: dispute, OrderID: order.OrderID, Erp: order.Erp, Ledger: s.settings.SettlementErp(), Site: activities.Site(channel.Site),
+		SalesOrder: order.ErpOrderNumber, Invoice: order.ErpInvoice, RemindFor: s.settings.Chargebacks().Remind, Policy: policy(channel.Policy),
 	}, nil
 }
 

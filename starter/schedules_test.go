@@ -185,6 +185,7 @@ func TestSchedulesFollowFromTheSettings(t *testing.T) {
 	})
 	require.Equal(t, "0.05", tick.Settlement.Policy.Tolerance["*"].String())
 	require.Equal(t, 36*time.Hour, tick.Settlement.Policy.Patience)
+	require.False(t, tick.Settlement.Policy.ErpRates, "the rates of the settings hold")
 	require.Equal(t, 12*time.Hour, tick.Settlement.Steps.ErpPatience)
 
 	poll := s.kept[changesID]
@@ -277,7 +278,7 @@ func TestEachErpIsPolledAtItsOwnPace(t *testing.T) {
 	s := newSchedules()
 	two := map[string]string{
 		"CHANNELS": `{"web-us":{"erp":"sagepro"},"web-eu":{"erp":"syspro"}}`, "SETTLEMENT_ERP": "sagepro",
-		"SAGEPRO_CHANGES_INTERVAL": "5m", "SAGEPRO_CHANGES_FEEDS": "credit_memo,shipment",
+		"SETTLEMENT_LEDGER_CURRENCY": "USD", "SETTLEMENT_RATES_FROM": "erp", "SAGEPRO_CHANGES_INTERVAL": "5m", "SAGEPRO_CHANGES_FEEDS": "credit_memo,shipment",
 	}
 	changes, err := starter.ReconcileSchedules(t.Context(), s, scheduled(t, two))
 	require.NoError(t, err)
@@ -295,6 +296,7 @@ func TestEachErpIsPolledAtItsOwnPace(t *testing.T) {
 	action = s.kept[settlementID].Action.(*client.ScheduleWorkflowAction)
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayload(action.Args[0].(*commonpb.Payload), &tick))
 	require.Equal(t, "sagepro", tick.Settlement.Erp)
+	require.True(t, tick.Settlement.Policy.ErpRates, "days are converted at its own rates")
 
 	two["CHANNELS"] = `{"web-us":{"erp":"sagepro"}}`
 	require.Equal(t, map[string]starter.ScheduleResult{

@@ -21,6 +21,7 @@ func settlementInput(m config.Merchant) workflows.SettlementInput {
 			Mode:         settlement.Mode(s.Mode),
 			GroupBy:      s.GroupBy,
 			Ledger:       s.Ledger,
+			ErpRates:     s.RatesFrom == config.RatesOfErp,
 			ClosedPeriod: activities.ClosedPeriodPolicy(s.ClosedPeriod),
 			Approval:     s.Approval,
 			ShowPaid:     s.ShowPaid,

@@ -17,6 +17,7 @@ const (
 // erpSection is the part of the settings that one ERP has.
 type erpSection interface {
 	common() ERPSettings
+	keepsRates() bool              // its adapter can be asked for exchange rates
 	values(c *checks, name string) // what its own values must be, whether the ERP is used or not
 	check(c *checks, name string)  // what must be set where work at the ERP is done
 }
@@ -41,6 +42,14 @@ type ERPSettings struct {
 }
 
 func (s ERPSettings) common() ERPSettings { return s }
+
+func (s ERPSettings) keepsRates() bool { return false }
+
+// keepsRates tells whether an ERP can be asked for exchange rates.
+func (c Config) keepsRates(erp string) bool {
+	section, known := c.erpSections()[erp]
+	return known && section.keepsRates()
+}
 
 // ERPSettings gives what every ERP has of settings; false for an ERP that there is no adapter for.
 func (c Config) ERPSettings(erp string) (ERPSettings, bool) {
@@ -112,6 +121,9 @@ var (
 	locationCode   = regexp.MustCompile(`^[A-Za-z0-9]{1,3}$`)
 	customerPrefix = regexp.MustCompile(`^[A-Z]{1,3}$`)
 )
+
+// keepsRates: a site may have a table of them.
+func (s Sagepro) keepsRates() bool { return true }
 
 func (s Sagepro) values(v *checks, name string) {
 	v.oneOf(name+"_DIALECT", s.Dialect, DialectSQLServer, DialectPostgres, DialectSQLite)

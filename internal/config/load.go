@@ -161,6 +161,7 @@ func (c Config) values() []error {
 	v.alerts(c.Alerts, c.Mail)
 	v.mail(c.Mail)
 	v.settlement(c.Settlement)
+	v.rates(c.Settlement, c.SettlementErp(), c.keepsRates(c.SettlementErp()))
 	v.erps(c)
 	v.positive("CHARGEBACK_REMIND", c.Chargeback.Remind)
 	v.outbound("CYBERSOURCE", c.Cybersource.Outbound)

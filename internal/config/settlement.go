@@ -16,6 +16,12 @@ import (
 // Off switches off what runs on a schedule.
 const Off = "off"
 
+// Whose exchange rates hold.
+const (
+	RatesOfSettings = "settings"
+	RatesOfErp      = "erp"
+)
+
 // Settlement says when and how the merchant's days reach the general ledger.
 type Settlement struct {
 	At           string        `envconfig:"AT" default:"06:00" desc:"local time at which the day before is settled, HH:MM, or off; the reports must be there soon after it"`
@@ -32,6 +38,7 @@ type Settlement struct {
 	Ledger       string        `envconfig:"LEDGER_CURRENCY" desc:"currency of the general ledger: days in other currencies are converted; empty: each is posted as it is"`
 	Rates        Rates         `envconfig:"RATES" desc:"fixed exchange rates, EUR/USD=1.08, ...: the price of one EUR in USD"`
 	RatesFile    string        `envconfig:"RATES_FILE" desc:"CSV of exchange rates with the columns date, from, to, rate; read anew for each day, in place of fixed ones"`
+	RatesFrom    string        `envconfig:"RATES_FROM" default:"settings" desc:"whose exchange rates hold: settings (the two above), or erp: those that the ERP of the general ledger keeps itself (sagepro only)"`
 	ClosedPeriod string        `envconfig:"CLOSED_PERIOD" default:"next_open" desc:"journal or fee invoice of a closed period: next_open (posted in the current one, with the original date noted) or park"`
 	Approval     bool          `envconfig:"APPROVAL" default:"false" desc:"finance approves each day before anything of it is posted"`
 	ShowPaid     bool          `envconfig:"SHOW_PAID" default:"true" desc:"the ERP shows the orders of a settled day as paid"`
@@ -295,6 +302,20 @@ func (c *checks) settlement(s Settlement) {
 	c.positive("SETTLEMENT_PATIENCE", s.Patience)
 	c.positive("SETTLEMENT_STEP_TIMEOUT", s.StepTimeout)
 	c.positive("SETTLEMENT_PARK_DEADLINE", s.ParkDeadline)
+}
+
+// rates checks whose exchange rates hold.
+func (c *checks) rates(s Settlement, erp string, keeps bool) {
+	c.oneOf("SETTLEMENT_RATES_FROM", s.RatesFrom, RatesOfSettings, RatesOfErp)
+	if s.RatesFrom != RatesOfErp {
+		return
+	}
+	if !keeps {
+		c.fail("SETTLEMENT_RATES_FROM", "can't be erp: "+erp+" can't be asked for exchange rates")
+	}
+	if len(s.Rates) > 0 || s.RatesFile != "" {
+		c.fail("SETTLEMENT_RATES_FROM", "is erp, so TENDERLINE_SETTLEMENT_RATES and TENDERLINE_SETTLEMENT_RATES_FILE must be empty")
+	}
 }
 
 // changes checks how an ERP is asked.

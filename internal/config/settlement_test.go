@@ -116,6 +116,34 @@ func TestSettlementSettingsThatAreRefused(t *testing.T) {
 	}
 }
 
+func TestWhoseExchangeRatesHold(t *testing.T) {
+	const from = "TENDERLINE_SETTLEMENT_RATES_FROM"
+	require.Equal(t, config.RatesOfSettings, load(t, nil).Settlement.RatesFrom)
+	for name, test := range map[string]struct {
+		env  map[string]string
+		want string // "": it is well
+	}{
+		"of the ERP":               {map[string]string{from: "erp", "TENDERLINE_ERP": "sagepro"}, ""},
+		"of the ledger's ERP":      {map[string]string{from: "erp", "TENDERLINE_SETTLEMENT_ERP": "sagepro"}, ""},
+		"of the settings":          {map[string]string{from: "settings", "TENDERLINE_SETTLEMENT_RATES": "EUR/USD=1.08"}, ""},
+		"of somebody else":         {map[string]string{from: "bank"}, from + " must be settings or erp"},
+		"of an ERP without":        {map[string]string{from: "erp"}, from + " can't be erp: syspro can't be asked for exchange rates"},
+		"of another ERP":           {map[string]string{from: "erp", "TENDERLINE_ERP": "sagepro", "TENDERLINE_SETTLEMENT_ERP": "syspro"}, "syspro can't be asked"},
+		"of nobody's ERP":          {map[string]string{from: "erp", "TENDERLINE_SETTLEMENT_ERP": "sap"}, "sap can't be asked"},
+		"of the ERP, and fixed":    {map[string]string{from: "erp", "TENDERLINE_ERP": "sagepro", "TENDERLINE_SETTLEMENT_RATES": "EUR/USD=1.08"}, from + " is erp, so TENDERLINE_SETTLEMENT_RATES and"},
+		"of the ERP, and a file's": {map[string]string{from: "erp", "TENDERLINE_ERP": "sagepro", "TENDERLINE_SETTLEMENT_RATES_FILE": "rates.csv"}, from + " is erp, so"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := config.Load(config.Map(test.env))
+			if test.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, test.want)
+		})
+	}
+}
+
 func TestKeysOfPushedChangesAreChecked(t *testing.T) {
 	c := load(t, map[string]string{"TENDERLINE_SYSPRO_CHANGES_WEBHOOK_KEYS": "new:s3cret!"})
 	err := c.Check(config.UseAPI)

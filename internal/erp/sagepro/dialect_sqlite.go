@@ -61,7 +61,7 @@ func (lite) kindOf(databaseType string) kind {
 	switch name := strings.ToUpper(databaseType); {
 	case strings.Contains(name, "INT"):
 		return kindInteger
-	case strings.HasPrefix(name, "NUM"), strings.HasPrefix(name, "DEC"), strings.HasPrefix(name, "REAL"), strings.HasPrefix(name, "DOUB"), strings.HasPrefix(name, "FLOAT"):
+	case strings.HasPrefix(name, "NUM"), strings.HasPrefix(name, "DEC"), strings.HasPrefix(name, "REAL"), strings.HasPrefix(name, "DOUBLE"), strings.HasPrefix(name, "FLOAT"):
 		return kindDecimal
 	case name == "DATE":
 		return kindDate

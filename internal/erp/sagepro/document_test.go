@@ -52,7 +52,7 @@ func TestColumnsOfADocument(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			p, whole := paperOf(t, postgres{}, `{"somast":`+tc.body+`}`)
 			values := whole.child("somast").columns("somast")
-			require.Equal(t, len(tc.want), len(values))
+			require.Len(t, values, len(tc.want))
 			for name, want := range tc.want {
 				if number, isNumber := want.(decimal.Decimal); isNumber {
 					require.True(t, number.Equal(values[name].(decimal.Decimal)))

@@ -27,7 +27,7 @@ const (
 	codeOrder            = "ORDER_NOT_FOUND"
 	codeInvoice          = "INVOICE_NOT_FOUND"
 	codeOnHold           = "CUSTOMER_ON_HOLD"
-	codeCredit           = "CREDIT_LIMIT_EXCEEDED"
+	codeCredit           = "CREDIT_LIMIT_EXCEEDED" //nolint:gosec // no credential
 	codeInsufficient     = "INSUFFICIENT_STOCK"
 	codePeriod           = "PERIOD_CLOSED"
 	codeStatus           = "STATUS_CONFLICT"

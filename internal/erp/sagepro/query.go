@@ -59,15 +59,7 @@ func (q querier) listPlain(ctx context.Context, dest any, query string, argument
 	return sqlx.SelectContext(ctx, q.run, dest, sqlx.Rebind(q.bind, query), arguments...)
 }
 
-// exec runs a statement and tells how many rows it touched.
-func (q querier) exec(ctx context.Context, query string, arguments ...any) (int64, error) {
-	written, err := q.site.sql(query)
-	if err != nil {
-		return 0, err
-	}
-	return q.execPlain(ctx, written, arguments...)
-}
-
+// execPlain runs a statement that is SQL already and tells how many rows it touched.
 func (q querier) execPlain(ctx context.Context, query string, arguments ...any) (int64, error) {
 	result, err := q.run.ExecContext(ctx, sqlx.Rebind(q.bind, query), arguments...)
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/tenderline/tenderline/internal/canonical"
 	"github.com/tenderline/tenderline/internal/erp"
 	"github.com/tenderline/tenderline/internal/erp/sagepro"
 	"github.com/tenderline/tenderline/internal/fault"
@@ -115,9 +114,8 @@ func TestGuardedCalls(t *testing.T) {
 		}
 		_, err := client.FindSalesOrder(t.Context(), erp.SalesOrderRef{Number: "999"})
 		requireFault(t, err, fault.NotFound, "ORDER_NOT_FOUND")
-		order := canonical.SalesOrder{}
 		ctx, recorder := outbound.WithRecorder(t.Context())
-		order, err = client.CreateSalesOrder(ctx, "order/1:book:1", d.order().document(t))
+		order, err := client.CreateSalesOrder(ctx, "order/1:book:1", d.order().document(t))
 		require.NoError(t, err)
 		require.NotEmpty(t, order.Number)
 		recorded := recorder.Calls()

@@ -28,11 +28,6 @@ func TestConformanceOnSQLite(t *testing.T) {
 	erptest.Run(t, newCompany(t, sagepro.SQLite, filepath.Join(t.TempDir(), "pro01.db")).harness(t))
 }
 
-func TestConformanceOnPostgres(t *testing.T) {
-	t.Parallel()
-	erptest.Run(t, newCompany(t, sagepro.Postgres, pgtest.New(t, nil)).harness(t))
-}
-
 // TestRowHeld: a row that another transaction holds is waited for, but not for ever.
 func TestRowHeld(t *testing.T) {
 	t.Parallel()

@@ -64,9 +64,9 @@ func leastRights(t *testing.T) (c *company, owner *sqlx.DB) {
 	return c, owner
 }
 
-// TestLeastRightsSuffice holds the adapter to the whole suite with the rights that the script for sites gives, and the running totals to the script
+// TestConformanceOnPostgres holds the adapter to the suite with the rights that the script for sites gives, and the running totals to the script
 // that asks a site's database for drift.
-func TestLeastRightsSuffice(t *testing.T) {
+func TestConformanceOnPostgres(t *testing.T) {
 	t.Parallel()
 	c, owner := leastRights(t)
 	erptest.Run(t, c.harness(t))

@@ -33,6 +33,7 @@ func (c *Client) ExchangeRates(ctx context.Context, to, date string) ([]erp.Rate
 	var rates []erp.Rate
 	err := c.read(ctx, "ExchangeRates", func(ctx context.Context, q querier) error {
 		if !q.site.keeps("sycrate") {
+			c.site.Store(nil) // the next try sees a table that people have made since
 			return c.notFound(codeRates, "the site keeps no exchange rates")
 		}
 		var found []rateRow

@@ -80,13 +80,17 @@ func TestASiteMayKeepNoRates(t *testing.T) {
 		require.NoError(t, unnamed.Check(t.Context()), "nobody needs the table to book orders")
 		_, err = unnamed.ExchangeRates(t.Context(), "USD", "2026-07-28")
 		requireFault(t, err, fault.NotFound, "NO_RATES")
+		d.set(t, "CREATE VIEW sycrate AS SELECT currid, ratedate, usdprice AS rate FROM currates")
+		got, err := unnamed.ExchangeRates(t.Context(), "USD", "2026-07-28")
+		require.NoError(t, err, "it is there now, and nothing has to be started anew")
+		requireRates(t, []erp.Rate{rate("EUR", "1.08", "2026-07-01")}, got)
 
 		named := d.client(t, func(c *sagepro.Config) {
 			c.Names.Tables = map[string]string{"sycrate": "currates"}
 			c.Names.Columns = map[string]map[string]string{"sycrate": {"rate": "usdprice"}}
 		})
 		require.NoError(t, named.Check(t.Context()))
-		got, err := named.ExchangeRates(t.Context(), "USD", "2026-07-28")
+		got, err = named.ExchangeRates(t.Context(), "USD", "2026-07-28")
 		require.NoError(t, err)
 		requireRates(t, []erp.Rate{rate("EUR", "1.08", "2026-07-01")}, got)
 	})

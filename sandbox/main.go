@@ -202,8 +202,8 @@ func (s *settings) placeSagepro() (forget func() error, err error) {
 		if dir, err = os.MkdirTemp("", "sandbox-sagepro-"); err != nil {
 			return forget, err
 		}
-		forget = func() error { return os.RemoveAll(dir) }
-	} else if err := os.MkdirAll(dir, 0o700); err != nil {
+		forget = func() error { return os.RemoveAll(dir) } //nolint:gosec // the directory was made just now
+	} else if err := os.MkdirAll(dir, 0o700); err != nil { //nolint:gosec // who runs the sandbox says where its state is
 		return forget, err
 	}
 	s.sageproDSN = filepath.Join(dir, "sagepro.db")

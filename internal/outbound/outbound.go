@@ -129,7 +129,7 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	taken := false
 	err := t.guard.Do(request.Context(), call, func(call *Call) error {
 		taken = true
-		got, err := t.send(request)
+		got, err := t.send(request) //nolint:bodyclose // it is RoundTrip's answer: its caller closes it
 		if got != nil {
 			call.Status = got.StatusCode
 			call.CorrelationID = t.correlation(got.Header)

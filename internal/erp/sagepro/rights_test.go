@@ -95,15 +95,13 @@ func drifting(t *testing.T, db *sqlx.DB) []string {
 		if strings.TrimSpace(statement) == "" {
 			continue
 		}
-		rows, err := db.QueryxContext(t.Context(), statement)
-		require.NoError(t, err, statement)
-		for rows.Next() {
-			row := map[string]any{}
-			require.NoError(t, rows.MapScan(row))
-			totals = append(totals, row["what"].(string))
+		var rows []struct {
+			What string `db:"what"`
 		}
-		require.NoError(t, rows.Err())
-		require.NoError(t, rows.Close())
+		require.NoError(t, db.Unsafe().SelectContext(t.Context(), &rows, statement), statement)
+		for _, row := range rows {
+			totals = append(totals, row.What)
+		}
 	}
 	return totals
 }

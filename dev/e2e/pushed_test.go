@@ -49,7 +49,7 @@ func (r *rig) push(t *testing.T, changes ...map[string]any) {
 // TestAMemoThatIsPushedAndPolledIsRefundedOnce makes a credit memo in the ERP, which is pushed and polled: one process, one refund. The poll
 // goes on where it was after a restart of everything.
 func TestAMemoThatIsPushedAndPolledIsRefundedOnce(t *testing.T) {
-	eachERP(t, func(t *testing.T, env map[string]string) { //nolint:thelper // the test itself
+	eachERP(t, func(t *testing.T, env map[string]string) {
 		memoPushedAndPolled(t, stack.Options{Dir: t.TempDir(), Env: env})
 	})
 }
@@ -99,7 +99,7 @@ func (r *rig) refundedByMemo(t *testing.T, id string, numbers ...string) {
 // TestAParcelThatIsPushedAndPolledIsPaidOnce sends parcels of orders that are paid for when they leave: the first is pushed, several times, and
 // polled; the second is polled alone, after everything was restarted. Each has one process, one capture, one invoice and one word to the shop.
 func TestAParcelThatIsPushedAndPolledIsPaidOnce(t *testing.T) {
-	eachERP(t, func(t *testing.T, env map[string]string) { //nolint:thelper // the test itself
+	eachERP(t, func(t *testing.T, env map[string]string) {
 		parcelPushedAndPolled(t, stack.Options{Dir: t.TempDir(), Env: env})
 	})
 }

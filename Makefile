@@ -27,8 +27,8 @@ GOVULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.8.0
 RACE := internal sandbox starter webhook worker
 # Of packages whose tests play whole systems, down to the database, the race detector watches those that race on purpose: all of them would
 # take it minutes.
-WHOLE  := activities internal/erp/sagepro sandbox/sagepro
-RACING := Racing|AtOnce|OnPostgres|ClerksTogether|TwoClientsWait
+WHOLE  := activities internal/erp/sagepro internal/erp/syspro sandbox/sagepro
+RACING := Racing|AtOnce|OnPostgres|ConformanceWithToken|ClerksTogether|TwoClientsWait
 
 DEV := bin/tenderline-dev
 
@@ -51,6 +51,7 @@ demo: dev-build ## the sample orders on fresh state; fails if one did not end as
 test: ## all tests: unit, race detector, SQLite, PostgreSQL, end to end on an embedded Temporal server
 	@$(MAKE) test-root
 	@$(MAKE) test-dev
+	@scripts/test-odbc $(TESTFLAGS)
 	@go run ./internal/pgtest/note
 
 test-root:

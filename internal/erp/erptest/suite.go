@@ -19,6 +19,8 @@ import (
 // Run holds an adapter against the contract of erp.Port, and of those ports beside it that it has.
 func Run(t *testing.T, h Harness) {
 	require.NotEmpty(t, h.Setbacks, "every connection can be lost")
+	require.NotNil(t, h.Hold, "people have records open in every ERP")
+	require.NotNil(t, h.Drift, "every ERP keeps running totals")
 	s := newStage(h)
 	t.Run("reach and credential", s.testCheck)
 	t.Run("customer", s.testCustomer)

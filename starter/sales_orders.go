@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/tenderline/tenderline/activities"
@@ -93,10 +94,20 @@ func (s *Starter) heldForReview(ctx context.Context, item journal.InboxItem, ord
 	}
 }
 
-// heldByUs tells that a reject after the capture has put the order's sales order on hold.
+// heldByUs tells that a reject after the capture has put the order's sales order on hold. Its proposal may not be parked yet when the hold is told: that
+// there was a reject which did not hold any more is noted before.
 func (s *Starter) heldByUs(ctx context.Context, orderID string) (bool, error) {
 	page, _, err := s.store.Attentions(ctx, journal.AttentionFilter{WorkflowID: workflows.LateRejectWorkflowID(orderID), Limit: 1})
-	return len(page) > 0, err
+	if err != nil || len(page) > 0 {
+		return len(page) > 0, err
+	}
+	review, err := s.store.Review(ctx, orderID)
+	if errors.Is(err, journal.ErrNotFound) {
+		return false, nil
+	}
+	return slices.ContainsFunc(review.Notes, func(note journal.ReviewNoteRecord) bool {
+		return note.Note == string(activities.ReviewOpposed) && note.Decision == canonical.FraudReject
+	}), err
 }
 
 // decision is what a person is to decide about a sales order.

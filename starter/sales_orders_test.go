@@ -247,3 +247,20 @@ func TestTheHoldOfAReviewIsNobodysElse(t *testing.T) {
 		})
 	}
 }
+
+// TestTheHoldOfALateRejectIsNobodysElse: it may be told before its process has parked its proposal; that the accept was opposed is noted by then. An
+// accept that opposes says nothing of a hold.
+func TestTheHoldOfALateRejectIsNobodysElse(t *testing.T) {
+	for decision, want := range map[canonical.FraudDecision]journal.InboxState{
+		canonical.FraudReject: journal.InboxIgnored, canonical.FraudAccept: journal.InboxAttention,
+	} {
+		w := newWorld(t, nil)
+		w.accepted(t, canonical.OrderConfirmed)
+		require.NoError(t, w.store.NoteReview(t.Context(), "A", journal.ReviewNoteRecord{
+			Key: "opposed/1", Note: string(activities.ReviewOpposed), Decision: decision, Actor: "ben", Source: "api",
+		}, nil, nil))
+		w.now = w.now.Add(time.Second)
+		item := w.told(t, standing("held"))
+		require.Equal(t, want, item.State, decision)
+	}
+}

@@ -158,6 +158,15 @@ func (c *clerk) orderNamed(salesOrder, orderNumber, customerCode string) (string
 	return number(found[0]), nil
 }
 
+// orderAndBuyer finds an order as orderNamed does, and whose it is.
+func (c *clerk) orderAndBuyer(salesOrder, orderNumber, customerCode string) (sono, custno string, err error) {
+	if sono, err = c.orderNamed(salesOrder, orderNumber, customerCode); err != nil {
+		return "", "", err
+	}
+	custno, err = c.customerOf(sono)
+	return sono, custno, err
+}
+
 // customerOf gives the customer of an order, current or finished, without a lock.
 func (c *clerk) customerOf(sono string) (string, error) {
 	var custno []string

@@ -55,11 +55,7 @@ func (c *clerk) ship(in *shipmentInput) (any, error) {
 			return nil, check
 		}
 	}
-	sono, err := c.orderNamed(in.SalesOrder, in.OrderNumber, in.CustomerCode)
-	if err != nil {
-		return nil, err
-	}
-	custno, err := c.customerOf(sono)
+	sono, custno, err := c.orderAndBuyer(in.SalesOrder, in.OrderNumber, in.CustomerCode)
 	if err != nil {
 		return nil, err
 	}
@@ -354,11 +350,7 @@ func (c *clerk) setOrder(in *orderInput) (any, error) {
 	if err := checkText("Reason", in.Reason, 65); err != nil {
 		return nil, err
 	}
-	sono, err := c.orderNamed(in.SalesOrder, in.OrderNumber, in.CustomerCode)
-	if err != nil {
-		return nil, err
-	}
-	custno, err := c.customerOf(sono)
+	sono, custno, err := c.orderAndBuyer(in.SalesOrder, in.OrderNumber, in.CustomerCode)
 	if err != nil {
 		return nil, err
 	}

@@ -27,8 +27,8 @@ GOVULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.8.0
 RACE := internal sandbox starter webhook worker
 # Of packages whose tests play whole systems, down to the database, the race detector watches those that race on purpose: all of them would
 # take it minutes.
-WHOLE  := activities internal/erp/sagepro internal/erp/syspro sandbox/sagepro
-RACING := Racing|AtOnce|OnPostgres|ConformanceWithToken|ClerksTogether|TwoClientsWait
+WHOLE  := activities internal/erp/sagepro internal/erp/syspro internal/journal sandbox/sagepro
+RACING := Racing|AtOnce|SQLiteWriters|OnPostgres|ConformanceWithToken|ClerksTogether|TwoClientsWait
 
 DEV := bin/tenderline-dev
 
@@ -65,6 +65,7 @@ test-root:
 	if [ "$$(go env CGO_ENABLED)" != 1 ]; then flag=; echo 'No C compiler: the tests run without the race detector.'; fi; \
 	if [ $${#race[@]} -gt 0 ]; then go test $$flag -timeout 10m $(TESTFLAGS) "$${race[@]}"; fi; \
 	go test $$flag -timeout 10m $(TESTFLAGS) -run '$(RACING)' $(addprefix ./,$(WHOLE)); \
+	go test $$flag -timeout 10m $(TESTFLAGS) -run 'TestContract/postgres' ./internal/journal; \
 	if [ $${#plain[@]} -gt 0 ]; then go test -timeout 10m $(TESTFLAGS) "$${plain[@]}"; fi
 
 test-dev:

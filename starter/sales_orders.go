@@ -46,12 +46,12 @@ func (s *Starter) deliverSalesOrder(ctx context.Context, item journal.InboxItem,
 	case of.record.Status == canonical.OrderInReview && state == salesOrderHeld:
 		return s.store.Ignored(ctx, item.ID, "we hold it until its review is decided")
 	}
+	var review journal.Review // zero: there was none
 	if state == salesOrderHeld {
-		forReview, err := s.heldForReview(ctx, item, of.record)
-		switch {
-		case err != nil:
+		if review, err = s.store.Review(ctx, of.record.OrderID); err != nil && !errors.Is(err, journal.ErrNotFound) {
 			return s.postpone(ctx, item, fault.Connection, err.Error())
-		case forReview:
+		}
+		if heldForReview(item, of.record, review) {
 			return s.store.Ignored(ctx, item.ID, "it was held for its review, after which we release it")
 		}
 	}
@@ -69,7 +69,7 @@ func (s *Starter) deliverSalesOrder(ctx context.Context, item journal.InboxItem,
 		return s.store.Ignored(ctx, item.ID, "the channel's policy ignores it")
 	}
 	if state == salesOrderHeld {
-		ours, err := s.heldByUs(ctx, of.record.OrderID)
+		ours, err := s.heldAfterReject(ctx, review, of.record.OrderID)
 		if err != nil {
 			return s.postpone(ctx, item, fault.Connection, err.Error())
 		}
@@ -82,32 +82,21 @@ func (s *Starter) deliverSalesOrder(ctx context.Context, item journal.InboxItem,
 
 // heldForReview tells that the hold is that of the order's review, or one beside it, of which we were told when the review had yet to be decided or the
 // accepted order to be booked: before it is confirmed, it is released whoever held it.
-func (s *Starter) heldForReview(ctx context.Context, item journal.InboxItem, order journal.OrderRecord) (bool, error) {
-	review, err := s.store.Review(ctx, order.OrderID)
-	switch {
-	case errors.Is(err, journal.ErrNotFound):
-		return false, nil
-	case err != nil:
-		return false, err
-	default:
-		return beforeConfirmation(order.Status) || item.ReceivedAt.Before(review.DecidedAt), nil
-	}
+func heldForReview(item journal.InboxItem, order journal.OrderRecord, review journal.Review) bool {
+	return review.OrderID != "" && (beforeConfirmation(order.Status) || item.ReceivedAt.Before(review.DecidedAt))
 }
 
-// heldByUs tells that a reject after the capture has put the order's sales order on hold. Its proposal may not be parked yet when the hold is told: that
-// there was a reject which did not hold any more is noted before.
-func (s *Starter) heldByUs(ctx context.Context, orderID string) (bool, error) {
-	page, _, err := s.store.Attentions(ctx, journal.AttentionFilter{WorkflowID: workflows.LateRejectWorkflowID(orderID), Limit: 1})
-	if err != nil || len(page) > 0 {
-		return len(page) > 0, err
-	}
-	review, err := s.store.Review(ctx, orderID)
-	if errors.Is(err, journal.ErrNotFound) {
-		return false, nil
-	}
-	return slices.ContainsFunc(review.Notes, func(note journal.ReviewNoteRecord) bool {
+// heldAfterReject tells that a reject after the capture has put the order's sales order on hold. Its proposal may not be parked yet when the hold is told:
+// that there was a reject which did not hold any more is noted before.
+func (s *Starter) heldAfterReject(ctx context.Context, review journal.Review, orderID string) (bool, error) {
+	opposed := slices.ContainsFunc(review.Notes, func(note journal.ReviewNoteRecord) bool {
 		return note.Note == string(activities.ReviewOpposed) && note.Decision == canonical.FraudReject
-	}), err
+	})
+	if opposed {
+		return true, nil
+	}
+	page, _, err := s.store.Attentions(ctx, journal.AttentionFilter{WorkflowID: workflows.LateRejectWorkflowID(orderID), Limit: 1})
+	return len(page) > 0, err
 }
 
 // decision is what a person is to decide about a sales order.

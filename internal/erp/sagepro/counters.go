@@ -62,14 +62,7 @@ func (t *tx) lockCustomer(ctx context.Context, code string) (customerRow, error)
 
 // setCustomer writes running totals and whatever else of a customer that this transaction has locked.
 func (t *tx) setCustomer(ctx context.Context, customer customerRow, values row) error {
-	full := row{}
-	for name, value := range customer.unlock {
-		full[name] = value
-	}
-	for name, value := range values {
-		full[name] = value
-	}
-	return t.updateOne(ctx, "arcust", row{"custno": customer.CustNo}, full)
+	return t.updateOne(ctx, "arcust", row{"custno": customer.CustNo}, merged(customer.unlock, values))
 }
 
 // updateOne changes exactly one row.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -205,11 +206,7 @@ func (t *tx) putShipTo(ctx context.Context, wanted customerDocument) error {
 // merged is one row of two; the second wins.
 func merged(first, second row) row {
 	all := make(row, len(first)+len(second))
-	for name, value := range first {
-		all[name] = value
-	}
-	for name, value := range second {
-		all[name] = value
-	}
+	maps.Copy(all, first)
+	maps.Copy(all, second)
 	return all
 }

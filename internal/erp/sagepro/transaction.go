@@ -131,14 +131,7 @@ func (t *tx) finish(ctx context.Context, answer any) error {
 // insert writes a row: its values, the audit columns that the table has, and something neutral in every other column that must not be NULL
 // and has no default.
 func (t *tx) insert(ctx context.Context, table string, values row) error {
-	full := row{}
-	for name, value := range t.audit(table) {
-		full[name] = value
-	}
-	for name, value := range values {
-		full[name] = value
-	}
-	names, arguments, err := t.columnsOf(table, full)
+	names, arguments, err := t.columnsOf(table, merged(t.audit(table), values))
 	if err != nil {
 		return err
 	}

@@ -110,7 +110,7 @@ func sqliteDSN(dsn string) (string, error) {
 }
 
 func (*sqliteDialect) name() string                       { return "sqlite" }
-func (*sqliteDialect) schema() string                     { return schemaSQLite }
+func (*sqliteDialect) schema() string                     { return withHistory(schemaSQLite) }
 func (d *sqliteDialect) plain() (driver.Connector, error) { return d.connector, nil }
 func (d *sqliteDialect) driver() driver.Driver            { return d.connector.Driver() }
 func (*sqliteDialect) locking() string                    { return "" } // the transaction has the write lock already
@@ -242,7 +242,7 @@ type postgresDialect struct {
 const schemaLock = 0x5a6e9
 
 func (*postgresDialect) name() string                       { return "postgres" }
-func (*postgresDialect) schema() string                     { return schemaPostgres }
+func (*postgresDialect) schema() string                     { return PostgresSchema() }
 func (d *postgresDialect) plain() (driver.Connector, error) { return d.connector, nil }
 func (d *postgresDialect) driver() driver.Driver            { return d.connector.Driver() }
 func (*postgresDialect) locking() string                    { return " FOR UPDATE" }

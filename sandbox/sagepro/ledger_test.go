@@ -218,7 +218,8 @@ func (c *company) card() (card string) {
 // TestSchemasAgree wants the same tables, columns and lengths of both databases.
 func TestSchemasAgree(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, tables(schemaPostgres), tables(schemaSQLite))
+	postgres, sqlite := PostgresSchema(), withHistory(schemaSQLite)
+	require.Equal(t, tables(postgres), tables(sqlite))
 	shape := func(schema string, length *regexp.Regexp) map[string]map[string]string {
 		found := map[string]map[string]string{}
 		for _, body := range regexp.MustCompile(`(?s)CREATE TABLE IF NOT EXISTS (\w+) \((.*?)\n\);`).FindAllStringSubmatch(schema, -1) {
@@ -230,12 +231,12 @@ func TestSchemasAgree(t *testing.T) {
 		}
 		return found
 	}
-	texts := shape(schemaPostgres, regexp.MustCompile(`("?\w+"?) (?:VAR)?CHAR\((\d+)\)`))
-	checked := shape(schemaSQLite, regexp.MustCompile(`length\(("?\w+"?)\) (?:<=|=|IN \(0,) (\d+)\)`))
+	texts := shape(postgres, regexp.MustCompile(`("?\w+"?) (?:VAR)?CHAR\((\d+)\)`))
+	checked := shape(sqlite, regexp.MustCompile(`length\(("?\w+"?)\) (?:<=|=|IN \(0,) (\d+)\)`))
 	require.Equal(t, texts, checked)
-	places := shape(schemaPostgres, regexp.MustCompile(`("?\w+"?) NUMERIC\(\d+,(\d)\)`))
+	places := shape(postgres, regexp.MustCompile(`("?\w+"?) NUMERIC\(\d+,(\d)\)`))
 	kept := map[string]map[string]string{}
-	for table, columns := range shape(schemaSQLite, regexp.MustCompile(`("?\w+"?) NOT LIKE '%\.(_+)%'`)) {
+	for table, columns := range shape(sqlite, regexp.MustCompile(`("?\w+"?) NOT LIKE '%\.(_+)%'`)) {
 		kept[table] = map[string]string{}
 		for column, marks := range columns {
 			kept[table][column] = string(rune('0' + len(marks) - 1))

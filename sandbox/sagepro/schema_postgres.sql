@@ -151,58 +151,7 @@ CREATE TABLE IF NOT EXISTS sycrate (
   currid CHAR(3) NOT NULL, ratedate DATE NOT NULL, rate NUMERIC(13,6) NOT NULL, PRIMARY KEY (currid, ratedate)
 );
 
--- History: what the period close moved, with the same columns.
-CREATE TABLE IF NOT EXISTS soymst (
-  id_col BIGINT PRIMARY KEY, sono CHAR(10) NOT NULL UNIQUE, custno CHAR(6) NOT NULL, sodate DATE NOT NULL, ordate DATE, ponum VARCHAR(20) DEFAULT '',
-  ornum CHAR(10) DEFAULT '', shipvia VARCHAR(15) DEFAULT '', fob VARCHAR(15) DEFAULT '', cshipno CHAR(6) DEFAULT '', pterms VARCHAR(20) DEFAULT '',
-  taxrate NUMERIC(7,3) DEFAULT 0, tax NUMERIC(19,4) DEFAULT 0, taxsamt NUMERIC(19,4) DEFAULT 0, ordamt NUMERIC(19,4) DEFAULT 0,
-  shpamt NUMERIC(19,4) DEFAULT 0, disc NUMERIC(7,3) DEFAULT 0, sostat CHAR(1) DEFAULT '', sotype CHAR(1) DEFAULT '', salesmn CHAR(4) DEFAULT '',
-  terr CHAR(3) DEFAULT '', glarec CHAR(24) DEFAULT '', loctid CHAR(3) DEFAULT '', currid CHAR(3) DEFAULT 'USD', exchrat NUMERIC(13,6) DEFAULT 1,
-  sotrack VARCHAR(40) DEFAULT '', orderstat CHAR(10) DEFAULT '', adduser CHAR(4) DEFAULT '', adddate DATE, addtime CHAR(8) DEFAULT '',
-  lckstat CHAR(1) DEFAULT '', lckuser CHAR(4) DEFAULT '', lckdate DATE, lcktime CHAR(8) DEFAULT '', CHECK (sostat IN ('', 'C', 'V', 'X')),
-  CHECK (sotype IN ('', 'O', 'B', 'R'))
-);
-
-CREATE TABLE IF NOT EXISTS soytrn (
-  id_col BIGINT PRIMARY KEY, sono CHAR(10) NOT NULL, tranlineno INT NOT NULL, custno CHAR(6) NOT NULL, item CHAR(15) NOT NULL,
-  descrip VARCHAR(35) DEFAULT '', price NUMERIC(19,4) DEFAULT 0, cost NUMERIC(19,4) DEFAULT 0, disc NUMERIC(7,3) DEFAULT 0,
-  qtyord NUMERIC(15,4) DEFAULT 0, origqtyord NUMERIC(15,4) DEFAULT 0, qtyshp NUMERIC(15,4) DEFAULT 0, extprice NUMERIC(19,4) DEFAULT 0,
-  taxable CHAR(1) DEFAULT 'Y', taxrate NUMERIC(7,3) DEFAULT 0, ordate DATE, rqdate DATE, shipdate DATE, sostat CHAR(1) DEFAULT '',
-  sotype CHAR(1) DEFAULT '', stkcode CHAR(1) DEFAULT 'Y', loctid CHAR(3) DEFAULT '', glsale CHAR(24) DEFAULT '', glasst CHAR(24) DEFAULT '',
-  umeasur CHAR(4) DEFAULT 'EA', adduser CHAR(4) DEFAULT '', adddate DATE, addtime CHAR(8) DEFAULT '', UNIQUE (sono, tranlineno),
-  CHECK (sostat IN ('', 'C', 'V', 'X')), CHECK (stkcode IN ('Y', 'N')), CHECK (taxable IN ('Y', 'N'))
-);
-
-CREATE TABLE IF NOT EXISTS soyadr (
-  sono CHAR(10) NOT NULL, custno CHAR(6), adtype CHAR(1) NOT NULL DEFAULT 'S', company VARCHAR(35), address1 VARCHAR(35), address2 VARCHAR(35),
-  address3 VARCHAR(35), city VARCHAR(20), state VARCHAR(10), zip VARCHAR(10), country VARCHAR(15), email VARCHAR(100), PRIMARY KEY (sono, adtype)
-);
-
-CREATE TABLE IF NOT EXISTS arymst (
-  id_col BIGINT PRIMARY KEY, invno CHAR(10) NOT NULL UNIQUE, custno CHAR(6) NOT NULL, invdte DATE NOT NULL, artype CHAR(1) DEFAULT '',
-  arstat CHAR(1) DEFAULT '', ornum CHAR(10) DEFAULT '', ponum VARCHAR(20) DEFAULT '', pterms VARCHAR(20) DEFAULT '', tax NUMERIC(19,4) DEFAULT 0,
-  invamt NUMERIC(19,4) NOT NULL, paidamt NUMERIC(19,4) DEFAULT 0, balance NUMERIC(19,4) NOT NULL, currid CHAR(3) DEFAULT 'USD',
-  exchrat NUMERIC(13,6) DEFAULT 1, sotrack VARCHAR(40) DEFAULT '', arnotes VARCHAR(200) DEFAULT '', adduser CHAR(4) DEFAULT '', adddate DATE,
-  addtime CHAR(8) DEFAULT '', CHECK (artype IN ('', 'C')), CHECK (arstat IN ('', 'V'))
-);
-
-CREATE TABLE IF NOT EXISTS arytrn (
-  id_col BIGINT PRIMARY KEY, invno CHAR(10) NOT NULL, sono CHAR(10) DEFAULT '', tranlineno INT, custno CHAR(6), item CHAR(15), descrip VARCHAR(35),
-  qtyord NUMERIC(15,4), qtyshp NUMERIC(15,4), price NUMERIC(19,4), cost NUMERIC(19,4), extprice NUMERIC(19,4), artype CHAR(1) DEFAULT '', invdte DATE,
-  taxable CHAR(1)
-);
-
-CREATE TABLE IF NOT EXISTS arycash (
-  id_col BIGINT PRIMARY KEY, custno CHAR(6) NOT NULL, invno CHAR(10) NOT NULL, dtepaid DATE NOT NULL, paidamt NUMERIC(19,4) NOT NULL,
-  disc NUMERIC(19,4) DEFAULT 0, refno VARCHAR(20) NOT NULL, paytype CHAR(1) DEFAULT 'R', bankacct CHAR(24) DEFAULT '', currid CHAR(3) DEFAULT 'USD',
-  ponum VARCHAR(20) DEFAULT '', adduser CHAR(4) DEFAULT '', adddate DATE, addtime CHAR(8) DEFAULT ''
-);
-
-CREATE TABLE IF NOT EXISTS icytrn (
-  id_col BIGINT PRIMARY KEY, ttranno CHAR(10) NOT NULL, trantyp CHAR(1) NOT NULL, item CHAR(15) NOT NULL, loctid CHAR(3) NOT NULL,
-  tdate DATE NOT NULL, tqty NUMERIC(15,4) NOT NULL CHECK (tqty > 0), tcost NUMERIC(19,4) DEFAULT 0, docno VARCHAR(20) DEFAULT '',
-  orgno VARCHAR(20) DEFAULT '', CHECK (trantyp IN ('R', 'I'))
-);
+-- Here stand the history tables, which the period close moves rows to: made of the tables that the rows come from.
 
 -- Side tables of the integration. They are no part of the ERP; the sandbox brings its own copy, so that it stands alone.
 CREATE TABLE IF NOT EXISTS cyb_xref (

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"reflect"
 	"regexp"
 	"slices"
@@ -20,6 +19,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	sandbox "github.com/tenderline/tenderline/sandbox/sagepro"
 )
 
 // server stands for a SQL Server where none can run: it takes T-SQL, keeps what it was sent, and has the sandbox's SQLite database do what each
@@ -269,12 +270,10 @@ var (
 // readCatalog has the company's schema as a site's SQL Server would.
 func readCatalog(t *testing.T) []catalogRow {
 	t.Helper()
-	written, err := os.ReadFile("../../../sandbox/sagepro/schema_postgres.sql")
-	require.NoError(t, err)
 	kinds := map[string]string{"BIGINT": "bigint", "INT": "int", "SMALLINT": "smallint", "CHAR": "char", "VARCHAR": "varchar", "NUMERIC": "numeric", "DATE": "datetime",
 		"TIMESTAMP": "datetime2", "TEXT": "varchar"}
 	var all []catalogRow
-	for _, table := range createTable.FindAllStringSubmatch(string(written), -1) {
+	for _, table := range createTable.FindAllStringSubmatch(sandbox.PostgresSchema(), -1) {
 		for _, found := range createColumn.FindAllStringSubmatch(table[2], -1) {
 			row := catalogRow{table: table[1], column: found[1], kind: kinds[found[2]]}
 			row.nullable = !strings.Contains(found[5], "NOT NULL") && !strings.Contains(found[5], "PRIMARY KEY")

@@ -141,7 +141,7 @@ func TestAMemoIsAcknowledgedOnce(t *testing.T) {
 				require.NoError(t, b.ended(t, b.booking.AcknowledgeMemo, done))
 			}
 			memo := b.ledger(t, "creditMemos")[0]
-			require.Equal(t, []any{"Refunded", "T1", 48.19}, []any{memo["RefundStatus"], memo["RefundTransactionId"], memo["RefundedAmount"]})
+			require.Equal(t, []any{"Refunded", "T1", "48.19"}, []any{memo["RefundStatus"], memo["RefundTransactionId"], cents(t, memo, "RefundedAmount")})
 			stored, err := b.booking.Operations.Get(t.Context(), "credit-memo:syspro/"+number+":acknowledge:2")
 			require.NoError(t, err)
 			require.Equal(t, journal.OperationSucceeded, stored.State)
@@ -308,9 +308,9 @@ func TestTwoShipmentsAreCapturedAndInvoicedOnce(t *testing.T) {
 
 			payments := b.ledger(t, "payments")
 			require.Len(t, payments, 4)
-			require.Equal(t, []any{"Apply", captureID, 21.60, "Apply", secondCapture, 26.59}, []any{
-				payments[2]["PaymentType"], payments[2]["SourceReference"], payments[2]["Amount"],
-				payments[3]["PaymentType"], payments[3]["SourceReference"], payments[3]["Amount"],
+			require.Equal(t, []any{"Apply", captureID, "21.60", "Apply", secondCapture, "26.59"}, []any{
+				payments[2]["PaymentType"], payments[2]["SourceReference"], cents(t, payments[2], "Amount"),
+				payments[3]["PaymentType"], payments[3]["SourceReference"], cents(t, payments[3], "Amount"),
 			}, "oldest deposit first")
 			require.Equal(t, "Paid", b.ledger(t, "invoices")[0]["InvoiceStatus"])
 			accounts := b.accounts(t)
@@ -335,7 +335,7 @@ func TestAShipmentThatIsInvoicedIsPaidAtOnce(t *testing.T) {
 	must(t, b.bank, b.booking.ApplyDeposits, in)
 	must(t, b.bank, b.booking.BookShipment, rest)
 	receipt := b.ledger(t, "payments")[2]
-	require.Equal(t, []any{"Receipt", 10.00, 1.81}, []any{receipt["PaymentType"], receipt["Amount"], receipt["UnappliedAmount"]})
+	require.Equal(t, []any{"Receipt", "10.00", "1.81"}, []any{receipt["PaymentType"], cents(t, receipt, "Amount"), cents(t, receipt, "UnappliedAmount")})
 	require.Equal(t, "Paid", b.ledger(t, "invoices")[0]["InvoiceStatus"])
 
 	later := b.shipped(order.Number, "3", "7031234567890123456704", "1.00")
@@ -386,7 +386,7 @@ func TestADepositThatARefundReplacedIsApplied(t *testing.T) {
 	applied := must(t, b.bank, b.booking.ApplyDeposits, in)
 	require.Equal(t, activities.UndoDone, applied.Result)
 	payments := b.ledger(t, "payments")
-	require.Equal(t, []any{"Apply", rest.Document, 40.00}, []any{payments[3]["PaymentType"], payments[3]["SourceReference"], payments[3]["Amount"]})
+	require.Equal(t, []any{"Apply", rest.Document, "40.00"}, []any{payments[3]["PaymentType"], payments[3]["SourceReference"], cents(t, payments[3], "Amount")})
 	accounts := b.accounts(t)
 	require.Equal(t, []string{"40.00", "8.19", ""}, []string{accounts["1050"], accounts["1200"], accounts["2300"]}, "the buyer owes what was paid back to him")
 }

@@ -28,7 +28,7 @@ func (b *books) balances(t *testing.T) []string {
 	t.Helper()
 	var open []string
 	for _, invoice := range b.ledger(t, "invoices") {
-		open = append(open, decimal.NewFromFloat(invoice["Balance"].(float64)).StringFixed(2))
+		open = append(open, cents(t, invoice, "Balance"))
 	}
 	return open
 }
@@ -87,7 +87,7 @@ func TestTheLastShipmentPaysWhatAnEarlierInvoiceLacks(t *testing.T) {
 			require.Equal(t, []string{"0.00", "0.00"}, b.balances(t))
 			payments := b.ledger(t, "payments")
 			require.Len(t, payments, 3)
-			require.Equal(t, []any{"Apply", secondCapture, 0.01}, []any{payments[2]["PaymentType"], payments[2]["SourceReference"], payments[2]["Amount"]})
+			require.Equal(t, []any{"Apply", secondCapture, "0.01"}, []any{payments[2]["PaymentType"], payments[2]["SourceReference"], cents(t, payments[2], "Amount")})
 			accounts := b.accounts(t)
 			require.Equal(t, []string{"48.19", "0.00", "0.00"}, []string{balanceOf(accounts, "1050"), balanceOf(accounts, "1200"), balanceOf(accounts, "2300")})
 

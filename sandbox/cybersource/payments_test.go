@@ -1,6 +1,7 @@
 package cybersource
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -70,7 +71,7 @@ func TestPaymentValidation(t *testing.T) {
 		"amount too large":         {map[string]any{order + "totalAmount": "100000000000"}, "INVALID_DATA", []string{order + "totalAmount"}},
 		"amount with separators":   {map[string]any{order + "totalAmount": "1,000.00"}, "INVALID_DATA", []string{order + "totalAmount"}},
 		"amount with exponent":     {map[string]any{order + "totalAmount": "1e3"}, "INVALID_DATA", []string{order + "totalAmount"}},
-		"amount as a number":       {map[string]any{order + "totalAmount": 10.5}, "INVALID_DATA", []string{order + "totalAmount"}},
+		"amount as a number":       {map[string]any{order + "totalAmount": json.Number("10.5")}, "INVALID_DATA", []string{order + "totalAmount"}},
 		"amount of 20 characters":  {map[string]any{order + "totalAmount": "00000000000000010.00"}, "INVALID_DATA", []string{order + "totalAmount"}},
 		"unknown currency":         {map[string]any{order + "currency": "XQZ"}, "INVALID_DATA", []string{order + "currency"}},
 		"currency in lower case":   {map[string]any{order + "currency": "usd"}, "INVALID_DATA", []string{order + "currency"}},

@@ -111,9 +111,17 @@ func (c *company) ok(method, path string, body any) object {
 	require.Equal(c.t, 2, status/100, "%s %s: %d %s", method, path, status, answer)
 	var decoded object
 	if len(answer) > 0 {
-		require.NoError(c.t, json.Unmarshal(answer, &decoded))
+		c.read(answer, &decoded)
 	}
 	return decoded
+}
+
+// read decodes an answer. Numbers stay as they were written: what is money is never a float.
+func (c *company) read(answer []byte, into any) {
+	c.t.Helper()
+	decoder := json.NewDecoder(bytes.NewReader(answer))
+	decoder.UseNumber()
+	require.NoError(c.t, decoder.Decode(into), string(answer))
 }
 
 // post calls the clerk and wants success.
@@ -277,7 +285,7 @@ func (c *company) decode(path string, into any) {
 	c.t.Helper()
 	status, answer := c.call(http.MethodGet, path, nil)
 	require.Equal(c.t, http.StatusOK, status, string(answer))
-	require.NoError(c.t, json.Unmarshal(answer, into))
+	c.read(answer, into)
 }
 
 // faults lists the planted faults, the spent ones last.

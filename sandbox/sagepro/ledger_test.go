@@ -186,7 +186,7 @@ func TestLedgerNames(t *testing.T) {
 			require.NotNil(t, l[list], "an empty list, not none")
 		}
 		require.Equal(t, "Captured", l["salesOrders"][0]["Payment"].(map[string]any)["PaymentStatus"])
-		require.InDelta(t, 48.19, l["salesOrders"][0]["OrderTotal"], 0)
+		require.Equal(t, json.Number("48.19"), l["salesOrders"][0]["OrderTotal"])
 		require.Equal(t, "C-2001", l["customers"][0]["ExternalId"])
 		require.Equal(t, []any{"our-memo", "Refunded", "F1", invno}, []any{l["creditMemos"][0]["Reference"], l["creditMemos"][0]["RefundStatus"],
 			l["creditMemos"][0]["RefundTransactionId"], l["creditMemos"][0]["OriginalInvoice"]})

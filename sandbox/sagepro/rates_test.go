@@ -1,6 +1,7 @@
 package sagepro
 
 import (
+	"encoding/json"
 	"net/http"
 	"testing"
 	"time"
@@ -25,12 +26,12 @@ func TestRatesAreKept(t *testing.T) {
 
 		require.Equal(t, "1.081235", c.post("rates", object{"Currency": "eur", "Rate": "1.0812345"})["Rate"])
 		require.Equal(t, "1.081235", rates("EUR", today)[0].String(), "in place of the other one")
-		c.post("rates", object{"Currency": "SEK", "Date": "2026-07-01", "Rate": 0.0921})
+		c.post("rates", object{"Currency": "SEK", "Date": "2026-07-01", "Rate": json.Number("0.0921")})
 		require.Equal(t, "0.0921", rates("SEK", "2026-07-01")[0].Truncate(4).String())
 		for name, refused := range map[string]object{
 			"none":            {"Currency": "EUR"},
 			"below zero":      {"Currency": "EUR", "Rate": -1},
-			"nearly nothing":  {"Currency": "EUR", "Rate": 0.0000001},
+			"nearly nothing":  {"Currency": "EUR", "Rate": json.Number("0.0000001")},
 			"its own":         {"Currency": "USD", "Rate": 1},
 			"no currency":     {"Currency": "euro", "Rate": 1},
 			"no date":         {"Currency": "EUR", "Rate": 1, "Date": "28.07.2026"},

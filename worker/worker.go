@@ -148,6 +148,9 @@ func (w *Workers) queue(config Config, name string, options worker.Options, audi
 	options.MaxConcurrentActivityExecutionSize = config.MaxConcurrentActivities
 	options.MaxConcurrentLocalActivityExecutionSize = config.MaxConcurrentActivities
 	options.MaxConcurrentWorkflowTaskExecutionSize = config.MaxConcurrentWorkflows
+	// Runs that begin are polled for beside those that go on: two pollers, the SDK's default, leave new ones waiting while others have much to do.
+	options.WorkflowTaskPollerBehavior = worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{})
+	options.ActivityTaskPollerBehavior = worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{})
 	options.Interceptors = []interceptor.WorkerInterceptor{&auditor{operations: audit, log: config.Logger}}
 	options.OnFatalError = func(err error) {
 		select {

@@ -31,7 +31,10 @@ type plan struct {
 
 // startNoOp runs a worker of its own: the engine and the SDK as they come, without codec, interceptors or limits of ours.
 func (b *bench) startNoOp() (stop func(), err error) {
-	w := worker.New(b.plain, noOpQueue, worker.Options{})
+	w := worker.New(b.plain, noOpQueue, worker.Options{
+		WorkflowTaskPollerBehavior: worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
+		ActivityTaskPollerBehavior: worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
+	})
 	w.RegisterWorkflowWithOptions(noOp, workflow.RegisterOptions{Name: "NoOp"})
 	w.RegisterWorkflowWithOptions(noOpChild, workflow.RegisterOptions{Name: "NoOpChild"})
 	w.RegisterActivity(nothing)

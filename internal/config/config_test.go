@@ -91,7 +91,7 @@ func TestEverythingWrongIsReportedAtOnceWithoutValues(t *testing.T) {
 
 func TestAnERPWithoutAnAdapterIsRefused(t *testing.T) {
 	_, err := config.Load(config.Map(map[string]string{"TENDERLINE_ERP": "abacus-s3cret"}))
-	require.ErrorContains(t, err, "TENDERLINE_ERP must be sagepro or syspro")
+	require.ErrorContains(t, err, "TENDERLINE_ERP must be "+anyERP())
 	require.NotContains(t, err.Error(), "s3cret")
 }
 
@@ -170,7 +170,7 @@ func TestChannelsThatAreRefused(t *testing.T) {
 		"unknown field":        {`{"web":{"polcy":{}}}`, "polcy"},
 		"unknown policy":       {`{"web":{"policy":{"stok":"park"}}}`, "stok"},
 		"wrong policy":         {`{"web":{"policy":{"onErpFailure":"pray"}}}`, "channel web: policy onErpFailure must be park or compensate"},
-		"unknown erp":          {`{"web":{"erp":"abacus"}}`, "channel web: erp must be sagepro or syspro"},
+		"unknown erp":          {`{"web":{"erp":"abacus"}}`, "channel web: erp must be " + anyERP()},
 		"secret is not set":    {`{"web":{"callbackUrl":"https://s.example","callbackSecretEnv":"NOT_SET"}}`, "NOT_SET"},
 		"secret, not its name": {`{"web":{"callbackSecretEnv":"whsec_abc"}}`, "must be the name of a variable"},
 		"no secret":            {`{"web":{"callbackUrl":"https://s.example"}}`, "no secret to sign with"},

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +10,13 @@ import (
 
 	"github.com/tenderline/tenderline/internal/config"
 )
+
+// anyERP is how a refusal names the ERPs that there are adapters for.
+func anyERP() string {
+	names := config.KnownERPs()
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
 
 // twoERPs are the settings of a site with both ERPs.
 func twoERPs(more map[string]string) map[string]string {
@@ -18,7 +26,7 @@ func twoERPs(more map[string]string) map[string]string {
 }
 
 func TestEveryERPHasSettings(t *testing.T) {
-	require.Equal(t, []string{"sagepro", "syspro"}, config.KnownERPs())
+	require.NotEmpty(t, config.KnownERPs())
 	for _, name := range config.KnownERPs() {
 		settings, known := load(t, nil).ERPSettings(name)
 		require.True(t, known)

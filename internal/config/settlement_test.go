@@ -81,7 +81,7 @@ func TestSettlementSettingsThatAreRefused(t *testing.T) {
 		"mismatch":         {"SETTLEMENT_MISMATCH", "ignore", "must be park or suspense"},
 		"fees":             {"SETTLEMENT_FEES", "none", "must be journal or invoice"},
 		"closed period":    {"SETTLEMENT_CLOSED_PERIOD", "reopen", "must be next_open or park"},
-		"ledger":           {"SETTLEMENT_ERP", "sap", "must be sagepro or syspro"},
+		"ledger":           {"SETTLEMENT_ERP", "sap", "must be " + anyERP()},
 		"grouping":         {"SETTLEMENT_GROUP_BY", "cardType,shoeSize", "must hold cardType"},
 		"grouping twice":   {"SETTLEMENT_GROUP_BY", "cardType,cardType", "each once"},
 		"tolerance":        {"SETTLEMENT_TOLERANCE", "USD=-1", "must be currency=amount"},

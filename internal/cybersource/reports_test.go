@@ -341,17 +341,22 @@ func TestSilenceEndsADownloadAndSlownessDoesNot(t *testing.T) {
 	})
 	t.Run("a slow reader of ours", func(t *testing.T) {
 		g := newGateway(t, file("text/csv", strings.Repeat(csvFile, 1000), ""))
-		written := 0
-		const silence = 2 * time.Second // long enough for a busy machine to read what is there
-		slow := writerFunc(func(p []byte) (int, error) {
-			if written == 0 {
-				<-time.After(silence + silence/4) // the disk is busy for longer than the gateway may be silent
-			}
-			written += len(p)
-			return len(p), nil
-		})
-		_, err := g.reports(t, func(s *cybersource.ReportSettings) { s.Stall = silence }).
-			DownloadReport(t.Context(), reportName, "2026-01-06", cybersource.ReportCSV, slow)
+		slowly := func(silence time.Duration) (written int, err error) {
+			slow := writerFunc(func(p []byte) (int, error) {
+				if written == 0 {
+					<-time.After(silence + silence/4) // the disk is busy for longer than the gateway may be silent
+				}
+				written += len(p)
+				return len(p), nil
+			})
+			_, err = g.reports(t, func(s *cybersource.ReportSettings) { s.Stall = silence }).
+				DownloadReport(t.Context(), reportName, "2026-01-06", cybersource.ReportCSV, slow)
+			return written, err
+		}
+		written, err := slowly(stall)
+		for silence := 2 * stall; err != nil && silence < time.Minute; silence *= 2 { // a busy machine takes its time to read what is there
+			written, err = slowly(silence)
+		}
 		require.NoError(t, err)
 		require.Equal(t, 1000*len(csvFile), written)
 	})
@@ -370,7 +375,7 @@ func TestSilenceEndsADownloadAndSlownessDoesNot(t *testing.T) {
 				pause <- <-time.After(stall / 4)
 			}
 		}()
-		reports := cybersource.NewReports(g.client(t, func(c *cybersource.Config) { c.Timeout = stall / 2 }), cybersource.ReportSettings{Stall: 20 * stall})
+		reports := cybersource.NewReports(g.client(t, func(c *cybersource.Config) { c.Timeout = stall / 2 }), cybersource.ReportSettings{Stall: time.Minute})
 		got, err := reports.DownloadReport(t.Context(), reportName, "2026-01-06", cybersource.ReportCSV, io.Discard)
 		require.NoError(t, err)
 		require.EqualValues(t, 4*len(csvFile), got.Bytes)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -332,14 +333,24 @@ func TestALostAnswerIsAnUnknownOutcomeAndNeverSentAgain(t *testing.T) {
 }
 
 func TestTheClientsOwnTimeoutIsAnUnknownOutcome(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		<-r.Context().Done()
-	}))
-	defer server.Close()
-	client, err := cybersource.New(cybersource.Config{BaseURL: server.URL, MerchantID: "demo_mid", KeyID: "k", SharedSecret: secret, Timeout: time.Second})
-	require.NoError(t, err)
-	_, err = client.Send(t.Context(), payment(t, false))
+	send := func(timeout time.Duration) (bool, error) {
+		var arrived atomic.Bool
+		server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			arrived.Store(true)
+			<-r.Context().Done()
+		}))
+		client, err := cybersource.New(cybersource.Config{BaseURL: server.URL, MerchantID: "demo_mid", KeyID: "k", SharedSecret: secret, Timeout: timeout})
+		require.NoError(t, err)
+		_, err = client.Send(t.Context(), payment(t, false))
+		server.Close() // waits for its handler
+		return arrived.Load(), err
+	}
+	arrived, err := send(100 * time.Millisecond)
+	for timeout := 200 * time.Millisecond; !arrived && timeout < time.Minute; timeout *= 2 { // a busy machine takes its time to send
+		arrived, err = send(timeout)
+	}
+	require.True(t, arrived)
 	require.True(t, fault.Is(err, fault.UnknownOutcome))
 	require.Equal(t, outbound.CodeTimeout, fault.As(err).Code)
 }

@@ -44,9 +44,9 @@ func TestRunServesAllAndStops(t *testing.T) {
 	go func() {
 		ended <- run(ctx, []string{"-cybersource-addr", "127.0.0.1:0", "-syspro-addr", "127.0.0.1:0", "-shop-addr", "127.0.0.1:0", "-sagepro-addr", "127.0.0.1:0", "-state-dir", dir}, noEnv, &printed, io.Discard)
 	}()
-	require.Eventually(t, func() bool { return strings.Contains(printed.String(), "State ") }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(printed.String(), "State ") }, time.Minute, time.Millisecond)
 
-	client := &http.Client{Timeout: 5 * time.Second}
+	client := &http.Client{Timeout: time.Minute}
 	get := func(url string) string {
 		response, err := client.Get(url)
 		require.NoError(t, err)
@@ -76,7 +76,7 @@ func TestRunServesAllAndStops(t *testing.T) {
 	select {
 	case err := <-ended:
 		require.NoError(t, err)
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the sandboxes did not stop")
 	}
 }

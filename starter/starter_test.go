@@ -258,7 +258,7 @@ func TestRunSweepsUntilItIsStopped(t *testing.T) {
 	require.Eventually(t, func() bool {
 		record, err := w.store.Order(t.Context(), "A")
 		return err == nil && record.StartedAt != nil
-	}, 5*time.Second, 5*time.Millisecond)
+	}, time.Minute, 5*time.Millisecond)
 	stop()
 	<-done
 }

@@ -368,7 +368,7 @@ func TestChangesThatAnErpPushes(t *testing.T) {
 	require.Eventually(t, func() bool {
 		stats, err := a.store.Stats(t.Context())
 		return err == nil && stats.Inbox[journal.InboxDelivered] == 3
-	}, 5*time.Second, 5*time.Millisecond)
+	}, time.Minute, 5*time.Millisecond)
 	var ids []string
 	for _, started := range a.engine.started()[1:] {
 		ids = append(ids, started.ID)
@@ -406,7 +406,7 @@ func TestEachErpSignsWithItsOwnKeys(t *testing.T) {
 	require.Eventually(t, func() bool {
 		levels, err := a.store.Stock(t.Context(), "A100")
 		return err == nil && len(levels) == 1 && levels[0].Erp == "sagepro"
-	}, 5*time.Second, 5*time.Millisecond)
+	}, time.Minute, 5*time.Millisecond)
 
 	settings, err = config.Load(config.Map(map[string]string{"TENDERLINE_SETTLEMENT_ERP": "sagepro"}))
 	require.NoError(t, err)
@@ -495,7 +495,7 @@ func TestAPushIsKeptWhileTheEngineIsAway(t *testing.T) {
 	require.Eventually(t, func() bool {
 		page, _, err := a.store.Inbox(t.Context(), journal.InboxFilter{State: journal.InboxPending})
 		return err == nil && len(page) == 1 && page[0].Tries == 1
-	}, 5*time.Second, 5*time.Millisecond)
+	}, time.Minute, 5*time.Millisecond)
 }
 
 func FuzzPushedChanges(f *testing.F) {

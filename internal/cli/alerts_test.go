@@ -99,7 +99,7 @@ func TestAWorkerSendsWhatWaits(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, body := get(t, monitoring, "/metrics")
 		return strings.Contains(body, `tenderline_alerts_total{audience="operator",result="sent",route="slack:ops"} 1`)
-	}, 20*time.Second, 50*time.Millisecond)
+	}, time.Minute, 50*time.Millisecond)
 	require.Equal(t, ExitOK, stop())
 }
 

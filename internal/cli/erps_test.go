@@ -172,7 +172,7 @@ func TestAWorkerGivesEachErpItsOwnQueueAndLimit(t *testing.T) {
 			clear(s.temporal.polled)
 			s.temporal.mutex.Unlock()
 			_, stop := start(t, test.env, "worker", "worker starts", "monitoring")
-			require.Eventually(t, func() bool { return len(polled()) == len(test.want) }, 10*time.Second, 10*time.Millisecond)
+			require.Eventually(t, func() bool { return len(polled()) == len(test.want) }, time.Minute, 10*time.Millisecond)
 			require.Equal(t, ExitOK, stop())
 			require.Equal(t, test.want, polled())
 		})

@@ -85,7 +85,7 @@ func newAPI(t *testing.T) *api {
 	p := &processes{}
 	server, err := webhook.New(webhook.Deps{
 		Starter: p, Store: p, Keys: keys, Codec: engine.Codec(testRing(t)),
-		HTTP: config.HTTP{Address: "127.0.0.1:0", BodyLimit: 1 << 20, WebhookLimit: 1 << 16, Timeout: 10 * time.Second, MaxWait: 5 * time.Second},
+		HTTP: config.HTTP{Address: "127.0.0.1:0", BodyLimit: 1 << 20, WebhookLimit: 1 << 16, Timeout: time.Minute, MaxWait: 5 * time.Second},
 	})
 	require.NoError(t, err)
 	var mutex sync.Mutex

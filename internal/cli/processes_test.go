@@ -115,7 +115,7 @@ func TestSetupBesideAnErpLeavesTheCentralJournalAlone(t *testing.T) {
 
 func TestSetupDoesWhatItCan(t *testing.T) {
 	s := newSite(t)
-	got := execute(t, s.with("TEMPORAL_ADDRESS", "127.0.0.1:1"), "", "setup", "--timeout", "15s")
+	got := execute(t, s.with("TEMPORAL_ADDRESS", "127.0.0.1:1"), "", "setup", "--timeout", "1m")
 	require.Equal(t, ExitFailure, got.code)
 	require.Regexp(t, `(?m)^central journal\s+ok`, got.stdout)
 	require.Regexp(t, `(?m)^search attributes\s+failed`, got.stdout)
@@ -199,7 +199,7 @@ func start(t *testing.T, env map[string]string, process, message, field string) 
 	case address = <-found:
 	case code := <-ended:
 		t.Fatalf("%s ended with %d", process, code)
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal(process + " does not start")
 	}
 	return address, stop
@@ -209,7 +209,7 @@ func get(t *testing.T, address, path string) (int, string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+path, nil)
 	require.NoError(t, err)
-	response, err := (&http.Client{Timeout: 10 * time.Second}).Do(request)
+	response, err := (&http.Client{Timeout: time.Minute}).Do(request)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, response.Body.Close()) }()
 	body, err := io.ReadAll(response.Body)

@@ -51,7 +51,7 @@ func TestMain(m *testing.M) {
 
 // dialOnPremises connects with nothing but the environment, says what came of it, and gives the exit code.
 func dialOnPremises() int {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	keys, err := keyring.New("a", map[string][]byte{"a": make([]byte, keyring.KeySize)})
 	if err != nil {
@@ -217,7 +217,7 @@ func newProxy(t *testing.T, routes map[string]string) *proxy {
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	p := &proxy{address: listener.Addr().String(), routes: routes}
-	server := &http.Server{Handler: p, ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Handler: p, ReadHeaderTimeout: time.Minute}
 	done := make(chan struct{})
 	go func() { defer close(done); _ = server.Serve(listener) }()
 	t.Cleanup(func() { _ = server.Close(); <-done })

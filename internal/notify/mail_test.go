@@ -88,7 +88,7 @@ type session struct {
 
 func (s *fakeSMTP) serve(connection net.Conn) {
 	defer func() { _ = connection.Close() }()
-	_ = connection.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = connection.SetDeadline(time.Now().Add(time.Minute))
 	one := &session{}
 	if s.implicit {
 		connection, one.letter.tls = tls.Server(connection, s.secure), true
@@ -201,7 +201,7 @@ func (s *fakeSMTP) mailer(t *testing.T, change func(*notify.MailConfig)) *notify
 	t.Helper()
 	config := notify.MailConfig{
 		Host: "127.0.0.1", Port: s.port, TLS: notify.NoTLS, From: mail.Address{Name: "Acme Shop", Address: "orders@acme.example"},
-		ReplyTo: &mail.Address{Address: "help@acme.example"}, Timeout: 5 * time.Second,
+		ReplyTo: &mail.Address{Address: "help@acme.example"}, Timeout: time.Minute,
 	}
 	if change != nil {
 		change(&config)

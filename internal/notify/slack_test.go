@@ -78,7 +78,7 @@ func (s *fakeSlack) received() []slackPost {
 }
 
 func (s *fakeSlack) notifier() notify.Notifier {
-	client := outbound.Client(outbound.Transport(outbound.Config{System: "slack:ops", Timeout: 5 * time.Second, MaxBody: 1 << 10}))
+	client := outbound.Client(outbound.Transport(outbound.Config{System: "slack:ops", Timeout: time.Minute, MaxBody: 1 << 10}))
 	return notify.NewSlack(s.url, client, atNoon)
 }
 

@@ -141,7 +141,7 @@ func TestAKilledTestProcessLeavesNothingBehind(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, err := os.Stat(clusters[0])
 		return errors.Is(err, os.ErrNotExist)
-	}, 30*time.Second, 20*time.Millisecond)
+	}, time.Minute, 20*time.Millisecond)
 }
 
 func TestHelperAsksForADatabase(t *testing.T) {

@@ -69,7 +69,7 @@ func (r *receiver) got() []delivery {
 // wait gives the deliveries once there are n of them.
 func (r *receiver) wait(t *testing.T, n int) []delivery {
 	t.Helper()
-	require.Eventually(t, func() bool { return len(r.got()) >= n }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(r.got()) >= n }, time.Minute, time.Millisecond)
 	return r.got()
 }
 
@@ -136,7 +136,7 @@ func TestDeliveriesAreRetried(t *testing.T) {
 		requireSignature(t, d, hookKey, d.raw)
 	}
 	require.Len(t, traces, 4, "a trace id of its own for every attempt")
-	require.Eventually(t, func() bool { return len(g.server.outbox.deliveries()) == 4 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(g.server.outbox.deliveries()) == 4 }, time.Minute, time.Millisecond)
 	listed := g.control("GET", "/_sandbox/deliveries", nil).at("deliveries").([]any)
 	require.Equal(t, 500.0, answer{body: listed[3]}.at("status"))
 }
@@ -257,7 +257,7 @@ func TestSubscriptionAPI(t *testing.T) {
 	require.Equal(t, "2026-01-05 08:00:00.000", made.text("createdOn"))
 	id := made.text("webhookId")
 	require.Equal(t, 400, g.post(webhooksPath, subscriptionBody(hook.URL)).status, "one per product")
-	require.Eventually(t, func() bool { return g.get(webhooksPath+"/"+id).text("status") == "ACTIVE" }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return g.get(webhooksPath+"/"+id).text("status") == "ACTIVE" }, time.Minute, time.Millisecond)
 	require.Empty(t, hook.wait(t, 1)[0].raw, "the health check has no body")
 
 	list := g.get(webhooksPath + "?organizationId=" + testMerchant + "&productId=decisionManager")
@@ -291,11 +291,11 @@ func TestSuspendedSubscriptionHoldsItsMessages(t *testing.T) {
 	state := func(want string) func() bool {
 		return func() bool { return g.get(webhooksPath+"/"+id).text("status") == want }
 	}
-	require.Eventually(t, state("SUSPENDED"), 5*time.Second, time.Millisecond)
+	require.Eventually(t, state("SUSPENDED"), time.Minute, time.Millisecond)
 	payment := g.held("review")
 	g.decide(payment, "ACCEPT")
 	hook.answerWith(http.StatusOK)
-	require.Eventually(t, state("ACTIVE"), 5*time.Second, time.Millisecond)
+	require.Eventually(t, state("ACTIVE"), time.Minute, time.Millisecond)
 	require.Eventually(t, func() bool {
 		for _, d := range hook.got() {
 			if d.body.text("payload.data.id") == payment {
@@ -303,7 +303,7 @@ func TestSuspendedSubscriptionHoldsItsMessages(t *testing.T) {
 			}
 		}
 		return false
-	}, 5*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 }
 
 func TestSubscriptionChecks(t *testing.T) {
@@ -348,7 +348,7 @@ func TestDeactivation(t *testing.T) {
 	g.send("PUT", webhooksPath+"/"+id+"/status", `{"status":"ACTIVE"}`)
 	hook.answerWith(http.StatusInternalServerError)
 	g.decide(g.held("review"), "ACCEPT")
-	require.Eventually(t, func() bool { return g.get(webhooksPath+"/"+id).text("status") == "INACTIVE" }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return g.get(webhooksPath+"/"+id).text("status") == "INACTIVE" }, time.Minute, time.Millisecond)
 }
 
 func TestCloseEndsRetries(t *testing.T) {
@@ -362,7 +362,7 @@ func TestCloseEndsRetries(t *testing.T) {
 	select {
 	case err := <-closed:
 		require.NoError(t, err)
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("Close waits for a retry")
 	}
 }

@@ -70,7 +70,7 @@ func TestPageShowsAnOrderSideBySide(t *testing.T) {
 }
 
 func TestPageNamesASandboxThatIsAway(t *testing.T) {
-	h := Handler(Sandboxes{Gateway: "http://127.0.0.1:1", Shop: ledger(t, shopLedger), ERPs: []ERP{{"SYSPRO", ledger(t, "{")}, {"Sage Pro", ledger(t, sageproLedger)}}}, &http.Client{Timeout: time.Second})
+	h := Handler(Sandboxes{Gateway: "http://127.0.0.1:1", Shop: ledger(t, shopLedger), ERPs: []ERP{{"SYSPRO", ledger(t, "{")}, {"Sage Pro", ledger(t, sageproLedger)}}}, &http.Client{Timeout: time.Minute})
 	got := page(t, h, "/")
 	require.Contains(t, got, "The gateway sandbox did not give its ledger")
 	require.Contains(t, got, "The SYSPRO sandbox did not give its ledger")

@@ -119,7 +119,7 @@ func TestRequestInProgress(t *testing.T) {
 		c.server.claims.mu.Lock()
 		defer c.server.claims.mu.Unlock()
 		return len(c.server.claims.running) == 1
-	}, 5*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 	busy := c.postKey(addOrder, "busy", orderOf("B1", "A100", ""))
 	require.Equal(t, 409, busy.status)
 	require.Equal(t, "REQUEST_IN_PROGRESS", busy.code())

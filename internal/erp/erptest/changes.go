@@ -83,7 +83,7 @@ func listed[T any](ctx context.Context, t *testing.T, query erp.ChangeQuery, num
 		row, there := last(walk(ctx, c, query, number, list), is)
 		require.True(c, there)
 		found = row
-	}, 10*time.Second, 50*time.Millisecond)
+	}, time.Minute, 50*time.Millisecond)
 	return found
 }
 
@@ -297,7 +297,7 @@ func (r *reader[T]) meets(ctx context.Context, t *testing.T, number string) {
 			}
 		}
 		require.NotEmpty(c, r.read[number])
-	}, 10*time.Second, 50*time.Millisecond)
+	}, time.Minute, 50*time.Millisecond)
 }
 
 // testLateRows: a reader that goes back behind its watermark by more than anything is late misses nothing.

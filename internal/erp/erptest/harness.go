@@ -235,7 +235,7 @@ func (s *stage) key() string { return "order/" + s.name("K") + ":step:1" }
 
 func (s *stage) ctx(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -16,7 +16,7 @@ import (
 type Sandbox struct{ URL string }
 
 // controlTimeout bounds a call to a control surface.
-const controlTimeout = 30 * time.Second
+const controlTimeout = time.Minute
 
 // Post sends a request, and reads the answer into into unless that is nil.
 func (s Sandbox) Post(t *testing.T, path string, body, into any) {

@@ -404,7 +404,7 @@ func (s *stage) testCreditMemo(t *testing.T) {
 		require.Equal(c, made.Number, found.Number)
 		require.Equal(c, wanted.Currency, found.Currency)
 		require.True(c, wanted.Amount.Equal(found.Amount))
-	}, 10*time.Second, 50*time.Millisecond)
+	}, time.Minute, 50*time.Millisecond)
 	_, err = s.Port.FindCreditMemo(ctx, erp.CreditMemoRef{Reference: wanted.Reference, Invoice: s.number(), Since: since})
 	requireKind(t, err, fault.NotFound)
 

@@ -186,7 +186,7 @@ func (l *line) takes(statement string) ending {
 func (l *line) serve(client net.Conn) {
 	defer client.Close()
 	var dialer net.Dialer
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	server, err := dialer.DialContext(ctx, l.network, l.server)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
@@ -401,9 +400,8 @@ func TestPaymentsOfOneCustomerAtOnce(t *testing.T) {
 		const each = 4
 		failures := make(chan error, 2*each)
 		retry := func(do func() error) {
-			deadline := time.Now().Add(20 * time.Second)
 			err := do()
-			for fault.Is(err, fault.Busy) && time.Now().Before(deadline) {
+			for fault.Is(err, fault.Busy) && t.Context().Err() == nil {
 				err = do()
 			}
 			failures <- err

@@ -18,7 +18,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -26,12 +25,9 @@ import (
 const Prefix = "/_sandbox/"
 
 const (
-	defaultMaxBody  = 8 << 20 // an order of 10,000 lines has some 2 MB
-	maxControlBody  = 1 << 20
-	maxActiveFaults = 1000
-	keptSpentFaults = 100
-	keptRequests    = 1000
-	garbageBody     = "<html><head><title>Gateway</title></head><body>upstream is resting</body></html>\n"
+	defaultMaxBody = 8 << 20 // an order of 10,000 lines has some 2 MB
+	maxControlBody = 1 << 20
+	garbageBody    = "<html><head><title>Gateway</title></head><body>upstream is resting</body></html>\n"
 )
 
 // Options sets up a Control. The zero value works.
@@ -68,13 +64,9 @@ type Request struct {
 
 // Control injects faults into a sandbox and records its requests. It is safe for concurrent use.
 type Control struct {
-	options Options
-
-	mu       sync.Mutex
-	active   []*Fault
-	spent    []*Fault
-	requests []Request // ring of keptRequests, oldest at next once it is full
-	next     int
+	options  Options
+	faults   *Planted[Fault]
+	requests Recent[Request]
 }
 
 // New returns a Control without faults.
@@ -94,7 +86,7 @@ func New(opts Options) *Control {
 	if opts.Random == nil {
 		opts.Random = rand.Float64
 	}
-	return &Control{options: opts}
+	return &Control{options: opts, faults: NewPlanted((*Fault).prepare)}
 }
 
 // Wrap applies the faults to every route outside /_sandbox/, bounds request bodies and records method, path and status.
@@ -107,28 +99,23 @@ func (c *Control) Wrap(next http.Handler) http.Handler {
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, c.options.MaxBody)
 		entry := Request{At: c.options.Clock().UTC(), Method: r.Method, Path: r.URL.Path}
-		fault, found := c.take(r.Method, r.URL.Path)
+		struck, found := c.take(r.Method, r.URL.Path)
 		if !found {
 			seen := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 			next.ServeHTTP(seen, r)
 			entry.Status = seen.status
-			c.record(entry)
+			c.requests.Add(entry)
 			return
 		}
-		entry.Fault = fault.Mode
-		c.options.Logger.Info("sandbox fault", "mode", string(fault.Mode), "method", r.Method, "path", r.URL.Path)
-		c.play(fault, next, w, r, entry)
+		entry.Fault = struck.Fault.Mode
+		c.options.Logger.Info("sandbox fault", "mode", string(entry.Fault), "method", r.Method, "path", r.URL.Path)
+		c.play(struck, next, w, r, entry)
 	})
 }
 
 // Mount adds the control routes to the sandbox's mux.
 func (c *Control) Mount(mux *http.ServeMux, h Hooks) {
-	mux.HandleFunc("POST "+Prefix+"faults", c.postFault)
-	mux.HandleFunc("GET "+Prefix+"faults", c.getFaults)
-	mux.HandleFunc("DELETE "+Prefix+"faults", c.deleteFaults)
-	mux.HandleFunc("GET "+Prefix+"requests", func(w http.ResponseWriter, _ *http.Request) {
-		WriteJSON(w, http.StatusOK, map[string]any{"requests": c.Requests()})
-	})
+	MountRecord(mux, c.faults, &c.requests)
 	mux.HandleFunc("POST "+Prefix+"reset", func(w http.ResponseWriter, _ *http.Request) { c.reset(w, h) })
 	mux.HandleFunc("GET "+Prefix+"ledger", func(w http.ResponseWriter, _ *http.Request) {
 		if h.Ledger == nil {
@@ -137,15 +124,6 @@ func (c *Control) Mount(mux *http.ServeMux, h Hooks) {
 		}
 		WriteJSON(w, http.StatusOK, h.Ledger())
 	})
-}
-
-// Requests returns the recent requests, oldest first.
-func (c *Control) Requests() []Request {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	recent := make([]Request, 0, len(c.requests))
-	recent = append(recent, c.requests[c.next:]...)
-	return append(recent, c.requests[:c.next]...)
 }
 
 // WriteJSON answers with v as JSON. The sandboxes use it for their own control routes too.
@@ -190,6 +168,7 @@ func Refuse(w http.ResponseWriter, status int, err error) {
 }
 
 func (c *Control) reset(w http.ResponseWriter, h Hooks) {
+	c.faults.EndAll() // first: who waits in a fault is to come before the reset, not into what it leaves
 	if h.Reset != nil {
 		if err := h.Reset(); err != nil {
 			c.options.Logger.Error("sandbox reset", "error", err)
@@ -197,22 +176,8 @@ func (c *Control) reset(w http.ResponseWriter, h Hooks) {
 			return
 		}
 	}
-	c.ClearFaults()
-	c.mu.Lock()
-	c.requests, c.next = nil, 0
-	c.mu.Unlock()
+	c.requests.Clear()
 	w.WriteHeader(http.StatusNoContent)
-}
-
-func (c *Control) record(entry Request) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.requests) < keptRequests {
-		c.requests = append(c.requests, entry)
-		return
-	}
-	c.requests[c.next] = entry
-	c.next = (c.next + 1) % keptRequests
 }
 
 func plainError(w http.ResponseWriter, _ *http.Request, status int, reason string) {

@@ -97,7 +97,7 @@ func TestModes(t *testing.T) {
 			require.NoError(t, err, "the fault is spent")
 			require.Equal(t, "201 12345678", "201 "+body)
 			require.Equal(t, 201, status)
-			require.Equal(t, 1, s.control.Faults()[0].Hits)
+			require.Equal(t, 1, s.control.faults.List()[0].Hits)
 		})
 	}
 }
@@ -120,6 +120,130 @@ func TestDelayEndsWhenTheClientGoes(t *testing.T) {
 	}
 	require.Error(t, err)
 	require.Eventually(t, func() bool { return s.runs.Load() == 1 }, 10*time.Second, time.Millisecond, "the slow system still does it")
+}
+
+// waiting sends a request that a fault holds, and gives its status once it is answered.
+func (s *service) waiting(t *testing.T, path string) <-chan int {
+	t.Helper()
+	before := s.hits()
+	answered := make(chan int, 1)
+	go func() {
+		response, err := s.Client().Post(s.URL+path, "text/plain", strings.NewReader("x"))
+		if err != nil {
+			answered <- 0
+			return
+		}
+		_ = response.Body.Close()
+		answered <- response.StatusCode
+	}()
+	require.Eventually(t, func() bool { return s.hits() == before+1 }, 10*time.Second, time.Millisecond)
+	return answered
+}
+
+func (s *service) hits() (hits int) {
+	for _, fault := range s.control.faults.List() {
+		hits += fault.Hits
+	}
+	return hits
+}
+
+func TestWhoWaitsInAFaultGoesOnWhenItIsEnded(t *testing.T) {
+	const tenMinutes = `"delayMs":600000`
+	for name, tc := range map[string]struct {
+		fault  string
+		end    func(t *testing.T, s *service) (status int, body string, err error)
+		status int
+	}{
+		"delay":                {`"mode":"delay"`, deleteFaults(""), 201},
+		"delay that is spent":  {`"mode":"delay","times":1`, deleteFaults(""), 201},
+		"status":               {`"mode":"status","status":503`, deleteFaults(""), 503},
+		"of this route":        {`"mode":"delay"`, deleteFaults("?route=POST+%2Fthings%2F*"), 201},
+		"of this route, spent": {`"mode":"delay","times":1`, deleteFaults("?route=POST%20/things/*"), 201},
+		"reset": {`"mode":"delay","times":1`, func(t *testing.T, s *service) (int, string, error) {
+			t.Helper()
+			return s.send(t, "POST", "/_sandbox/reset", "")
+		}, 201},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newService(t, Options{})
+			s.fault(t, `{"route":"POST /things/*",`+tc.fault+`,`+tenMinutes+`}`)
+			answered := s.waiting(t, "/things/1")
+			require.Empty(t, answered)
+			status, body, err := tc.end(t, s)
+			require.NoError(t, err)
+			require.Equal(t, http.StatusNoContent, status, body)
+			require.Equal(t, tc.status, <-answered)
+			require.Empty(t, s.control.faults.List())
+		})
+	}
+}
+
+func deleteFaults(query string) func(*testing.T, *service) (int, string, error) {
+	return func(t *testing.T, s *service) (int, string, error) {
+		t.Helper()
+		return s.send(t, "DELETE", "/_sandbox/faults"+query, "")
+	}
+}
+
+func TestWhoWaitsInAFaultThatIsNoLongerListedGoesOn(t *testing.T) {
+	s := newService(t, Options{})
+	s.fault(t, `{"route":"POST /things/1","mode":"delay","delayMs":600000,"times":1}`)
+	answered := s.waiting(t, "/things/1")
+	for range keptSpentFaults {
+		s.fault(t, `{"route":"POST /things/2","mode":"status","status":500,"times":1}`)
+		_, _, err := s.send(t, "POST", "/things/2", "")
+		require.NoError(t, err)
+	}
+	require.NotContains(t, routes(s), "POST /things/1")
+	_, _, err := deleteFaults("?route=POST+/things/1")(t, s)
+	require.NoError(t, err)
+	require.Equal(t, 201, <-answered)
+}
+
+func routes(s *service) (all []string) {
+	for _, fault := range s.control.faults.List() {
+		all = append(all, fault.Route)
+	}
+	return all
+}
+
+func TestFaultsOfARouteEndAlone(t *testing.T) {
+	s := newService(t, Options{})
+	for _, route := range []string{"POST /things/1", "POST /things/*", "POST /things/1", "post /things/1"} {
+		s.fault(t, `{"route":"`+route+`","mode":"delay","delayMs":600000,"times":1}`)
+	}
+	others := s.waiting(t, "/things/2")
+	mine := s.waiting(t, "/things/1")
+	_, _, err := deleteFaults("?route=POST+/things/1")(t, s)
+	require.NoError(t, err)
+	require.Equal(t, 201, <-mine)
+	require.Equal(t, []string{"post /things/1", "POST /things/*"}, routes(s), "one that was posted in another form is another one; a spent one comes last")
+	require.Empty(t, others)
+
+	s.fault(t, `{"route":"POST /things/1","mode":"delay","delayMs":600000,"times":1}`)
+	again := s.waiting(t, "/things/1") // in the one of the other form
+	third := s.waiting(t, "/things/1")
+	require.Empty(t, third, "the end of former faults of its route is not its own")
+	_, _, err = deleteFaults("")(t, s)
+	require.NoError(t, err)
+	for _, answered := range []<-chan int{again, third, others} {
+		require.Equal(t, 201, <-answered)
+	}
+}
+
+func TestFaultsEndByNothingButOneRoute(t *testing.T) {
+	s := newService(t, Options{})
+	s.fault(t, `{"route":"POST /things/1","mode":"drop_before"}`)
+	for _, query := range []string{"?rout=x", "?route=", "?route=a&route=b", "?route=a&times=1", "?route", "?%zz", "?route=a;b"} {
+		status, body, err := deleteFaults(query)(t, s)
+		require.NoError(t, err)
+		require.Equal(t, http.StatusBadRequest, status, "%s: %s", query, body)
+		require.Len(t, s.control.faults.List(), 1)
+	}
+	status, _, err := deleteFaults("?route=POST+/things")(t, s)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusNoContent, status, "there is none of this route")
+	require.Len(t, s.control.faults.List(), 1)
 }
 
 func TestFaultsDoNotTouchTheControlSurface(t *testing.T) {
@@ -203,7 +327,7 @@ func TestBadFaultsAreRefused(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 400, status, body)
 	}
-	require.Empty(t, s.control.Faults())
+	require.Empty(t, s.control.faults.List())
 }
 
 func TestRequestsLedgerAndReset(t *testing.T) {
@@ -217,7 +341,7 @@ func TestRequestsLedgerAndReset(t *testing.T) {
 	require.Equal(t, []Request{
 		{At: at, Method: "POST", Path: "/things/1", Status: 201},
 		{At: at, Method: "POST", Path: "/things/2", Fault: ModeDropAfter},
-	}, s.control.Requests())
+	}, s.control.requests.List())
 	_, ledger, err := s.send(t, "GET", "/_sandbox/ledger", "")
 	require.NoError(t, err)
 	require.JSONEq(t, `{"runs":2}`, ledger)
@@ -225,16 +349,16 @@ func TestRequestsLedgerAndReset(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 204, status)
 	require.EqualValues(t, 1, s.resets.Load())
-	require.Empty(t, s.control.Requests())
-	require.Empty(t, s.control.Faults())
+	require.Empty(t, s.control.requests.List())
+	require.Empty(t, s.control.faults.List())
 }
 
 func TestRequestRecordIsBounded(t *testing.T) {
-	c := New(Options{})
+	var requests Recent[Request]
 	for i := range keptRequests + 5 {
-		c.record(Request{Status: i})
+		requests.Add(Request{Status: i})
 	}
-	recent := c.Requests()
+	recent := requests.List()
 	require.Len(t, recent, keptRequests)
 	require.Equal(t, 5, recent[0].Status)
 	require.Equal(t, keptRequests+4, recent[keptRequests-1].Status)

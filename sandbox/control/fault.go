@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // Mode says what a fault does to a request.
@@ -20,12 +19,10 @@ const (
 	ModeStatus     Mode = "status"      // answers Status and Reason without running the request
 	ModeDropBefore Mode = "drop_before" // cuts the connection without running the request
 	ModeDropAfter  Mode = "drop_after"  // runs the request, so that it commits, then cuts the connection without an answer
-	ModeDelay      Mode = "delay"       // waits DelayMS, less if the client goes, then runs the request
+	ModeDelay      Mode = "delay"       // waits DelayMS, less if the client goes or the fault is ended, then runs the request
 	ModeTruncate   Mode = "truncate"    // runs the request, sends half of the answer's body, then cuts the connection
 	ModeGarbage    Mode = "garbage"     // answers 200 with something that isn't JSON, without running the request
 )
-
-const maxDelay = 10 * time.Minute
 
 // Fault is one fault as posted to /_sandbox/faults.
 type Fault struct {
@@ -50,86 +47,23 @@ type Fault struct {
 }
 
 // Add adds a fault, after those that are there; the first one that matches a request wins.
-func (c *Control) Add(f Fault) error {
-	if err := f.compile(); err != nil {
-		return err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.active) >= maxActiveFaults {
-		return fmt.Errorf("there are %d faults already", maxActiveFaults)
-	}
-	f.Hits = 0
-	c.active = append(c.active, &f)
-	return nil
-}
+func (c *Control) Add(f Fault) error { return c.faults.Add(f) }
 
-// ClearFaults ends all faults.
-func (c *Control) ClearFaults() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.active, c.spent = nil, nil
-}
-
-// Faults returns the active faults, then the last spent ones, with their hits.
-func (c *Control) Faults() []Fault {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	all := make([]Fault, 0, len(c.active)+len(c.spent))
-	for _, f := range c.active {
-		all = append(all, *f)
-	}
-	for _, f := range c.spent {
-		all = append(all, *f)
-	}
-	return all
-}
-
-func (c *Control) postFault(w http.ResponseWriter, r *http.Request) {
-	var fault Fault
-	if err := ReadJSON(r, &fault); err != nil {
-		Refuse(w, http.StatusBadRequest, err)
-		return
-	}
-	if err := c.Add(fault); err != nil {
-		Refuse(w, http.StatusBadRequest, err)
-		return
-	}
-	WriteJSON(w, http.StatusCreated, map[string]any{"faults": c.Faults()})
-}
-
-func (c *Control) getFaults(w http.ResponseWriter, _ *http.Request) {
-	WriteJSON(w, http.StatusOK, map[string]any{"faults": c.Faults()})
-}
-
-func (c *Control) deleteFaults(w http.ResponseWriter, _ *http.Request) {
-	c.ClearFaults()
-	w.WriteHeader(http.StatusNoContent)
-}
-
-// take finds the fault for a request and counts the hit in the same breath, so that `times: 1` hits once however many
-// requests race for it.
-func (c *Control) take(method, path string) (Fault, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for i, f := range c.active {
-		if !f.matches(method, path) {
-			continue
-		}
-		if f.Rate != nil && c.options.Random() >= *f.Rate {
-			continue
+// take finds the fault for a request.
+func (c *Control) take(method, path string) (Struck[Fault], bool) {
+	return c.faults.Take(func(f *Fault) (hit, spent bool) {
+		if !f.matches(method, path) || f.Rate != nil && c.options.Random() >= *f.Rate {
+			return false, false
 		}
 		f.Hits++
-		if f.Times > 0 && f.Hits >= f.Times {
-			c.active = append(c.active[:i:i], c.active[i+1:]...)
-			c.spent = append(c.spent, f)
-			if len(c.spent) > keptSpentFaults {
-				c.spent = c.spent[1:]
-			}
-		}
-		return *f, true
-	}
-	return Fault{}, false
+		return true, f.Times > 0 && f.Hits >= f.Times
+	})
+}
+
+// prepare makes a posted fault ready.
+func (f *Fault) prepare() (route string, err error) {
+	f.Hits = 0
+	return f.Route, f.compile()
 }
 
 func (f *Fault) compile() error {
@@ -142,14 +76,8 @@ func (f *Fault) compile() error {
 		return fmt.Errorf("route %q is of the control surface", f.Route)
 	}
 	f.method, f.segments = strings.ToUpper(method), strings.Split(path, "/")
-	if f.Rate != nil && (*f.Rate < 0 || *f.Rate > 1) {
-		return errors.New("rate is not between 0 and 1")
-	}
-	if f.Times < 0 {
-		return errors.New("times is negative")
-	}
-	if f.DelayMS < 0 || time.Duration(f.DelayMS)*time.Millisecond > maxDelay {
-		return fmt.Errorf("delayMs is not between 0 and %d", maxDelay.Milliseconds())
+	if err := CheckLimits(f.Rate, f.Times, f.DelayMS); err != nil {
+		return err
 	}
 	switch f.Mode {
 	case ModeStatus:
@@ -179,55 +107,42 @@ func (f *Fault) matches(method, path string) bool {
 	return len(segments) == len(f.segments)
 }
 
-func (c *Control) play(f Fault, next http.Handler, w http.ResponseWriter, r *http.Request, entry Request) {
-	switch f.Mode {
+func (c *Control) play(struck Struck[Fault], next http.Handler, w http.ResponseWriter, r *http.Request, entry Request) {
+	switch f := struck.Fault; f.Mode {
 	case ModeStatus:
 		buffer(r)
-		wait(r.Context(), f.DelayMS)
+		_ = struck.Wait(r.Context(), f.DelayMS) // who goes has asked all the same
 		entry.Status = f.Status
-		c.record(entry)
+		c.requests.Add(entry)
 		c.options.FormatError(w, r, f.Status, f.Reason)
 	case ModeGarbage:
 		entry.Status = http.StatusOK
-		c.record(entry)
+		c.requests.Add(entry)
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.WriteHeader(http.StatusOK)
 		_, _ = io.WriteString(w, garbageBody)
 	case ModeDropBefore:
-		c.record(entry)
+		c.requests.Add(entry)
 		cut(w)
 	case ModeDropAfter:
 		// The client may be gone before the handler is done: what it asked for is committed all the same.
 		run(next, r.WithContext(context.WithoutCancel(r.Context())))
-		c.record(entry)
+		c.requests.Add(entry)
 		cut(w)
 	case ModeTruncate:
 		answer := run(next, r.WithContext(context.WithoutCancel(r.Context())))
 		entry.Status = answer.status
-		c.record(entry)
+		c.requests.Add(entry)
 		truncate(w, answer)
 	case ModeDelay:
 		// The server notices that a client went only once the body is read.
 		buffer(r)
-		wait(r.Context(), f.DelayMS)
+		_ = struck.Wait(r.Context(), f.DelayMS)
 		seen := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		// A slow system still does what it was told by a caller that gave up.
 		next.ServeHTTP(seen, r.WithContext(context.WithoutCancel(r.Context())))
 		entry.Status = seen.status
-		c.record(entry)
-	}
-}
-
-// wait returns after the delay, or when the client goes.
-func wait(ctx context.Context, delayMS int) {
-	if delayMS <= 0 {
-		return
-	}
-	timer := time.NewTimer(time.Duration(delayMS) * time.Millisecond)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
+		c.requests.Add(entry)
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"time"
 )
 
 // connector gives clients connections that obey the faults.
@@ -165,12 +164,13 @@ func strike[T any](ctx context.Context, c *conn, does []access, run func() (T, e
 		u = newUnit()
 	}
 	u.accesses = append(u.accesses, does...)
-	if fault, found := c.server.faults.take(does, false, u.struck); found {
+	if struck, found := strikes(c.server.faults, does, false, u.struck); found {
+		fault := struck.Fault
 		c.heed(u, fault)
 		if fault.Mode != ModeDelay {
 			return none, c.refused(ctx, u, fault)
 		}
-		if err := wait(ctx, fault.DelayMS); err != nil {
+		if err := struck.Wait(ctx, fault.DelayMS); err != nil {
 			return none, err
 		}
 	}
@@ -195,7 +195,8 @@ func (c *conn) refused(ctx context.Context, u *unit, fault Fault) error {
 // alone runs a statement outside of any transaction: it commits by itself.
 func alone[T any](c *conn, u *unit, run func() (T, error)) (T, error) {
 	var none T
-	fault, found := c.server.faults.take(u.accesses, true, u.struck)
+	struck, found := strikes(c.server.faults, u.accesses, true, u.struck)
+	fault := struck.Fault
 	if found {
 		c.heed(u, fault)
 	}
@@ -239,18 +240,6 @@ func (c *conn) cut() error {
 	return cutError()
 }
 
-// wait returns after the delay, or with the caller's end.
-func wait(ctx context.Context, delayMS int) error {
-	timer := time.NewTimer(time.Duration(delayMS) * time.Millisecond)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // tx is a client's transaction.
 type tx struct {
 	conn  *conn
@@ -264,7 +253,8 @@ func (t *tx) Commit() error {
 	if c.dead {
 		return driver.ErrBadConn
 	}
-	fault, found := c.server.faults.take(u.accesses, true, u.struck)
+	struck, found := strikes(c.server.faults, u.accesses, true, u.struck)
+	fault := struck.Fault
 	if !found {
 		c.open = nil
 		err := t.inner.Commit()
@@ -315,11 +305,11 @@ func (s *Server) keep(u *unit, status int) {
 		return
 	}
 	known := u.knownBy()
-	entry := Request{Method: known.verb, Path: known.table, Status: status, Fault: u.hit}
+	entry := Request{At: s.now(), Method: known.verb, Path: known.table, Status: status, Fault: u.hit}
 	for _, a := range u.accesses {
 		entry.Statements = append(entry.Statements, a.String())
 	}
-	s.record.add(entry)
+	s.requests.Add(entry)
 }
 
 // knownBy is what tells a unit best: the first row that it adds to the ERP's own tables, counters left out; else what it changes of them; else what it

@@ -10,12 +10,9 @@ import (
 // routes are the control surface: the names and bodies of the SYSPRO sandbox's, so that one client serves both.
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
-	s.mountFaults(mux)
+	control.MountRecord(mux, s.faults, &s.requests)
 	s.mountLocks(mux)
 	mux.HandleFunc("POST "+control.Prefix+"reset", s.postReset)
-	mux.HandleFunc("GET "+control.Prefix+"requests", func(w http.ResponseWriter, _ *http.Request) {
-		control.WriteJSON(w, http.StatusOK, map[string]any{"requests": s.record.list()})
-	})
 	view(s, mux, "ledger", func(b *books) any { return b.ledger() })
 	view(s, mux, "trial-balance", func(b *books) any { return b.trialBalance() })
 	view(s, mux, "drift", func(b *books) any { return map[string]any{"differences": b.drift()} })
@@ -33,13 +30,13 @@ func (s *Server) routes() http.Handler {
 }
 
 func (s *Server) postReset(w http.ResponseWriter, r *http.Request) {
+	s.faults.EndAll() // first: a transaction that waits in a fault keeps the reset from writing
 	// A reset that is begun is finished, whoever goes.
 	if err := s.reset(context.WithoutCancel(r.Context())); err != nil {
 		s.writeRefusal(w, err)
 		return
 	}
-	s.faults.clear()
-	s.record.clear()
+	s.requests.Clear()
 	w.WriteHeader(http.StatusNoContent)
 }
 

@@ -4,9 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/tenderline/tenderline/sandbox/control"
@@ -23,14 +21,7 @@ const (
 	ModeDeadlock   Mode = "deadlock"    // the statement is answered that it lost a deadlock
 	ModeLocked     Mode = "locked"      // the statement is answered that it waited for a lock too long
 	ModeBusy       Mode = "busy"        // the statement is answered that somebody has what it needs for himself alone
-	ModeDelay      Mode = "delay"       // the statement waits DelayMS first
-)
-
-const (
-	maxActiveFaults = 1000
-	keptSpentFaults = 100
-	keptRequests    = 1000
-	maxDelay        = 10 * time.Minute
+	ModeDelay      Mode = "delay"       // the statement waits DelayMS first, or until the fault is ended
 )
 
 // Fault is one fault as posted to /_sandbox/faults.
@@ -54,6 +45,12 @@ type Fault struct {
 	skipped     int // transactions that have passed so far
 }
 
+// prepare makes a posted fault ready.
+func (f *Fault) prepare() (route string, err error) {
+	f.Hits, f.skipped = 0, 0
+	return f.Route, f.compile()
+}
+
 func (f *Fault) compile() error {
 	verb, table, ok := strings.Cut(strings.TrimSpace(f.Route), " ")
 	f.verb, f.table = strings.ToUpper(verb), strings.ToLower(strings.TrimSpace(table))
@@ -65,14 +62,11 @@ func (f *Fault) compile() error {
 	if !ok || f.table == "" || strings.ContainsAny(f.table, " /") {
 		return fmt.Errorf("route %q is not \"VERB table\" with INSERT, UPDATE, DELETE, SELECT or * and a table or *", f.Route)
 	}
-	if f.Rate != nil && (*f.Rate < 0 || *f.Rate > 1) {
-		return errors.New("rate is not between 0 and 1")
+	if err := control.CheckLimits(f.Rate, f.Times, f.DelayMS); err != nil {
+		return err
 	}
-	if f.Times < 0 || f.Skip < 0 {
-		return errors.New("times or skip is negative")
-	}
-	if f.DelayMS < 0 || time.Duration(f.DelayMS)*time.Millisecond > maxDelay {
-		return fmt.Errorf("delayMs is not between 0 and %d", maxDelay.Milliseconds())
+	if f.Skip < 0 {
+		return errors.New("skip is negative")
 	}
 	switch f.Mode {
 	case ModeDropAfter, ModeDropBefore, ModeCut, ModeDeadlock, ModeLocked, ModeBusy, ModeDelay:
@@ -89,77 +83,23 @@ func (f *Fault) matches(a access) bool {
 // atEnd tells of a fault that waits for the end of the transaction.
 func (f *Fault) atEnd() bool { return f.Mode == ModeDropAfter || f.Mode == ModeDropBefore }
 
-// faults are those that are planted.
-type faults struct {
-	mu     sync.Mutex
-	active []*Fault
-	spent  []*Fault
-}
-
-func newFaults() *faults { return &faults{} }
-
-func (p *faults) add(f Fault) error {
-	if err := f.compile(); err != nil {
-		return err
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.active) >= maxActiveFaults {
-		return fmt.Errorf("there are %d faults already", maxActiveFaults)
-	}
-	f.Hits, f.skipped = 0, 0
-	p.active = append(p.active, &f)
-	return nil
-}
-
-func (p *faults) clear() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.active, p.spent = nil, nil
-}
-
-// list gives the active faults, then the last spent ones, with their hits.
-func (p *faults) list() []Fault {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	all := make([]Fault, 0, len(p.active)+len(p.spent))
-	for _, f := range p.active {
-		all = append(all, *f)
-	}
-	for _, f := range p.spent {
-		all = append(all, *f)
-	}
-	return all
-}
-
-// take finds the first fault for what a transaction does and counts the hit in the same breath. A transaction that a fault has hit before it does not
-// hit again: struck has them.
-func (p *faults) take(accesses []access, atEnd bool, struck map[*Fault]bool) (Fault, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for i, f := range p.active {
+// strikes finds the fault for what a transaction does. A transaction that a fault has hit before it does not hit again: struck has them.
+func strikes(planted *control.Planted[Fault], accesses []access, atEnd bool, struck map[*Fault]bool) (control.Struck[Fault], bool) {
+	return planted.Take(func(f *Fault) (hit, spent bool) {
 		if f.atEnd() != atEnd || struck[f] || !matchesAny(f, accesses) {
-			continue
+			return false, false
 		}
 		struck[f] = true // also one that passes, by skip or rate: it was asked once
 		if f.skipped < f.Skip {
 			f.skipped++
-			continue
+			return false, false
 		}
 		if f.Rate != nil && rand.Float64() >= *f.Rate {
-			continue
+			return false, false
 		}
 		f.Hits++
-		if f.Times > 0 && f.Hits >= f.Times {
-			p.active = append(p.active[:i:i], p.active[i+1:]...)
-			p.spent = append(p.spent, f)
-			if len(p.spent) > keptSpentFaults {
-				p.spent = p.spent[1:]
-			}
-		}
-		return *f, true
-	}
-	return Fault{}, false
+		return true, f.Times > 0 && f.Hits >= f.Times
+	})
 }
 
 func matchesAny(f *Fault, accesses []access) bool {
@@ -171,29 +111,6 @@ func matchesAny(f *Fault, accesses []access) bool {
 	return false
 }
 
-func (s *Server) mountFaults(mux *http.ServeMux) {
-	list := func() map[string]any { return map[string]any{"faults": s.faults.list()} }
-	mux.HandleFunc("POST "+control.Prefix+"faults", func(w http.ResponseWriter, r *http.Request) {
-		var fault Fault
-		if err := control.ReadJSON(r, &fault); err != nil {
-			control.Refuse(w, http.StatusBadRequest, err)
-			return
-		}
-		if err := s.faults.add(fault); err != nil {
-			control.Refuse(w, http.StatusBadRequest, err)
-			return
-		}
-		control.WriteJSON(w, http.StatusCreated, list())
-	})
-	mux.HandleFunc("GET "+control.Prefix+"faults", func(w http.ResponseWriter, _ *http.Request) {
-		control.WriteJSON(w, http.StatusOK, list())
-	})
-	mux.HandleFunc("DELETE "+control.Prefix+"faults", func(w http.ResponseWriter, _ *http.Request) {
-		s.faults.clear()
-		w.WriteHeader(http.StatusNoContent)
-	})
-}
-
 // Request is one line of GET /_sandbox/requests: a transaction that wrote, or a statement outside of any. Method and Path are what it is known by, so that
 // they make the route of a fault; Statements is all that it did.
 type Request struct {
@@ -203,41 +120,4 @@ type Request struct {
 	Status     int       `json:"status"` // 200 done, 500 not done, 0 the connection was cut
 	Fault      Mode      `json:"fault,omitempty"`
 	Statements []string  `json:"statements,omitempty"`
-}
-
-// record keeps the last requests.
-type record struct {
-	clock func() time.Time
-
-	mu   sync.Mutex
-	all  []Request
-	next int
-}
-
-func newRecord(clock func() time.Time) *record { return &record{clock: clock} }
-
-func (r *record) add(entry Request) {
-	entry.At = r.clock().UTC()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.all) < keptRequests {
-		r.all = append(r.all, entry)
-		return
-	}
-	r.all[r.next] = entry
-	r.next = (r.next + 1) % keptRequests
-}
-
-// list gives the recent requests, oldest first.
-func (r *record) list() []Request {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	recent := append(make([]Request, 0, len(r.all)), r.all[r.next:]...)
-	return append(recent, r.all[:r.next]...)
-}
-
-func (r *record) clear() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.all, r.next = nil, 0
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/tenderline/tenderline/sandbox/control"
 )
 
 // TestCutAtTheCommit loses a commit, or only its answer: the client can't tell which, and its pool goes on with another connection.
@@ -165,6 +167,59 @@ func TestDelay(t *testing.T) {
 	})
 }
 
+// TestWhoWaitsInAFaultGoesOnWhenItIsEnded lets transactions wait for ten minutes, and ends their faults.
+func TestWhoWaitsInAFaultGoesOnWhenItIsEnded(t *testing.T) {
+	onBoth(t, func(t *testing.T, c *company) {
+		hold := func(route, change string) <-chan error {
+			c.plant(object{"route": route, "mode": "delay", "delayMs": 600_000, "times": 1})
+			done := make(chan error, 1)
+			go func() {
+				_, err := c.client.ExecContext(t.Context(), change)
+				done <- err
+			}()
+			require.Eventually(t, func() bool {
+				faults := c.faults()
+				return faults[len(faults)-1].Route == route && faults[len(faults)-1].Hits == 1
+			}, 10*time.Second, 5*time.Millisecond)
+			return done
+		}
+		item := hold("UPDATE icitem", "UPDATE icitem SET itmdesc = 'x'")
+		customer := hold("UPDATE arcust", "UPDATE arcust SET contact = 'Ada'")
+		c.ok(http.MethodDelete, "faults?route=UPDATE+icitem", nil)
+		require.NoError(t, <-item)
+		require.Positive(t, c.count("icitem WHERE itmdesc = 'x'"), "it was only late")
+		require.Empty(t, customer)
+		require.Len(t, c.faults(), 1)
+		status, _ := c.call(http.MethodDelete, "faults?table=arcust", nil)
+		require.Equal(t, http.StatusBadRequest, status)
+		require.Empty(t, customer)
+		c.ok(http.MethodDelete, "faults", nil)
+		require.NoError(t, <-customer)
+		require.Empty(t, c.faults())
+	})
+}
+
+// TestAResetEndsTheWaitOfATransaction lets one wait that has written already, and so keeps others from writing.
+func TestAResetEndsTheWaitOfATransaction(t *testing.T) {
+	onBoth(t, func(t *testing.T, c *company) {
+		c.plant(object{"route": "INSERT sotran", "mode": "delay", "delayMs": 600_000, "times": 1})
+		done := make(chan error, 1)
+		go func() {
+			_, err := c.trySell(widgets("WEB-1"))
+			done <- err
+		}()
+		require.Eventually(t, func() bool { return c.faults()[0].Hits == 1 }, 10*time.Second, 5*time.Millisecond)
+		status, _ := c.call(http.MethodPost, "reset", nil)
+		<-done
+		require.Empty(t, c.faults())
+		if status != http.StatusNoContent { // each held what the other wanted, and the database chose: now nobody is in the way
+			c.post("reset", nil)
+		}
+		c.sell(widgets("WEB-2"))
+		c.sound()
+	})
+}
+
 // TestFaultsHitOncePerTransaction counts transactions, not statements.
 func TestFaultsHitOncePerTransaction(t *testing.T) {
 	onBoth(t, func(t *testing.T, c *company) {
@@ -242,27 +297,28 @@ func TestFaultsRefused(t *testing.T) {
 		"unknown mode":   {Route: "* *", Mode: "garbage"},
 		"no mode":        {Route: "* *"},
 		"negative times": {Route: "* *", Mode: ModeBusy, Times: -1},
+		"negative skip":  {Route: "* *", Mode: ModeBusy, Skip: -1},
 		"rate":           {Route: "* *", Mode: ModeBusy, Rate: new(1.5)},
 		"delay":          {Route: "* *", Mode: ModeDelay, DelayMS: int(time.Hour.Milliseconds())},
 	} {
-		require.Error(t, newFaults().add(fault), name)
+		require.Error(t, control.NewPlanted((*Fault).prepare).Add(fault), name)
 	}
-	many := newFaults()
-	for range maxActiveFaults {
-		require.NoError(t, many.add(Fault{Route: "* *", Mode: ModeBusy}))
+	many := control.NewPlanted((*Fault).prepare)
+	for range control.MaxFaults {
+		require.NoError(t, many.Add(Fault{Route: "* *", Mode: ModeBusy}))
 	}
-	require.Error(t, many.add(Fault{Route: "* *", Mode: ModeBusy}))
+	require.Error(t, many.Add(Fault{Route: "* *", Mode: ModeBusy}))
 }
 
 func TestFaultRate(t *testing.T) {
 	t.Parallel()
-	p := newFaults()
-	require.NoError(t, p.add(Fault{Route: "* *", Mode: ModeBusy, Rate: new(0.0)}))
-	require.NoError(t, p.add(Fault{Route: "INSERT *", Mode: ModeLocked, Rate: new(1.0)}))
-	hit, found := p.take([]access{{"INSERT", "somast"}}, false, map[*Fault]bool{})
+	p := control.NewPlanted((*Fault).prepare)
+	require.NoError(t, p.Add(Fault{Route: "* *", Mode: ModeBusy, Rate: new(0.0)}))
+	require.NoError(t, p.Add(Fault{Route: "INSERT *", Mode: ModeLocked, Rate: new(1.0)}))
+	hit, found := strikes(p, []access{{"INSERT", "somast"}}, false, map[*Fault]bool{})
 	require.True(t, found)
-	require.Equal(t, ModeLocked, hit.Mode)
-	_, found = p.take([]access{{"SELECT", "somast"}}, false, map[*Fault]bool{})
+	require.Equal(t, ModeLocked, hit.Fault.Mode)
+	_, found = strikes(p, []access{{"SELECT", "somast"}}, false, map[*Fault]bool{})
 	require.False(t, found)
 }
 

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/jmoiron/sqlx"
+
+	"github.com/tenderline/tenderline/sandbox/control"
 )
 
 const (
@@ -48,8 +50,8 @@ type Server struct {
 	dialect   dialect
 	db        *sqlx.DB // its own connections, which no fault touches
 	connector *connector
-	faults    *faults
-	record    *record
+	faults    *control.Planted[Fault]
+	requests  control.Recent[Request]
 	handler   http.Handler
 
 	following sync.Mutex
@@ -80,7 +82,7 @@ func New(ctx context.Context, config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: config, logger: config.Logger, dialect: d, faults: newFaults(), record: newRecord(config.Clock)}
+	s := &Server{config: config, logger: config.Logger, dialect: d, faults: control.NewPlanted((*Fault).prepare)}
 	s.connector = &connector{server: s, driver: d.driver()}
 	plain, err := d.plain()
 	if err != nil {

@@ -105,7 +105,8 @@ func (c *Client) customerByEmail(ctx context.Context, email string) (erp.Custome
 	err := c.read(ctx, "NearCustomers", func(ctx context.Context, q querier) error {
 		var found []customerRow
 		if _, kept := q.site.column("arcust", "email"); kept {
-			err := q.list(ctx, &found, "SELECT {top 2}"+customerColumns+" FROM {arcust} WHERE LOWER({arcust.email}) = ?{limit 2}",
+			// SQL Server makes no text of type TEXT lower-case, which Sage Pro's memo fields became there.
+			err := q.list(ctx, &found, "SELECT {top 2}"+customerColumns+" FROM {arcust} WHERE LOWER(CAST({arcust.email} AS VARCHAR(255))) = ?{limit 2}",
 				q.value("arcust.email", strings.ToLower(strings.TrimSpace(email))))
 			if err != nil {
 				return err

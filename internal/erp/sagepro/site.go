@@ -76,6 +76,9 @@ func (c *Client) readSite(ctx context.Context) (*site, error) {
 	return s, nil
 }
 
+// pointedAt are types whose values stand outside of the row. Of them SQL Server's catalogue tells the length of the pointer.
+var pointedAt = []string{"text", "ntext"}
+
 // declared fits the length of a type, or its digits and places: VARCHAR(20), NUMERIC(9,2).
 var declared = regexp.MustCompile(`\((\d+)(?:, *(\d+))?\)$`)
 
@@ -86,6 +89,9 @@ func (s *site) add(schema string, row columnRow) {
 	}
 	column := siteColumn{name: string(row.Column), stored: s.dialect.kindOf(string(row.Type)), size: int(row.Size), places: int(row.Places), narrow: s.dialect.narrow(string(row.Type)),
 		nullable: row.Nullable != 0, filled: row.Filled != 0}
+	if slices.Contains(pointedAt, strings.ToLower(string(row.Type))) {
+		column.size = 0
+	}
 	column.kind = column.stored
 	if match := declared.FindStringSubmatch(string(row.Type)); match != nil && column.kind == kindDecimal {
 		column.places, _ = strconv.Atoi(match[2]) // NUMERIC(9) has none

@@ -1,6 +1,6 @@
 SELECT entity, extref, erpkey, cybtxn, payhash, state, amount, currid, answer, updated FROM cyb_xref WHERE company = @p1 AND entity = @p2 AND extref = @p3;
 SELECT custno, company, email, currency, pterms, [limit], balance, onorder, credstat, custstat, lckstat, lckuser, lckdate, lcktime FROM arcust WHERE custno = @p1;
-SELECT TOP (2) custno, company, email, currency, pterms, [limit], balance, onorder, credstat, custstat, lckstat, lckuser, lckdate, lcktime FROM arcust WHERE LOWER(email) = @p1;
+SELECT TOP (2) custno, company, email, currency, pterms, [limit], balance, onorder, credstat, custstat, lckstat, lckuser, lckdate, lcktime FROM arcust WHERE LOWER(CAST(email AS VARCHAR(255))) = @p1;
 SELECT custno, company, email, currency, pterms, [limit], balance, onorder, credstat, custstat, lckstat, lckuser, lckdate, lcktime FROM arcust WHERE custno = @p1;
 SELECT custno, company, email, currency, pterms, [limit], balance, onorder, credstat, custstat, lckstat, lckuser, lckdate, lcktime FROM arcust WHERE custno = @p1;
 SELECT custno, company, email, currency, pterms, [limit], balance, onorder, credstat, custstat, lckstat, lckuser, lckdate, lcktime FROM arcust WHERE custno = @p1;

@@ -53,7 +53,7 @@ func (s *Starter) SubmitOrder(ctx context.Context, order canonical.Order) (recor
 	}
 	start, cancel := context.WithTimeout(context.WithoutCancel(ctx), startTimeout)
 	defer cancel()
-	if err := s.start(start, order, channel); err != nil {
+	if err := s.start(start, record, order, channel); err != nil {
 		s.log.WarnContext(ctx, "order not started, the sweeper will", "order", order.OrderID, "error", err)
 	}
 	return record, created, nil
@@ -67,8 +67,9 @@ func invalid(pointer, rule, message string) *Error {
 	}
 }
 
-// start starts an order's workflow once for ever and notes that it runs.
-func (s *Starter) start(ctx context.Context, order canonical.Order, channel config.Channel) error {
+// start starts an order's workflow once for ever and notes that it runs. It runs in the ERP that the order was taken for, wherever its channel books by
+// now: the ERP's changes reach the order by its record.
+func (s *Starter) start(ctx context.Context, taken journal.OrderRecord, order canonical.Order, channel config.Channel) error {
 	_, err := s.engine.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:        workflows.OrderWorkflowID(order.OrderID),
 		TaskQueue: workflows.TaskQueue,
@@ -79,13 +80,13 @@ func (s *Starter) start(ctx context.Context, order canonical.Order, channel conf
 		StaticSummary:                            fmt.Sprintf("Order %s, %s %s", order.OrderID, canonical.FormatAmount(order.Total, order.Currency), order.Currency),
 		TypedSearchAttributes: temporal.NewSearchAttributes(
 			workflows.SearchOrderID.ValueSet(order.OrderID),
-			workflows.SearchErp.ValueSet(channel.Erp),
+			workflows.SearchErp.ValueSet(taken.Erp),
 			workflows.SearchOrderStatus.ValueSet(string(canonical.OrderReceived)),
 			workflows.SearchPaymentStatus.ValueSet(string(canonical.PaymentNone)),
 			workflows.SearchNeedsAttention.ValueSet(false),
 		),
 	}, workflows.OrderToCash, workflows.OrderInput{
-		Order: order, Erp: channel.Erp, Site: activities.Site(channel.Site), Policy: policy(channel.Policy),
+		Order: order, Erp: taken.Erp, Site: activities.Site(channel.Site), Policy: policy(channel.Policy),
 	})
 	if err != nil && !temporal.IsWorkflowExecutionAlreadyStartedError(err) {
 		return fmt.Errorf("start order %s: %w", order.OrderID, err)

@@ -63,7 +63,7 @@ func (s *Starter) startRecord(ctx context.Context, record journal.OrderRecord) e
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	return s.start(ctx, order, channel)
+	return s.start(ctx, record, order, channel)
 }
 
 func (s *Starter) sweepRefunds(ctx context.Context) (int, error) {

@@ -231,13 +231,13 @@ func (r *settlingRow) operation() settlement.Operation {
 	}
 }
 
-// ErrTaken tells that another day has taken an entry meanwhile.
+// ErrTaken tells that another day has taken a row meanwhile.
 var ErrTaken = errors.New("another day has taken a row of the page meanwhile")
 
 // MarkSettled records what a day takes: its operations are settled, its entries booked, each page in one transaction. A payment whose
-// captures have all settled is settled, and its order follows. An operation that another day has taken already stays with that day; an entry that
-// another day holds is ErrTaken, and the page is left unmarked: it was taken since Booked was asked, and must not count twice. Marking the same
-// again changes nothing but the reading that showed it last.
+// captures have all settled is settled, and its order follows. An operation that another day has taken, or an entry that another day holds, is
+// ErrTaken, and the page is left unmarked: it was taken since the journal was asked, and must not count twice. Marking the same again changes
+// nothing but the reading that showed it last.
 func (s *Store) MarkSettled(ctx context.Context, merchant, date string, reading Reading, marks []settlement.Mark) error {
 	if _, err := time.Parse(time.DateOnly, date); err != nil {
 		return fmt.Errorf("settlement date %q has to be YYYY-MM-DD", date)
@@ -311,12 +311,32 @@ func (s *Store) settleOperations(ctx context.Context, q queryer, date string, ma
 		if err != nil {
 			return err
 		}
+		if settled < int64(len(keys)) {
+			if err := leftToUs(ctx, q, date, keys); err != nil {
+				return err
+			}
+		}
 		changed += settled
 	}
 	if changed == 0 {
 		return nil
 	}
 	return s.settlePayments(ctx, q, of, payments)
+}
+
+// leftToUs refuses operations of which another day has taken one.
+func leftToUs(ctx context.Context, q queryer, date string, keys []string) error {
+	var where conditions
+	where.addList(`operation_key IN `, keys)
+	where.add(`settles AND settled_on NOT IN ('', ?)`, date)
+	var taken int
+	if err := q.get(ctx, &taken, `SELECT count(*) FROM operations`+where.text(), where.args...); err != nil {
+		return err
+	}
+	if taken > 0 {
+		return ErrTaken
+	}
+	return nil
 }
 
 // orderSet picks the rows of some orders.

@@ -188,7 +188,7 @@ func longStreamsAreMerged(t *testing.T, f *fixture) {
 }
 
 // paymentsSettleWithTheirCaptures: a payment is settled with its last capture, and so is its order; marking again, or on another day,
-// changes nothing.
+// changes nothing, and the other day hears of it.
 func paymentsSettleWithTheirCaptures(t *testing.T, f *fixture) {
 	take(t, f, "WEB-1")
 	authorize(t, f, "WEB-1", "auth", "48.19", "a1")
@@ -203,10 +203,13 @@ func paymentsSettleWithTheirCaptures(t *testing.T, f *fixture) {
 	require.NoError(t, err)
 	require.Empty(t, page, "half of it is not paid")
 
-	settle(t, f, secondDay, markOf(first, "18"), markOf(second, "18"))
+	taken := f.MarkSettled(t.Context(), "demo", secondDay, 1, []settlement.Mark{markOf(second, "18"), markOf(first, "18")})
+	require.ErrorIs(t, taken, journal.ErrTaken)
 	op := get(t, f, first.Key)
 	require.Equal(t, []string{firstDay, "17"}, []string{op.SettledOn, op.BatchID}, "the day that took it keeps it")
-	settle(t, f, firstDay, markOf(second, "19"))
+	require.Empty(t, get(t, f, second.Key).SettledOn, "nothing of the page is marked")
+	settle(t, f, secondDay, markOf(second, "18"))
+	require.ErrorIs(t, f.MarkSettled(t.Context(), "demo", firstDay, 1, []settlement.Mark{markOf(second, "19")}), journal.ErrTaken)
 	require.Equal(t, secondDay, get(t, f, second.Key).SettledOn)
 	p = payment(t, f, "WEB-1")
 	require.Equal(t, []any{canonical.PaymentSettled, secondDay, "18"}, []any{p.Status, p.SettledOn, p.BatchID})
@@ -416,6 +419,7 @@ func racingMarksSettleOnce(t *testing.T, f *fixture) {
 		marks = append(marks, markOf(paid(t, f, fmt.Sprint("WEB-", i), "10.00", fmt.Sprint("c", i)), ""))
 	}
 	dates := []string{firstDay, secondDay}
+	taken := make([]error, len(dates))
 	race(t, 4, func(i int) error {
 		if i >= 2 {
 			id := fmt.Sprint("WEB-", i)
@@ -429,8 +433,15 @@ func racingMarksSettleOnce(t *testing.T, f *fixture) {
 		if i == 1 {
 			slices.Reverse(own)
 		}
-		return f.MarkSettled(t.Context(), "demo", dates[i], 1, own)
+		taken[i] = f.MarkSettled(t.Context(), "demo", dates[i], 1, own)
+		return nil
 	})
+	one, other := taken[0], taken[1]
+	if one != nil {
+		one, other = other, one
+	}
+	require.NoError(t, one, "one day has them all")
+	require.ErrorIs(t, other, journal.ErrTaken, "the other one hears of it, and counts none of them")
 	first, second := settling(t, f, "demo", firstDay, time.Time{}), settling(t, f, "demo", secondDay, time.Time{})
 	for _, mark := range marks {
 		require.NotEmpty(t, get(t, f, mark.Operation).SettledOn)

@@ -153,13 +153,11 @@ func (s *Starter) deliverShipment(ctx context.Context, item journal.InboxItem, e
 			Shipment: shipment, Order: of.order, Erp: erp, Site: activities.Site(of.channel.Site), CustomerCode: of.record.CustomerCode,
 			SalesOrder: of.record.ErpOrderNumber, Policy: policy(of.channel.Policy),
 		},
+		again: true, // one that has recorded nothing yet does not know what this change tells
 	}
 	at := slices.IndexFunc(recorded, func(r journal.ShipmentRecord) bool { return r.Shipment.Number == shipment.Number })
-	if at >= 0 {
-		if !tellsMore(shipment, recorded[at].Shipment) {
-			return s.store.Delivered(ctx, item.ID)
-		}
-		begun.again = true
+	if at >= 0 && !tellsMore(shipment, recorded[at].Shipment) {
+		return s.store.Delivered(ctx, item.ID)
 	}
 	return s.begin(ctx, item, begun)
 }

@@ -53,6 +53,8 @@ func (s *Starter) decide(ctx context.Context, orderID string, decision workflows
 		return answer, stored(lookup, "order")
 	}
 	if verdict, found := s.verdict(ctx, orderID, workflowID); found {
+		// Whoever got no answer asks once more: their own decision is no late one.
+		verdict.Late = verdict.Decision != decision.Decision || verdict.Actor != decision.Actor
 		return verdict, s.noteOpposed(ctx, orderID, decision, verdict)
 	}
 	if beforeReview(record.Status) {
@@ -67,10 +69,10 @@ func (s *Starter) verdict(ctx context.Context, orderID, workflowID string) (work
 	defer cancel()
 	var result workflows.ReviewResult
 	if err := s.engine.GetWorkflow(bounded, workflowID, "").Get(bounded, &result); err == nil && result.Decision != "" {
-		return workflows.DecisionAnswer{Decision: result.Decision, Actor: result.Actor, Late: true}, true
+		return workflows.DecisionAnswer{Decision: result.Decision, Actor: result.Actor}, true
 	}
 	if review, err := s.store.Review(ctx, orderID); err == nil && review.Decision != "" {
-		return workflows.DecisionAnswer{Decision: review.Decision, Actor: review.Actor, Late: true}, true
+		return workflows.DecisionAnswer{Decision: review.Decision, Actor: review.Actor}, true
 	}
 	return workflows.DecisionAnswer{}, false
 }

@@ -139,7 +139,6 @@ func (b *books) take(marks []settlement.Mark) {
 		for i := range b.operations {
 			if b.operations[i].Key == mark.Operation {
 				b.operations[i].SettledOn = mark.Date
-				b.operations[i].TransactionID = mark.TransactionID
 			}
 		}
 	}

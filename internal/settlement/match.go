@@ -27,10 +27,12 @@ type matcher struct {
 	steps       int
 }
 
-// pending is a row without an operation of its transaction id, that waits to be looked up.
+// pending is a row that waits to be looked up: one without an operation of its transaction id, or one whose operation was due before. Another
+// day may have taken it.
 type pending struct {
 	id  string
 	row kept
+	op  *Operation // nil: it is not known yet
 }
 
 // Match merges the rows with the journal's operations: by transaction id, then by reference, amount and direction. It tells the
@@ -196,10 +198,16 @@ func (m *matcher) group(g *group, op *Operation) error {
 		return err
 	}
 	m.day.book(row.amounts[0].currency).distinct[row.amounts[0].category].add(row.amounts[0].units)
-	if op != nil {
+	late := op != nil && op.SettledOn == "" && m.day.config.Cutoff.Due(op.At) < m.day.config.Date
+	if op != nil && !late {
 		return m.pair(g.id, &row, op, false)
 	}
-	m.page = append(m.page, pending{g.id, row})
+	waits := pending{id: g.id, row: row}
+	if late {
+		own := *op
+		waits.op = &own
+	}
+	m.page = append(m.page, waits)
 	if len(m.page) < pageSize {
 		return nil
 	}
@@ -287,13 +295,18 @@ func (m *matcher) pair(id string, row *kept, op *Operation, byReference bool) er
 	if state == CurrencyDiffers || state == DirectionDiffers {
 		return m.markRow(id, row) // the operation is not settled by this row: a person decides
 	}
-	return m.sink.Mark(Mark{
+	err = m.sink.Mark(Mark{
 		Operation: op.Key, OrderID: op.OrderID, TransactionID: id, Date: day.config.Date, BatchID: row.batch, BatchDate: row.date(), Category: category,
 		Amount: day.currencies.money(a.units, a.currency),
 	})
+	if err != nil || !byReference {
+		return err
+	}
+	return m.markRow(id, row) // no operation is found by its transaction
 }
 
-// rowKey is the entry of a row that goes to the suspense account without an operation that could tell that it was taken.
+// rowKey is the entry of a row of which no operation could tell that it was taken: one that goes to the suspense account, or was matched by its
+// reference.
 func rowKey(id string) string { return "row/" + id }
 
 // markRow has the journal remember such a row, so that it does not count again where another day's report shows it.
@@ -349,14 +362,57 @@ func (m *matcher) report(d Difference) error {
 	return m.sink.Difference(d)
 }
 
-// lookUp asks the journal for the rows of the page: their operations may have settled on another day, which the stream leaves out.
+// lookUp asks the journal for the rows of the page: their operations may have settled on another day, which the stream leaves out, and a row
+// whose operation has not may stand in suspense on another day, from when it was not known.
 func (m *matcher) lookUp() error {
 	if len(m.page) == 0 {
 		return nil
 	}
-	ids := make([]string, len(m.page))
-	for i, p := range m.page {
-		ids[i] = p.id
+	if err := m.find(); err != nil {
+		return err
+	}
+	var entries []string
+	for _, p := range m.page {
+		if p.op == nil || p.op.SettledOn == "" {
+			entries = append(entries, rowKey(p.id))
+		}
+	}
+	var booked map[string]string
+	if len(entries) > 0 {
+		var err error
+		if booked, err = m.bookedOn(entries...); err != nil {
+			return err
+		}
+	}
+	for i := range m.page {
+		p := &m.page[i]
+		var err error
+		switch taken := booked[rowKey(p.id)]; {
+		case taken != "":
+			err = m.duplicate(p.id, &p.row, p.op, taken)
+		case p.op != nil:
+			err = m.pair(p.id, &p.row, p.op, false)
+		default:
+			err = m.keepRow(p.id, &p.row)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	m.page = m.page[:0]
+	return nil
+}
+
+// find gives the rows of the page their operations, as far as the journal knows them.
+func (m *matcher) find() error {
+	var ids []string
+	for _, p := range m.page {
+		if p.op == nil {
+			ids = append(ids, p.id)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
 	}
 	found, err := m.journal.Find(m.ctx, ids)
 	if err != nil {
@@ -366,34 +422,11 @@ func (m *matcher) lookUp() error {
 	for i := range found {
 		byID[found[i].TransactionID] = &found[i]
 	}
-	var entries []string
-	for _, id := range ids {
-		if byID[id] == nil {
-			entries = append(entries, rowKey(id))
-		}
-	}
-	var booked map[string]string
-	if len(entries) > 0 {
-		if booked, err = m.bookedOn(entries...); err != nil {
-			return err
-		}
-	}
 	for i := range m.page {
-		p := &m.page[i]
-		op, taken := byID[p.id], booked[rowKey(p.id)]
-		switch {
-		case op != nil:
-			err = m.pair(p.id, &p.row, op, false)
-		case taken != "":
-			err = m.duplicate(p.id, &p.row, nil, taken)
-		default:
-			err = m.keepRow(p.id, &p.row)
-		}
-		if err != nil {
-			return err
+		if p := &m.page[i]; p.op == nil {
+			p.op = byID[p.id]
 		}
 	}
-	m.page = m.page[:0]
 	return nil
 }
 
@@ -567,7 +600,7 @@ func (m *matcher) bookEntries() error {
 			continue
 		}
 		before = string(key)
-		m.page = append(m.page, pending{before, row})
+		m.page = append(m.page, pending{id: before, row: row})
 		if len(m.page) == pageSize {
 			if err := m.bookPage(); err != nil {
 				return err

@@ -107,15 +107,54 @@ func TestSuspendedRowsCountOnce(t *testing.T) {
 	}
 }
 
+// A row that was matched by its reference is known to no operation by its transaction: another day's report that shows it, too, has to find it taken.
+func TestRowsMatchedByReferenceCountOnce(t *testing.T) {
+	op := capture("5000000000000000000001", "WEB-1", "10.00", "USD")
+	row := rowOf(op)
+	row.id = "7000000000000000000001"
+	journal := &books{operations: []settlement.Operation{op}}
+	first := work(t, defaults(), journal, batches(row))
+	require.Equal(t, 1, first.result.ByReference)
+	journal.take(first.marks)
+	same := work(t, defaults(), journal, batches(row))
+	require.Equal(t, 1, same.result.ByReference, "it stays with its day")
+	config := defaults()
+	config.Date = "2026-07-29"
+	next := work(t, config, journal, batches(row))
+	require.Equal(t, []string{"duplicate " + row.id}, states(next.differences))
+	require.Equal(t, today, next.differences[0].SettledOn)
+	require.Empty(t, next.result.Settlements())
+}
+
+// A row that is in suspense on one day, and whose operation became known since, is in the ledger: the day that shows it again does not take it,
+// the one that has it does.
+func TestSuspendedRowsWhoseOperationBecameKnownCountOnce(t *testing.T) {
+	op := capture("7000000000000000000001", "WEB-1", "10.00", "USD")
+	journal := &books{}
+	first := work(t, defaults(), journal, batches(rowOf(op)))
+	require.Equal(t, 1, first.result.States[settlement.UnknownRow])
+	journal.take(first.marks)
+	journal.operations = []settlement.Operation{op}
+	config := defaults()
+	config.Date = "2026-07-29"
+	next := work(t, config, journal, batches(rowOf(op)))
+	require.Contains(t, states(next.differences), "duplicate "+op.TransactionID)
+	require.Empty(t, next.result.Settlements())
+	require.Empty(t, next.marks)
+	again := work(t, defaults(), journal, batches(rowOf(op)))
+	require.Equal(t, 1, again.result.States[settlement.Matched])
+}
+
 func TestMarksNameWhatIsSettled(t *testing.T) {
 	op := capture("", "WEB-1", "10.00", "USD")
 	out := work(t, defaults(), &books{operations: []settlement.Operation{op}}, batches(line{id: "7000000000000000000001", reference: "WEB-1", amount: "10.00", currency: "USD", applications: "ics_bill"}),
 		source{report.Deposits, report.CSV, "m,D,D,1\nAmount,Currency,Identifier,Time,Status\n10.00,USD,DEP-1,2026-07-28,S\n"})
-	require.Len(t, out.marks, 2)
+	require.Len(t, out.marks, 3)
 	require.Equal(t, settlement.Mark{Operation: op.Key, OrderID: "WEB-1", TransactionID: "7000000000000000000001", Date: today, BatchID: "BATCH77",
 		BatchDate: time.Date(2026, 7, 28, 4, 15, 21, 0, time.UTC), Category: canonical.SettlementSale, Amount: out.marks[0].Amount}, out.marks[0])
 	require.Equal(t, "10.00 USD", out.marks[0].Amount.String())
-	require.Equal(t, "payout/DEP-1/2026-07-28T00:00:00Z/10.00 USD", out.marks[1].Entry)
+	require.Equal(t, "row/7000000000000000000001", out.marks[1].Entry, "no operation is found by its transaction")
+	require.Equal(t, "payout/DEP-1/2026-07-28T00:00:00Z/10.00 USD", out.marks[2].Entry)
 	require.Equal(t, 1, out.result.ByReference)
 	require.Equal(t, "BATCH77", currencyOf(t, out.result, "USD").BatchID)
 }

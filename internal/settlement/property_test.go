@@ -108,7 +108,7 @@ func (w *world) operation(t *rapid.T) {
 		}
 		return settlement.Capture
 	}
-	switch rapid.SampledFrom([]string{"plain", "plain", "plain", "missing", "extra", "amount", "currency", "direction", "duplicate", "earlier", "late", "reference", "unnamed", "not due", "overdue", "void", "extra before"}).Draw(t, "sort") {
+	switch rapid.SampledFrom([]string{"plain", "plain", "plain", "missing", "extra", "amount", "currency", "direction", "duplicate", "earlier", "late", "known since", "reference", "unnamed", "not due", "overdue", "void", "extra before"}).Draw(t, "sort") {
 	case "plain":
 		settled()
 		w.lines = append(w.lines, row)
@@ -181,12 +181,19 @@ func (w *world) operation(t *rapid.T) {
 		op.At = during("2026-07-25")
 		w.lines = append(w.lines, row)
 		differ(settlement.Late)
+	case "known since": // it went to suspense on another day
+		op.At = during("2026-07-25")
+		w.lines = append(w.lines, row)
+		w.books.booked["row/"+id] = yesterday
+		differ(settlement.Duplicate)
 	case "reference":
 		settled()
+		w.marks++ // of the row, too
 		op.TransactionID = w.id() // the authorization's, where the report has the capture's
 		w.lines = append(w.lines, row)
 	case "unnamed":
 		settled()
+		w.marks++
 		op.TransactionID = ""
 		w.lines = append(w.lines, row)
 	}

@@ -2,6 +2,8 @@ package workflows
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 
 	"github.com/shopspring/decimal"
@@ -217,7 +219,7 @@ func (s *shipment) finish(ctx workflow.Context, invoice string) {
 	}
 	s.write(ctx, "Record the shipment's end", in)
 	startCallback(ctx, s.log, s.in.Policy, activities.CallbackInput{
-		ID: CallbackWorkflowID(s.in.Order.OrderID, s.told(), 1), OrderID: s.in.Order.OrderID,
+		ID: CallbackWorkflowID(s.in.Order.OrderID, s.told(ctx), 1), OrderID: s.in.Order.OrderID,
 		Channel: s.in.Order.Channel, Event: string(EventShipped), At: now, Status: in.Mark.Status, Payment: s.payment.Status,
 		Shipment: &activities.ShipmentNotice{
 			Number: s.in.Shipment.Number, Carrier: s.in.Shipment.Carrier, Tracking: s.in.Shipment.Tracking, ShippedOn: s.in.Shipment.ShippedOn,
@@ -247,11 +249,17 @@ func (s *shipment) sentence() string {
 	return text
 }
 
-// told names what the shop is told: once that the parcel left, and once more where its tracking number comes later.
-func (s *shipment) told() CallbackEvent {
+// told names what the shop is told: once that the parcel left, and once more for each tracking number that comes later. One that was corrected is
+// another message: under the ID of the first, the shop would take it for a repeat.
+func (s *shipment) told(ctx workflow.Context) CallbackEvent {
 	event := EventShipped + "/" + CallbackEvent(s.in.Shipment.Number)
-	if s.in.Shipment.Tracking != "" {
-		event += "/tracked"
+	if s.in.Shipment.Tracking == "" {
+		return event
 	}
-	return event
+	event += "/tracked"
+	if !tellsEachTracking(ctx) {
+		return event
+	}
+	sum := sha256.Sum256([]byte(s.in.Shipment.Tracking)) // an ID is shown to everybody
+	return event + "/" + CallbackEvent(hex.EncodeToString(sum[:4]))
 }

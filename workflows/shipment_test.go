@@ -1,6 +1,8 @@
 package workflows_test
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -83,7 +85,7 @@ func TestShopIsToldOfEachParcel(t *testing.T) {
 	require.Len(t, w.told, 2)
 	for i, number := range []string{"D1", "D2"} {
 		told := w.told[i]
-		require.Equal(t, "callback/WEB-10001/order.shipped/"+number+"/tracked", told.ID)
+		require.Regexp(t, "^callback/WEB-10001/order.shipped/"+number+"/tracked/[0-9a-f]{8}$", told.ID)
 		require.Equal(t, []string{"WEB-10001", "web-us", "order.shipped", "captured"}, []string{told.OrderID, told.Channel, told.Event, string(told.Payment)})
 		require.False(t, told.At.IsZero())
 		require.Equal(t, &activities.ShipmentNotice{
@@ -91,6 +93,21 @@ func TestShopIsToldOfEachParcel(t *testing.T) {
 		}, told.Shipment)
 	}
 	require.Equal(t, []canonical.OrderStatus{"", canonical.OrderShipped}, []canonical.OrderStatus{w.told[0].Status, w.told[1].Status})
+}
+
+// TestShopIsToldOfATrackingNumberThatWasCorrected: shops drop what comes under an ID that they have had.
+func TestShopIsToldOfATrackingNumberThatWasCorrected(t *testing.T) {
+	w := parcelWorld()
+	bare, mistyped, corrected := parcel("D1"), parcel("D1"), parcel("D1")
+	bare.Shipment.Tracking, corrected.Shipment.Tracking = "", "1Z-OTHER"
+	for _, in := range []workflows.ShipmentInput{bare, mistyped, corrected, corrected} {
+		ship(t, environment(t, w), in)
+	}
+	ids := map[string]string{}
+	for _, told := range w.told {
+		ids[told.ID] = told.Shipment.Tracking
+	}
+	require.ElementsMatch(t, []string{"", "1Z-D1", "1Z-OTHER"}, slices.Collect(maps.Values(ids)), "each once")
 }
 
 func TestParcelOfAPaidOrderIsNotCaptured(t *testing.T) {

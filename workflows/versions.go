@@ -28,6 +28,9 @@ func readsCapturedOnce(ctx workflow.Context) bool { return since(ctx, "captured-
 // keepsCycles tells that a dispute keeps when it was decided, and goes on where it is decided otherwise later.
 func keepsCycles(ctx workflow.Context) bool { return since(ctx, "dispute-cycles") }
 
+// tellsEachTracking tells that a tracking number which was corrected is told to the shop as a message of its own.
+func tellsEachTracking(ctx workflow.Context) bool { return since(ctx, "each-tracking-told") }
+
 func since(ctx workflow.Context, change string) bool {
 	return workflow.GetVersion(ctx, change, workflow.DefaultVersion, 1) >= 1
 }

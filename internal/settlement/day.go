@@ -272,7 +272,7 @@ func (d *Day) add(row *report.Row, source int) error {
 		}
 	}
 	d.buffer = kept.encode(d.buffer[:0])
-	return d.entries.add([]byte(entryKey(row)), d.buffer)
+	return d.entries.add([]byte(entryKey(row, kept.moves())), d.buffer)
 }
 
 func (d *Day) addTransaction(row *report.Row, kept *kept) error {
@@ -362,8 +362,21 @@ func (d *Day) state(row *report.Row, source int) error {
 	return nil
 }
 
-// entryKey tells a fee, dispute or payout from all others, over all days.
-func entryKey(row *report.Row) string {
+// entryKey tells a fee, dispute or payout from all others, over all days. A payout or dispute that was told before its money moved, or whose
+// money comes back, is told under the same name once more, and is another row.
+func entryKey(row *report.Row, moves bool) string {
+	against := row.Type == report.Dispute && row.Direction == report.In || row.Type == report.Deposit && row.Direction == report.Out
+	switch {
+	case !moves:
+		return rowName(row) + "/" + string(report.Neither)
+	case against:
+		return rowName(row) + "/" + string(row.Direction)
+	default:
+		return rowName(row)
+	}
+}
+
+func rowName(row *report.Row) string {
 	switch row.Type {
 	case report.FeeCharge:
 		billing := ""
@@ -394,6 +407,11 @@ type kept struct {
 type amount struct {
 	category, currency int
 	units              int64
+}
+
+// moves tells whether money moves by any amount of the row.
+func (k *kept) moves() bool {
+	return slices.ContainsFunc(k.amounts[:k.n], func(a amount) bool { return WayOf(categories[a.category]) != Nowhere })
 }
 
 func (k *kept) encode(b []byte) []byte {

@@ -519,6 +519,46 @@ func TestDisputesThatAnEarlierDayTookAreNoDifference(t *testing.T) {
 	require.Equal(t, chargebacks.Reported, chargebacks.Posted)
 }
 
+// A payout or a dispute may be told before its money moves, and told again, under the same name and time, when it has moved, or has come back:
+// that is no row that was told before.
+func TestMoneyThatMovesIsNoRepetition(t *testing.T) {
+	deposits := func(rows ...string) source {
+		return source{report.Deposits, report.CSV, "m,D,Deposit,1\nAmount,Currency,Identifier,Time,Status\n" + strings.Join(rows, "\n") + "\n"}
+	}
+	disputes := func(rows ...string) source {
+		return source{report.Chargebacks, report.CSV, "m,C,ChargebackAndRetrieval,1\nRequestID,CaseNumber,CaseType,FinancialImpact,FinancialImpactType,ChargebackTime,ChargebackAmount,ChargebackCurrency\n" +
+			strings.Join(rows, "\n") + "\n"}
+	}
+	cases := map[string]struct {
+		of            func(...string) source
+		before, after string
+		category      canonical.SettlementCategory
+	}{
+		"paid out":     {deposits, "10.00,USD,D-1,2026-07-28,P", "10.00,USD,D-1,2026-07-28,S", canonical.SettlementDeposit},
+		"taken back":   {deposits, "10.00,USD,D-1,2026-07-28,S", "-10.00,USD,D-1,2026-07-28,S", settlement.DepositDebit},
+		"charged back": {disputes, "7,CB-1,Chargeback,N,none,2026-07-28,10.00,USD", "7,CB-1,Chargeback,Y,debit,2026-07-28,10.00,USD", canonical.SettlementChargeback},
+		"won":          {disputes, "7,CB-1,Chargeback,Y,debit,2026-07-28,10.00,USD", "7,CB-1,Chargeback,Y,credit,2026-07-28,10.00,USD", canonical.SettlementChargebackReversal},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			journal := &books{}
+			journal.take(work(t, defaults(), journal, c.of(c.before)).marks)
+			config := defaults()
+			config.Date = "2026-07-29"
+			next := work(t, config, journal, c.of(c.after))
+			require.Empty(t, next.differences)
+			require.Equal(t, "10", total(t, currencyOf(t, next.result, "USD"), c.category).Posted.Amount.String())
+			journal.take(next.marks)
+			config.Date = "2026-07-30"
+			again := work(t, config, journal, c.of(c.after))
+			require.Equal(t, 1, again.result.States[settlement.Duplicate], "once")
+			both := work(t, defaults(), &books{}, c.of(c.before, c.after, c.after))
+			require.Equal(t, 1, both.result.States[settlement.Duplicate])
+			require.Equal(t, "10", total(t, currencyOf(t, both.result, "USD"), c.category).Posted.Amount.String())
+		})
+	}
+}
+
 // What a day can't take is told by its place, and only the types that are asked for are taken.
 func TestRowsThatADayRefuses(t *testing.T) {
 	add := func(day *settlement.Day, kind report.Kind, format report.Format, body string, types ...report.Type) error {

@@ -188,7 +188,7 @@ func (w *world) operation(t *rapid.T) {
 		differ(settlement.Duplicate)
 	case "reference":
 		settled()
-		w.marks++ // of the row, too
+		w.marks++                 // of the row, too
 		op.TransactionID = w.id() // the authorization's, where the report has the capture's
 		w.lines = append(w.lines, row)
 	case "unnamed":

@@ -98,8 +98,12 @@ func (q querier) reasonOf(ctx context.Context, number string, state erp.OrderSta
 	if title == "" || !q.site.keeps("socomm") {
 		return "", nil
 	}
+	query := "SELECT {socomm: comment} FROM {socomm} WHERE {socomm.sono} = ?"
+	if _, counted := q.site.column("socomm", "seq"); counted {
+		query += " ORDER BY {socomm.seq}"
+	}
 	var comments []text
-	err := q.list(ctx, &comments, "SELECT {socomm: comment} FROM {socomm} WHERE {socomm.sono} = ? ORDER BY {socomm.seq}", q.value("socomm.sono", number))
+	err := q.list(ctx, &comments, query, q.value("socomm.sono", number))
 	reason := ""
 	for _, each := range comments {
 		if told, fits := strings.CutPrefix(string(each), title); fits {

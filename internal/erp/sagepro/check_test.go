@@ -105,6 +105,42 @@ func TestASiteHasColumnsOfItsOwn(t *testing.T) {
 	})
 }
 
+// What a stock Sage Pro may lack of comment lines and tracking numbers stops nobody.
+func TestASiteHasLittleRoomForRemarks(t *testing.T) {
+	onEach(t, func(t *testing.T, d *desk) {
+		d.set(t, "DROP TABLE socomm")
+		d.set(t, "CREATE TABLE socomm (sono CHAR(10), comment VARCHAR(65))")
+		for _, statement := range []string{"somast DROP COLUMN sotrack", "soymst DROP COLUMN sotrack", "somast DROP COLUMN shipvia", "soymst DROP COLUMN shipvia"} {
+			d.set(t, "ALTER TABLE "+statement)
+		}
+		require.NoError(t, d.Check(t.Context()))
+		wanted := d.order()
+		delete(wanted.at("somast"), "shipvia")
+		order := d.place(t, wanted)
+		require.NoError(t, d.SetTracking(t.Context(), d.key(), erp.Tracking{SalesOrder: order.Number, Carrier: "UPS", Number: "1Z1"}))
+		require.Equal(t, "1", d.ask(t, "SELECT count(*) FROM socomm WHERE comment = 'Tracking: 1Z1 UPS'"))
+		_, err := d.CancelSalesOrder(t.Context(), d.key(), erp.SalesOrderCancellation{Number: order.Number, Reason: "FRAUD"})
+		require.NoError(t, err)
+		rows := d.orders(t)
+		require.Len(t, rows, 1)
+		require.Equal(t, erp.OrderCancelled, rows[0].Document.State)
+		require.Equal(t, "FRAUD", rows[0].Document.Reason)
+	})
+}
+
+// An order that is to wait must not be written where nothing can say that it waits.
+func TestASiteWithoutTheColumnOfHoldsIsNotBookedIn(t *testing.T) {
+	onEach(t, func(t *testing.T, d *desk) {
+		misspelt := d.client(t, func(c *sagepro.Config) { c.Names.Hold.Column = "webhlod" })
+		require.Equal(t, []string{"somast.webhlod", "soymst.webhlod"}, paths(requireFault(t, misspelt.Check(t.Context()), fault.MissingReference, "SITE_MISMATCH")))
+		held := d.order()
+		held["status"] = "hold"
+		_, err := misspelt.CreateSalesOrder(t.Context(), d.key(), held.document(t))
+		requireFault(t, err, fault.MissingReference, "SITE_MISMATCH")
+		require.Equal(t, "0", d.ask(t, "SELECT count(*) FROM somast"))
+	})
+}
+
 // The side tables are made by their owner, as often as one likes, and what is there already stays.
 func TestSideTables(t *testing.T) {
 	onEach(t, func(t *testing.T, d *desk) {

@@ -65,8 +65,11 @@ func (t *tx) setCustomer(ctx context.Context, customer customerRow, values row) 
 	return t.updateOne(ctx, "arcust", row{"custno": customer.CustNo}, merged(customer.unlock, values))
 }
 
-// updateOne changes exactly one row.
+// updateOne changes exactly one row. Where the site has none of the columns, which are all optional then, there is nothing to change.
 func (t *tx) updateOne(ctx context.Context, table string, key, values row) error {
+	if names, _, err := t.columnsOf(table, values); err != nil || len(names) == 0 {
+		return err
+	}
 	changed, err := t.update(ctx, table, key, values)
 	if err == nil && changed != 1 {
 		err = fmt.Errorf("%s: %d rows instead of one were changed", table, changed)

@@ -54,7 +54,7 @@ arcadr custno:code6! cshipno:text6 defaship:text1~ company:text35~ contact:text3
  state:text10~ zip:text10~ country:text15~ email:text100~ shipvia:text15~
 somast id_col:integer! sono:number10! custno:code6 sodate:date ordate:date? ponum:text20! ornum:number10?! shipvia:text15? fob:text15~
  cshipno:text6~ pterms:text20? taxrate:decimal3~ tax:decimal4 taxsamt:decimal4?! ordamt:decimal4! shpamt:decimal4! disc:decimal3~ sostat:text1!
- sotype:text1! salesmn:text4~ terr:text3~ glarec:text24~ loctid:code3? currid:text3 exchrat:decimal6? sotrack:text40? orderstat:text10?!` + audit + locks + `
+ sotype:text1! salesmn:text4~ terr:text3~ glarec:text24~ loctid:code3? currid:text3 exchrat:decimal6? sotrack:text40? orderstat:text10!` + audit + locks + `
 sotran id_col:integer! sono:number10! tranlineno:integer custno:code6! item:code15 descrip:text35? price:decimal4 cost:decimal4?! disc:decimal3~
  qtyord:decimal4 origqtyord:decimal4! qtyshp:decimal4! extprice:decimal4 taxable:flag? taxrate:decimal3~ ordate:date? rqdate:date~ shipdate:date?!
  sostat:text1! sotype:text1! stkcode:flag! loctid:code3 glsale:text24~ glasst:text24~ umeasur:text4~` + audit + `

@@ -37,7 +37,7 @@ func TestASiteHasNamesOfItsOwn(t *testing.T) {
 		}
 		err := d.client(t).Check(t.Context())
 		f := requireFault(t, err, fault.MissingReference, "SITE_MISMATCH")
-		require.Equal(t, []string{"arcust.limit", "arytrn", "iciloc", "somast.ordamt", "soymst.ordamt"}, paths(f))
+		require.Equal(t, []string{"arcust.limit", "arytrn", "iciloc", "somast.ordamt", "somast.orderstat", "soymst.ordamt"}, paths(f))
 
 		names := sagepro.Names{
 			Tables: map[string]string{"iciloc": "iciqty", "arytrn": ""},
@@ -132,7 +132,7 @@ func TestASiteHasLittleRoomForRemarks(t *testing.T) {
 func TestASiteWithoutTheColumnOfHoldsIsNotBookedIn(t *testing.T) {
 	onEach(t, func(t *testing.T, d *desk) {
 		misspelt := d.client(t, func(c *sagepro.Config) { c.Names.Hold.Column = "webhlod" })
-		require.Equal(t, []string{"somast.webhlod", "soymst.webhlod"}, paths(requireFault(t, misspelt.Check(t.Context()), fault.MissingReference, "SITE_MISMATCH")))
+		require.Equal(t, []string{"somast.webhlod"}, paths(requireFault(t, misspelt.Check(t.Context()), fault.MissingReference, "SITE_MISMATCH")))
 		held := d.order()
 		held["status"] = "hold"
 		_, err := misspelt.CreateSalesOrder(t.Context(), d.key(), held.document(t))

@@ -188,6 +188,9 @@ func (s *site) missing() []string {
 			continue
 		}
 		for name, shape := range columns {
+			if table == twins["somast"] && name == "orderstat" { // a finished order waits for nothing, and a site's own column may be missing there
+				continue
+			}
 			if _, exists := s.column(table, name); !exists && shape.use == needed {
 				all = append(all, strings.Join(s.names.table(table, s.company), ".")+"."+s.names.column(table, name))
 			}

@@ -1,7 +1,9 @@
 package activities
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -11,6 +13,7 @@ import (
 	"github.com/tenderline/tenderline/internal/erp"
 	"github.com/tenderline/tenderline/internal/fault"
 	"github.com/tenderline/tenderline/internal/journal"
+	"github.com/tenderline/tenderline/internal/outbound"
 )
 
 // Kinds of ERP operations that answer what people did there.
@@ -34,34 +37,72 @@ func (b *Booking) PollChanges(ctx context.Context, in PollChangesInput) (ChangeP
 	return page, toTemporal(err)
 }
 
+// What a page may hold. The engine takes 2 MB of an answer, sealed.
+const (
+	pageBytes  = 1 << 20
+	pageLevels = 2000 // stock codes, each of which is asked for
+)
+
+// pollChanges asks for fewer documents where those of a page are together more than can travel: asked for again as they are, they would hold up for
+// ever what has changed after them. A single document is told whatever its size.
 func (b *Booking) pollChanges(ctx context.Context, in PollChangesInput) (ChangePage, error) {
 	port, err := b.changePort()
 	if err != nil {
 		return ChangePage{}, err
 	}
+	for {
+		page, documents, err := b.changePage(ctx, port, in)
+		fits, fitErr := fitting(in.Feed, page, err)
+		fewer := cmp.Or(documents, in.Limit) / 2
+		if fits || fewer < 1 || fitErr != nil {
+			return page, errors.Join(err, fitErr)
+		}
+		in.Limit = fewer
+	}
+}
+
+// fitting tells whether a page, or what came in its place, can be handed on. Stock levels are counted before they are asked for.
+func fitting(feed ChangeFeed, page ChangePage, failure error) (bool, error) {
+	switch f := fault.As(failure); {
+	case failure != nil:
+		return !errors.Is(failure, errCrowded) && (f == nil || f.Code != outbound.CodeAnswerTooLong), nil
+	case feed == FeedStock:
+		return true, nil
+	}
+	encoded, err := json.Marshal(page)
+	return len(encoded) <= pageBytes, err
+}
+
+// errCrowded stops a page of stock levels before they are asked for.
+var errCrowded = errors.New("the sales orders of the page sell too many articles")
+
+// changePage asks for one page, and tells how many documents it is of.
+func (b *Booking) changePage(ctx context.Context, port erp.ChangePort, in PollChangesInput) (page ChangePage, documents int, err error) {
 	query := erp.ChangeQuery{Since: in.Since, Cursor: in.Cursor, Limit: in.Limit}
 	switch in.Feed {
 	case FeedCreditMemos:
 		query.Pending = true
 		memos, err := port.ListCreditMemos(ctx, query)
 		if err != nil {
-			return ChangePage{}, err
+			return ChangePage{}, 0, err
 		}
-		return b.memoChanges(ctx, memos)
+		page, err = b.memoChanges(ctx, memos)
+		return page, len(memos.Rows), err
 	case FeedShipments:
 		shipments, err := port.ListShipments(ctx, query)
-		return changesOf(in.Feed, shipments, shipmentChange), err
+		return changesOf(in.Feed, shipments, shipmentChange), len(shipments.Rows), err
 	case FeedOrders:
 		orders, err := port.ListSalesOrders(ctx, query)
-		return changesOf(in.Feed, orders, orderChange), err
+		return changesOf(in.Feed, orders, orderChange), len(orders.Rows), err
 	case FeedStock:
 		orders, err := port.ListSalesOrders(ctx, query)
 		if err != nil {
-			return ChangePage{}, err
+			return ChangePage{}, 0, err
 		}
-		return b.stockChanges(ctx, in, orders)
+		page, err = b.stockChanges(ctx, in, orders)
+		return page, len(orders.Rows), err
 	default:
-		return ChangePage{}, bug("there is no feed %q", in.Feed)
+		return ChangePage{}, 0, bug("there is no feed %q", in.Feed)
 	}
 }
 
@@ -168,6 +209,9 @@ func (b *Booking) stockChanges(ctx context.Context, in PollChangesInput, orders 
 			note(line.StockCode, order.At)
 		}
 		page.Latest = order.At
+	}
+	if len(orders.Rows) > 1 && len(query.StockCodes) > pageLevels+len(b.Watched) {
+		return ChangePage{}, errCrowded
 	}
 	balances, err := b.Port.Stock(ctx, query)
 	if err != nil {

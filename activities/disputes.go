@@ -35,15 +35,19 @@ func DisputeEvent(action string, dispute Dispute) (journal.InboxItem, error) {
 	}, nil
 }
 
-// dispute keeps a dispute's row for the inbox.
+// dispute keeps a dispute's row for the inbox. A row that is shown once more with how the case ended tells something new.
 func (r *reading) dispute(row report.Row) error {
-	item, err := DisputeEvent(row.Case.Key(), Dispute{
+	outcome, action := disputeOutcome(row), row.Case.Key()
+	if outcome != ChargebackOpen {
+		action += "/" + string(outcome)
+	}
+	item, err := DisputeEvent(action, Dispute{
 		Case: ChargebackCase{
 			ID: row.Case.Number, TransactionID: row.RequestID, Reference: strings.Clone(row.Reference), Amount: row.Amount, Fee: row.Case.Fee,
 			Reason: row.Case.ReasonCode, OpenedAt: row.Case.Time, RespondBy: row.Case.RespondBy, Retrieval: row.Case.Retrieval,
 			Taken: row.Direction == report.Out,
 		},
-		Outcome: disputeOutcome(row),
+		Outcome: outcome,
 	})
 	if err != nil {
 		return err

@@ -121,15 +121,13 @@ func (r *reading) readReports(ctx context.Context, cutoff settlement.Cutoff) err
 	if err != nil {
 		return err
 	}
-	read := map[string]bool{}
+	told := map[string]bool{}
 	for _, c := range r.candidates(p, listed) {
-		taken, err := r.readFile(ctx, c)
-		if err != nil {
+		if told[subject(c.Kind)], err = r.readFile(ctx, c); err != nil {
 			return ofReport(err, c.Name)
 		}
-		read[subject(c.Kind)] = taken
 	}
-	return r.readQueries(ctx, p, read)
+	return r.readQueries(ctx, p, told)
 }
 
 // candidates picks the report of each subject. Those that may not be there come first, so that nothing large is read in vain.
@@ -257,11 +255,12 @@ func (r *reading) late(ctx context.Context) bool {
 	return patience > 0 && r.Clock().Sub(activity.GetInfo(ctx).ScheduledTime) >= patience/2
 }
 
-// readQueries asks for what no file has told, and for the gateway's own totals.
-func (r *reading) readQueries(ctx context.Context, p period, read map[string]bool) error {
-	if r.Query && !read[subject(report.PaymentBatches)] {
+// readQueries asks for what no file has told, and for the gateway's own totals. told has the subjects of which there are files, and whether that
+// of the day was read.
+func (r *reading) readQueries(ctx context.Context, p period, told map[string]bool) error {
+	if r.Query && !told[subject(report.PaymentBatches)] {
 		var types []report.Type
-		if read[subject(report.Fees)] {
+		if told[subject(report.Fees)] {
 			types = []report.Type{report.Transaction} // the file has told the fees
 		}
 		query := cybersource.ReportQuery{Kind: cybersource.PurchaseRefundDetails, Start: p.closes.AddDate(0, 0, -1), End: p.closes, BySubmission: true}
@@ -269,8 +268,11 @@ func (r *reading) readQueries(ctx context.Context, p period, read map[string]boo
 			return err
 		}
 	}
-	if !read[subject(report.Chargebacks)] {
+	if read, filed := told[subject(report.Chargebacks)]; !read {
 		from := p.begin.AddDate(0, 0, -disputeOverlap)
+		if filed { // those of the days before came by file, which names them otherwise: they would count again
+			from = p.begin
+		}
 		if err := r.readQuery(ctx, report.ChargebackCases, cybersource.ReportQuery{Kind: cybersource.ChargebackDetails, Start: from, End: p.end}); err != nil {
 			return err
 		}

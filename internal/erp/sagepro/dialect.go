@@ -2,6 +2,7 @@ package sagepro
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
@@ -104,9 +105,10 @@ const (
 
 // brokenConnection fits what database/sql and drivers say of connections that are gone, whatever the dialect.
 func brokenConnection(err error) bool {
-	var network *net.OpError
+	var network net.Error
+	var certificate *tls.CertificateVerificationError
 	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		errors.Is(err, net.ErrClosed) || errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+		errors.Is(err, net.ErrClosed) || errors.As(err, &network) || errors.As(err, &certificate) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }
 
 // overODBC tells of a database that is reached through ODBC, whatever it is. That driver has rules of its own: one style of placeholders for all

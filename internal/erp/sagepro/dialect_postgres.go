@@ -109,7 +109,7 @@ func stateFailure(state string) failure {
 		return failedDeadlock
 	case "55P03":
 		return failedLock
-	case "55006", "57P03":
+	case "55006", "57P03", "25006":
 		return failedExclusive
 	case "42501":
 		return failedLogin
@@ -121,14 +121,14 @@ func stateFailure(state string) failure {
 		return failedRule
 	case "42P01", "42703", "3F000":
 		return failedSchema
-	case "53300", "57014", "57P01", "57P02", "57P05", "HYT00", "HYT01":
+	case "57014", "57P01", "57P02", "57P05", "HYT00", "HYT01":
 		return failedConnection
 	}
 	if len(state) != 5 {
 		return failedOtherwise
 	}
 	switch state[:2] {
-	case "08":
+	case "08", "53", "58": // 53: out of memory, disk or connections for now; 58: its machine fails it
 		return failedConnection
 	case "22":
 		return failedValue

@@ -126,13 +126,15 @@ func (sqlServer) blankDate() string        { return "1900-01-01" }
 
 func (sqlServer) failure(err error) failure {
 	var got mssql.Error
-	if !errors.As(err, &got) {
-		if number, known := odbcNative(err); known {
-			return sqlServerFailure(number)
-		}
-		return failedOtherwise
+	var stream mssql.StreamError
+	switch {
+	case errors.As(err, &got):
+	case errors.As(err, &stream), strings.HasPrefix(err.Error(), noInstance):
+		return failedConnection
+	default:
+		return odbcFailure(err)
 	}
-	for _, each := range append([]mssql.Error{got}, got.All...) { // "the statement has been terminated" may come last
+	for _, each := range append(slices.Clone(got.All), got) { // what came first is why; "the login failed" or "the statement has been terminated" comes last
 		if known := sqlServerFailure(each.Number); known != failedOtherwise {
 			return known
 		}
@@ -143,15 +145,32 @@ func (sqlServer) failure(err error) failure {
 	return failedOtherwise
 }
 
+// noInstance is how the driver's sentence begins where a host does not tell the port of an instance: the host, or the instance, is down.
+const noInstance = "no instance matching "
+
+// odbcFailure reads SQL Server's own number of an ODBC driver's error, and the state where the driver itself has failed.
+func odbcFailure(err error) failure {
+	if number, told := odbcNative(err); told {
+		if known := sqlServerFailure(number); known != failedOtherwise {
+			return known
+		}
+	}
+	if state, told := odbcState(err); told {
+		return stateFailure(state)
+	}
+	return failedOtherwise
+}
+
 func sqlServerFailure(number int32) failure {
 	switch number {
 	case 1205:
 		return failedDeadlock
 	case 1222, -2:
 		return failedLock
-	case 921, 922, 924, 927, 942, 952, 5061, 5064, 18401: // recovering, single user, restoring, offline, in transition, being upgraded
+	case 921, 922, 924, 927, 942, 945, 952, 976, 983, 3906, 4060, 5061, 5064, 18401, 18461: // recovering, single user, restoring, offline, in transition, secondary,
+		// read-only, not to be opened (which is all that a login is told of most of these), being upgraded
 		return failedExclusive
-	case 229, 230, 262, 297, 300, 916, 4060, 18452, 18456, 18470, 18486, 18487, 18488:
+	case 229, 230, 262, 297, 300, 916, 18452, 18456, 18470, 18486, 18487, 18488:
 		return failedLogin
 	case 2601, 2627:
 		return failedUnique
@@ -162,6 +181,8 @@ func sqlServerFailure(number int32) failure {
 	case 547:
 		return failedRule
 	case 233, 596, 6005, 10053, 10054, 10060, 40613, 17142, 17187, 17809: // cut off, shutting down, not available, paused, not ready
+		return failedConnection
+	case 701, 802, 1101, 1105, 1204, 8645, 8651, 9001, 9002, 10928, 10929, 40197, 40501: // out of memory, disk, locks or log for now
 		return failedConnection
 	}
 	if number >= firstOwnError {

@@ -99,7 +99,8 @@ func (c *Client) failed(err error) error {
 	case failedLock:
 		f.Kind, f.Code, f.Message = fault.Busy, codeLocked, "another transaction holds a row for too long; nothing was committed"
 	case failedExclusive:
-		f.Kind, f.Code, f.Message = fault.Busy, codeBusy, "the ERP is in exclusive use, as at a period close or a reindex; nothing was committed"
+		f.Kind, f.Code = fault.Busy, codeBusy
+		f.Message = "the ERP is in exclusive use, as at a period close or a reindex, or its database can't be opened by this login; nothing was committed"
 		f.RetryAfter = c.config.BusyPause
 	case failedUnique:
 		f.Kind, f.Code, f.Message = fault.Busy, codeDuplicate, "somebody else has just made a row of the same key; nothing was committed"

@@ -2,10 +2,12 @@ package sagepro
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"io"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +18,7 @@ import (
 	mssql "github.com/microsoft/go-mssqldb"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tenderline/tenderline/internal/erp"
 	"github.com/tenderline/tenderline/internal/fault"
 )
 
@@ -50,6 +53,12 @@ func TestWhatADatabaseSaysBecomesAFault(t *testing.T) {
 		{SQLServer, server(1222), fault.Busy, codeLocked},
 		{SQLServer, server(924), fault.Busy, codeBusy},
 		{SQLServer, server(18456), fault.Credentials, codeLogin},
+		{SQLServer, mssql.Error{Number: 18456, Message: "failed", All: []mssql.Error{{Number: 4060}, {Number: 18456}}}, fault.Busy, codeBusy},
+		{SQLServer, server(3906), fault.Busy, codeBusy},
+		{SQLServer, server(9002), fault.Connection, "NOT_SENT"},
+		{SQLServer, server(1105), fault.Connection, "NOT_SENT"},
+		{SQLServer, server(8645), fault.Connection, "NOT_SENT"},
+		{SQLServer, mssql.StreamError{InnerError: errors.New("told")}, fault.Connection, "NOT_SENT"},
 		{SQLServer, server(229), fault.Credentials, codeLogin},
 		{SQLServer, server(2627), fault.Busy, codeDuplicate},
 		{SQLServer, server(8152), fault.Value, codeInvalidField},
@@ -74,6 +83,11 @@ func TestWhatADatabaseSaysBecomesAFault(t *testing.T) {
 		{Postgres, state("42P01"), fault.MissingReference, codeSite},
 		{Postgres, state("57P01"), fault.Connection, "NOT_SENT"},
 		{Postgres, state("08006"), fault.Connection, "NOT_SENT"},
+		{Postgres, state("53100"), fault.Connection, "NOT_SENT"},
+		{Postgres, state("58030"), fault.Connection, "NOT_SENT"},
+		{Postgres, state("25006"), fault.Busy, codeBusy},
+		{Postgres, &net.DNSError{Err: "no such host", Name: "erp.internal"}, fault.Connection, "NOT_SENT"},
+		{Postgres, &tls.CertificateVerificationError{Err: errors.New("expired")}, fault.Connection, "NOT_SENT"},
 		{Postgres, state("XX000"), fault.Bug, codeDatabase},
 		{Postgres, driver.ErrBadConn, fault.Connection, "NOT_SENT"},
 		{Postgres, io.ErrUnexpectedEOF, fault.Connection, "NOT_SENT"},
@@ -94,6 +108,18 @@ func TestWhatADatabaseSaysBecomesAFault(t *testing.T) {
 	require.NoError(t, c.failed(nil))
 	refused := c.bug("mine")
 	require.Equal(t, error(refused), c.failed(refused), "faults pass")
+}
+
+// A server that is down is one that its named instance can't be asked of, too: the driver has a sentence of its own for that.
+func TestANamedInstanceThatIsDownIsWaitedFor(t *testing.T) {
+	db, err := Open("sqlserver", "sqlserver://u:p@127.0.0.1/SAGE?database=PRO01&dial+timeout=1")
+	require.NoError(t, err)
+	defer db.Close()
+	c, err := New(Config{DB: db, Dialect: SQLServer})
+	require.NoError(t, err)
+	require.True(t, fault.Is(c.Check(t.Context()), fault.Connection))
+	_, err = c.CreateSalesOrder(t.Context(), "k", erp.Document{})
+	require.True(t, fault.Is(err, fault.Connection), "%v", err)
 }
 
 // What a database repeats of a value may be a person's, or worse.

@@ -342,7 +342,7 @@ func TestErrorsOfSQLServer(t *testing.T) {
 		"primary key":                   {`^INSERT INTO soaddr`, numbered(2627), fault.Busy, ""},
 		"unique index":                  {`^INSERT INTO somast`, numbered(2601), fault.Busy, ""},
 		"login failed":                  {`^BEGIN`, numbered(18456), fault.Credentials, "LOGIN_REFUSED"},
-		"database not to be opened":     {`^BEGIN`, numbered(4060), fault.Credentials, "LOGIN_REFUSED"},
+		"database not to be opened":     {`^BEGIN`, numbered(4060), fault.Busy, "ERP_BUSY"},
 		"right denied":                  {`^INSERT INTO somast`, numbered(229), fault.Credentials, "LOGIN_REFUSED"},
 		"database in single user mode":  {`^BEGIN`, numbered(924), fault.Busy, "ERP_BUSY"},
 		"table not there":               {`^INSERT INTO socomm`, numbered(208), fault.MissingReference, ""},

@@ -32,13 +32,14 @@ func migrate(dsn string) error {
 }
 
 func TestEveryTestGetsADatabaseOfItsOwn(t *testing.T) {
+	before := migrations.Load()
 	one, two := connect(t, New(t, migrate)), connect(t, New(t, migrate))
 	_, err := one.Exec(`INSERT INTO orders (id) VALUES ('WEB-1')`)
 	require.NoError(t, err)
 
 	require.Equal(t, 1, count(t, one, `SELECT count(*) FROM orders`))
 	require.Equal(t, 0, count(t, two, `SELECT count(*) FROM orders`))
-	require.EqualValues(t, 1, migrations.Load(), "the template is migrated once")
+	require.LessOrEqual(t, migrations.Load()-before, int32(1), "the template is migrated once, if not by a test before")
 }
 
 func TestDatabaseIsGoneAfterItsTest(t *testing.T) {

@@ -162,3 +162,21 @@ func TestSideTables(t *testing.T) {
 		require.Equal(t, order.Number, found.Number)
 	})
 }
+
+// What people make while a worker runs is seen by its next try.
+func TestATableThatIsMadeLaterIsSeen(t *testing.T) {
+	onEach(t, func(t *testing.T, d *desk) {
+		d.set(t, "ALTER TABLE cyb_xref RENAME COLUMN answer TO answered")
+		_, err := d.CreateSalesOrder(t.Context(), d.key(), d.order().document(t))
+		requireFault(t, err, fault.MissingReference, "SITE_MISMATCH")
+		d.set(t, "ALTER TABLE cyb_xref RENAME COLUMN answered TO answer")
+		d.place(t, d.order())
+
+		order := d.order()
+		order.at("somast")["webref"] = "W-1"
+		_, err = d.CreateSalesOrder(t.Context(), d.key(), order.document(t))
+		requireFault(t, err, fault.Value, "INVALID_FIELD")
+		d.set(t, "ALTER TABLE somast ADD COLUMN webref VARCHAR(10)")
+		d.place(t, order)
+	})
+}

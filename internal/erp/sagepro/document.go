@@ -53,6 +53,7 @@ func (p *paper) fault(c *Client) error {
 	if len(p.problems) == 0 {
 		return nil
 	}
+	c.site.Store(nil) // the next try sees a column that people have made or widened since
 	code, _, _ := strings.Cut(p.problems[0].Rule, ":")
 	return c.refuse(fault.Value, code, "the document does not fit the tables of the ERP, nothing was written", p.problems...)
 }

@@ -80,6 +80,7 @@ func (c *Client) failed(err error) error {
 	f := &fault.Fault{System: c.config.Name, Err: err}
 	var lacks missingColumn
 	if errors.As(err, &lacks) {
+		c.site.Store(nil) // the next try sees what people have made since
 		f.Kind, f.Code, f.Message = fault.MissingReference, codeSite, lacks.Error()
 		return f
 	}
@@ -107,6 +108,7 @@ func (c *Client) failed(err error) error {
 	case failedValue:
 		f.Kind, f.Code, f.Message = fault.Value, codeInvalidField, "the database refuses a value: "+c.said(err)
 	case failedSchema:
+		c.site.Store(nil)
 		f.Kind, f.Code, f.Message = fault.MissingReference, codeSite, "the database has not what was asked for: "+c.said(err)
 	case failedRule:
 		f.Kind, f.Code, f.Message = fault.DeclinedByPolicy, codeRule, "a rule of the site says no: "+c.said(err)

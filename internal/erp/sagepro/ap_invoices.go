@@ -84,7 +84,7 @@ func (c *Client) FindAPInvoice(ctx context.Context, ref erp.APInvoiceRef) (erp.A
 		return invoice, c.bug("an AP invoice look-up needs supplier and number")
 	}
 	err := c.read(ctx, "FindAPInvoice", func(ctx context.Context, q querier) error {
-		found, err := q.apInvoice(ctx, ref.SupplierCode, ref.Number)
+		found, _, err := q.apInvoice(ctx, ref.SupplierCode, ref.Number)
 		switch {
 		case err != nil:
 			return err
@@ -97,22 +97,23 @@ func (c *Client) FindAPInvoice(ctx context.Context, ref erp.APInvoiceRef) (erp.A
 	return invoice, err
 }
 
-func (q querier) apInvoice(ctx context.Context, supplier, number string) (*erp.APInvoice, error) {
+// apInvoice finds a supplier's invoice, and tells whether it is a credit note. nil: there is none.
+func (q querier) apInvoice(ctx context.Context, supplier, number string) (found *erp.APInvoice, credit bool, err error) {
 	var held apInvoice
-	err := q.get(ctx, &held, "SELECT {apmast: vendno invno puramt} FROM {apmast} WHERE {apmast.vendno} = ? AND {apmast.invno} = ?",
+	err = q.get(ctx, &held, "SELECT {apmast: vendno invno puramt} FROM {apmast} WHERE {apmast.vendno} = ? AND {apmast.invno} = ?",
 		q.value("apmast.vendno", supplier), q.value("apmast.invno", number))
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil //nolint:nilnil // absence is an answer
+		return nil, false, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	invoice := &erp.APInvoice{SupplierCode: string(held.VendNo), Number: string(held.InvNo), Total: held.PurAmt.Abs()}
 	ours, err := q.xrefOf(ctx, entityAPInvoice, supplierReference(supplier, number))
 	if err == nil && ours != nil {
 		invoice.Currency = string(ours.CurrID)
 	}
-	return invoice, err
+	return invoice, held.PurAmt.IsNegative(), err
 }
 
 // PostAPInvoice posts a supplier's invoice, such as the processor's fees, with its distribution over accounts; a credit note is below zero.
@@ -127,7 +128,7 @@ func (c *Client) PostAPInvoice(ctx context.Context, key string, doc erp.Document
 		if err != nil {
 			return erp.APInvoice{}, err
 		}
-		existing, err := t.apInvoice(ctx, wanted.supplier, wanted.number)
+		existing, credit, err := t.apInvoice(ctx, wanted.supplier, wanted.number)
 		switch {
 		case err != nil:
 			return erp.APInvoice{}, err
@@ -135,6 +136,8 @@ func (c *Client) PostAPInvoice(ctx context.Context, key string, doc erp.Document
 			return erp.APInvoice{}, c.different("the supplier's invoice was posted, and is gone by now")
 		case existing == nil:
 			return t.enterAPInvoice(ctx, wanted)
+		case credit != wanted.credit:
+			return erp.APInvoice{}, c.different("the supplier's invoice is a credit note, or the other way round")
 		case !existing.Total.Equal(wanted.total) || held != nil && !held.sameMoney(wanted.total, wanted.currency):
 			return erp.APInvoice{}, c.different("the supplier's invoice exists with another total or currency")
 		}

@@ -113,6 +113,8 @@ func (c *Client) PostJournal(ctx context.Context, key string, entry canonical.Jo
 		switch {
 		case err != nil:
 			return erp.JournalPosting{}, err
+		case posting == nil && held != nil:
+			return erp.JournalPosting{}, c.different(fmt.Sprintf("the journal was posted as batch %s, which is gone by now", held.ErpKey))
 		case posting == nil:
 			return t.enterJournal(ctx, entry, debits)
 		case !posting.Is(entry):

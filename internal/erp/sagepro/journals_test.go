@@ -88,6 +88,23 @@ func TestAJournalThatPeopleTyped(t *testing.T) {
 	})
 }
 
+// A site may clear away batches that are posted: what is gone was posted all the same, and is not posted once more.
+func TestAJournalThatWasClearedAwayIsNotPostedTwice(t *testing.T) {
+	onEach(t, func(t *testing.T, d *desk) {
+		entry, key := d.journal(), d.key()
+		posted, err := d.PostJournal(t.Context(), key, entry)
+		require.NoError(t, err)
+		d.set(t, "DELETE FROM gltran")
+		d.set(t, "DELETE FROM glbatch")
+		again, err := d.PostJournal(t.Context(), key, entry)
+		require.NoError(t, err)
+		require.Equal(t, posted.Number, again.Number)
+		_, err = d.PostJournal(t.Context(), d.key(), entry)
+		requireFault(t, err, fault.Conflict, "DUPLICATE_REFERENCE")
+		require.Equal(t, "0", d.ask(t, "SELECT count(*) FROM glbatch"))
+	})
+}
+
 func TestAJournalIsRefusedAndLeavesNothing(t *testing.T) {
 	onEach(t, func(t *testing.T, d *desk) {
 		for name, c := range map[string]struct {
@@ -166,6 +183,18 @@ func TestASuppliersInvoiceThatPeopleTyped(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "1", d.ask(t, "SELECT count(*) FROM apmast"))
 		require.Equal(t, "0", d.ask(t, "SELECT count(*) FROM apdist"))
+	})
+}
+
+// An invoice is no credit note of the same amount.
+func TestASuppliersCreditNoteIsNotItsInvoice(t *testing.T) {
+	onEach(t, func(t *testing.T, d *desk) {
+		invoice := d.fees()
+		_, err := d.PostAPInvoice(t.Context(), d.key(), invoice.document(t))
+		require.NoError(t, err)
+		invoice["TransactionCode"] = "C"
+		_, err = d.PostAPInvoice(t.Context(), d.key(), invoice.document(t))
+		requireFault(t, err, fault.Conflict, "DUPLICATE_REFERENCE")
 	})
 }
 

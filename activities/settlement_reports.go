@@ -64,8 +64,8 @@ func subject(kind report.Kind) string {
 
 // period is a business day at the gateway.
 type period struct {
-	begin, end time.Time // the calendar day
-	closes     time.Time // when its batch closes
+	begin, end    time.Time // the calendar day
+	opens, closes time.Time // its batch
 }
 
 func periodOf(date string, cutoff settlement.Cutoff) (period, error) {
@@ -73,11 +73,20 @@ func periodOf(date string, cutoff settlement.Cutoff) (period, error) {
 	if err != nil {
 		return period{}, invalidSettlement("date", "must be YYYY-MM-DD")
 	}
-	year, month, day := at.Date()
-	local := func(days, hour, minute int) time.Time {
-		return time.Date(year, month, day+days, hour, minute, 0, 0, cutoff.Zone)
+	closes := func(date time.Time) time.Time {
+		if cutoff.Hour == 24 {
+			return settlement.Begins(date.AddDate(0, 0, 1), cutoff.Zone)
+		}
+		year, month, day := date.Date()
+		if at := time.Date(year, month, day, cutoff.Hour, cutoff.Minute, 0, 0, cutoff.Zone); at.Day() == day {
+			return at
+		}
+		return settlement.Begins(date, cutoff.Zone)
 	}
-	return period{begin: local(0, 0, 0), end: local(1, 0, 0), closes: local(0, cutoff.Hour, cutoff.Minute)}, nil
+	return period{
+		begin: settlement.Begins(at, cutoff.Zone), end: settlement.Begins(at.AddDate(0, 0, 1), cutoff.Zone),
+		opens: closes(at.AddDate(0, 0, -1)), closes: closes(at),
+	}, nil
 }
 
 // covers tells whether a report's period is that of the day: the one in which the batch was closed. Where the list tells no
@@ -263,7 +272,7 @@ func (r *reading) readQueries(ctx context.Context, p period, told map[string]boo
 		if told[subject(report.Fees)] {
 			types = []report.Type{report.Transaction} // the file has told the fees
 		}
-		query := cybersource.ReportQuery{Kind: cybersource.PurchaseRefundDetails, Start: p.closes.AddDate(0, 0, -1), End: p.closes, BySubmission: true}
+		query := cybersource.ReportQuery{Kind: cybersource.PurchaseRefundDetails, Start: p.opens, End: p.closes, BySubmission: true}
 		if err := r.readQuery(ctx, report.PurchasesRefunds, query, types...); err != nil {
 			return err
 		}

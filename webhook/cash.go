@@ -9,6 +9,7 @@ import (
 
 	"github.com/tenderline/tenderline/internal/canonical"
 	"github.com/tenderline/tenderline/internal/journal"
+	"github.com/tenderline/tenderline/internal/settlement"
 )
 
 // listedPayment is a payment in a list; openapi.yaml calls it ListedPayment. Amounts are in its currency.
@@ -86,19 +87,28 @@ func viewListedPayment(p journal.Payment) listedPayment {
 
 // span reads from and to, days of the merchant of which both count, as times from and before.
 func (s *Server) span(c echo.Context) (from, before time.Time, err error) {
-	for name, into := range map[string]*time.Time{"from": &from, "to": &before} {
+	first, last, err := days(c)
+	if !first.IsZero() {
+		from = settlement.Begins(first, s.zone())
+	}
+	if !last.IsZero() {
+		before = settlement.Begins(last.AddDate(0, 0, 1), s.zone())
+	}
+	return from, before, err
+}
+
+// days reads from and to as dates, apart from any zone; one that is not given is zero.
+func days(c echo.Context) (from, to time.Time, err error) {
+	for name, into := range map[string]*time.Time{"from": &from, "to": &to} {
 		text := c.QueryParam(name)
 		if text == "" {
 			continue
 		}
-		if *into, err = time.ParseInLocation(time.DateOnly, text, s.zone()); err != nil {
-			return from, before, invalidQuery(name, canonical.RulePattern, "must be a date like 2026-11-30")
+		if *into, err = time.Parse(time.DateOnly, text); err != nil {
+			return from, to, invalidQuery(name, canonical.RulePattern, "must be a date like 2026-11-30")
 		}
 	}
-	if !before.IsZero() {
-		before = before.AddDate(0, 0, 1)
-	}
-	return from, before, nil
+	return from, to, nil
 }
 
 // zone is the merchant's time zone: days are its own.
@@ -145,15 +155,14 @@ func (s *Server) showCash(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	from, before, err := s.span(c)
+	from, last, err := days(c)
 	if err != nil {
 		return err
 	}
-	if before.IsZero() {
-		now := s.clock().In(s.zone())
-		before = time.Date(now.Year(), now.Month(), now.Day()+1, 0, 0, 0, 0, s.zone())
+	if last.IsZero() {
+		year, month, day := s.clock().In(s.zone()).Date()
+		last = time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
 	}
-	last := before.AddDate(0, 0, -1)
 	if from.IsZero() {
 		from = last.AddDate(0, 0, 1-usualCashDays)
 	}

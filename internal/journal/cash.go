@@ -11,6 +11,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/tenderline/tenderline/internal/canonical"
+	"github.com/tenderline/tenderline/internal/settlement"
 )
 
 // PaymentFilter says which payments a list holds. Zero fields don't narrow it.
@@ -118,13 +119,13 @@ func (s *Store) CashPosition(ctx context.Context, from, to string, zone *time.Lo
 	if zone == nil {
 		zone = time.UTC
 	}
-	first, errFrom := time.ParseInLocation(time.DateOnly, from, zone)
-	last, errTo := time.ParseInLocation(time.DateOnly, to, zone)
+	first, errFrom := time.Parse(time.DateOnly, from)
+	last, errTo := time.Parse(time.DateOnly, to)
 	if err := errors.Join(errFrom, errTo); err != nil {
 		return nil, fmt.Errorf("cash position: days have to be YYYY-MM-DD: %w", err)
 	}
 	p := position{zone: zone, days: map[cashKey]*CashDay{}}
-	begin, end := toInstant(first), toInstant(last.AddDate(0, 0, 1))
+	begin, end := toInstant(settlement.Begins(first, zone)), toInstant(settlement.Begins(last.AddDate(0, 0, 1), zone))
 	err := errors.Join(
 		s.stream(ctx, p.moved, `SELECT effect, moved, currency, settles, settled_on, taken_at FROM operations
 			WHERE moved <> '' AND effect <> '' AND taken_at >= ? AND taken_at < ?`, begin, end),

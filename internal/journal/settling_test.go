@@ -479,6 +479,19 @@ func cashIsSummedByDay(t *testing.T, f *fixture) {
 		"2026-11-21 USD authorized 150.1 captured 100.1 refunded 0.05 settled 100.1 charged back 60 due -0.05",
 	}, cashLines(days), "14:03 in London is the next day in Brisbane")
 
+	// In Santiago the clocks are put forward at midnight: the 6th begins at one.
+	santiago, err := time.LoadLocation("America/Santiago")
+	require.NoError(t, err)
+	night := paymentOp("WEB-4", "sale", "3.00")
+	perform(t, f, journal.EffectSale, night, "c4", journal.PaymentChange{At: time.Date(2026, 9, 6, 3, 30, 0, 0, time.UTC)})
+	for date, want := range map[string][]string{
+		"2026-09-05": {"2026-09-05 USD authorized 3 captured 3 refunded 0 settled 0 charged back 0 due 3"}, "2026-09-06": nil,
+	} {
+		days, err = f.CashPosition(t.Context(), date, date, santiago)
+		require.NoError(t, err)
+		require.ElementsMatch(t, want, cashLines(days), date)
+	}
+
 	_, err = f.CashPosition(t.Context(), "yesterday", secondDay, nil)
 	require.Error(t, err)
 }

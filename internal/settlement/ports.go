@@ -122,6 +122,17 @@ func (c Cutoff) Due(at time.Time) string {
 	return time.Date(year, month, day+days, 0, 0, 0, 0, time.UTC).Format(time.DateOnly)
 }
 
+// Begins gives the first moment of a calendar day in a zone: midnight, or what follows it where clocks are put forward at midnight and the day
+// lacks its first hour.
+func Begins(date time.Time, zone *time.Location) time.Time {
+	year, month, day := date.Date()
+	at := time.Date(year, month, day, 0, 0, 0, 0, zone)
+	if at.Day() != day {
+		_, at = at.ZoneBounds()
+	}
+	return at
+}
+
 func (c Cutoff) validate() error {
 	if minutes := c.Hour*60 + c.Minute; c.Minute < 0 || c.Minute > 59 || c.Hour < 0 || minutes > 24*60 || c.Days < 0 {
 		return fmt.Errorf("batch cut-off %d:%02d and %d days is no time of a day", c.Hour, c.Minute, c.Days)

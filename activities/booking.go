@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -286,7 +287,7 @@ func (b *Booking) ReverseReceipt(ctx context.Context, in BookingRef) (BookingUnd
 }
 
 func (b *Booking) reverseReceipt(ctx context.Context, in BookingRef) (BookingUndone, error) {
-	receipt, exists, err := resolveErp(ctx, b.Operations, in.OrderID, ofKind(kindReceipt), b.Settle, b.Clock(), whichever(b.findReceipt(in.Receipt)))
+	receipt, exists, err := undoable(ctx, b, in.OrderID, kindReceipt, in.Receipt, b.findReceipt(in.Receipt))
 	if err != nil || !exists {
 		return BookingUndone{Result: UndoNothing}, err
 	}
@@ -318,7 +319,7 @@ func (b *Booking) CreditInvoice(ctx context.Context, in BookingRef) (BookingUndo
 }
 
 func (b *Booking) creditInvoice(ctx context.Context, in BookingRef) (BookingUndone, error) {
-	invoice, exists, err := resolveErp(ctx, b.Operations, in.OrderID, ofKind(kindInvoice), b.Settle, b.Clock(), whichever(b.findInvoice(in.SalesOrder)))
+	invoice, exists, err := undoable(ctx, b, in.OrderID, kindInvoice, in.Invoice, b.findInvoice(in.SalesOrder))
 	if err != nil || !exists {
 		return BookingUndone{Result: UndoNothing}, err
 	}
@@ -376,7 +377,7 @@ func (b *Booking) cancelSalesOrder(ctx context.Context, in BookingRef) (BookingU
 	find := func(ctx context.Context) (canonical.SalesOrder, error) {
 		return b.Port.FindSalesOrder(ctx, erp.SalesOrderRef{OrderNumber: in.OrderID, CustomerCode: in.CustomerCode})
 	}
-	order, exists, err := resolveErp(ctx, b.Operations, in.OrderID, ofKind(kindSalesOrder), b.Settle, b.Clock(), whichever(find))
+	order, exists, err := undoable(ctx, b, in.OrderID, kindSalesOrder, in.SalesOrder, find)
 	if err != nil || !exists {
 		return BookingUndone{Result: UndoNothing}, err
 	}
@@ -462,6 +463,24 @@ func (b *Booking) findCreditMemo(invoice string) func(context.Context, journal.O
 
 func (b *Booking) findReceipt(reference string) func(context.Context) (canonical.Receipt, error) {
 	return func(ctx context.Context) (canonical.Receipt, error) { return b.Port.FindReceipt(ctx, reference) }
+}
+
+// undoable gives what an order's own booking made of a kind, as resolveErp does. Where the journal knows of no such operation, but the process of such a
+// document, the ERP is asked: the journal beside it may have been lost, or be another worker's.
+func undoable[R any](ctx context.Context, b *Booking, orderID, kind, document string, find func(context.Context) (R, error)) (made R, exists bool, err error) {
+	made, exists, err = resolveErp(ctx, b.Operations, orderID, ofKind(kind), b.Settle, b.Clock(), whichever(find))
+	if err != nil || exists || document == "" {
+		return made, exists, err
+	}
+	all, err := b.Operations.ByOrder(ctx, orderID)
+	if err != nil || slices.ContainsFunc(all, ofKind(kind)) {
+		return made, false, err
+	}
+	made, err = find(ctx)
+	if fault.Is(err, fault.NotFound) {
+		return made, false, nil
+	}
+	return made, err == nil, err
 }
 
 // complete puts what is known now into a document that was mapped before money moved.

@@ -106,6 +106,9 @@ func (q querier) columnsOf(table string, values row) (names []string, arguments 
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", table, err)
 		}
+		if bound == nil && !column.nullable {
+			bound = neutral(q.dialect, column)
+		}
 		names, arguments = append(names, q.dialect.quote(column.name)), append(arguments, bound)
 	}
 	return names, arguments, nil

@@ -2,6 +2,7 @@ package sagepro_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -97,6 +98,22 @@ func TestARecordThatIsOpenOnAScreenIsWaitedFor(t *testing.T) {
 		_, err = patient.CreateSalesOrder(t.Context(), d.key(), d.order().document(t))
 		require.NoError(t, err)
 	})
+}
+
+// A site's dates must not be NULL: no date is the one that stands for none there.
+func TestADateThatMustNotBeNullIsBlank(t *testing.T) {
+	d := openDesk(t, sagepro.Postgres, func(c *sagepro.Config) { c.StaleLock = time.Hour })
+	for _, column := range []string{"somast.lckdate", "sotran.rqdate"} {
+		table, name, _ := strings.Cut(column, ".")
+		d.set(t, "ALTER TABLE "+table+" ALTER COLUMN "+name+" SET NOT NULL")
+	}
+	wanted := d.order()
+	wanted.line(0)["rqdate"] = ""
+	order := d.place(t, wanted)
+	d.Post(t, "locks", paper{"Table": "somast", "Key": order.Number, "User": "ANNA", "MinutesAgo": 120}, nil)
+	_, err := d.ChangeSalesOrder(t.Context(), d.key(), erp.SalesOrderChange{Number: order.Number, State: erp.SalesOrderHold})
+	require.NoError(t, err, "a lock of a screen that died long ago")
+	require.Equal(t, "1900-01-01", d.ask(t, "SELECT to_char(lckdate, 'YYYY-MM-DD') FROM somast"))
 }
 
 // A caller whose time is up has sent nothing, and the breaker holds nothing against the ERP for it.

@@ -163,6 +163,15 @@ func TestSideTables(t *testing.T) {
 	})
 }
 
+// Two references of ours that differ in their capitals are two, at sites whose databases know no case, too.
+func TestReferencesAreKeptExactly(t *testing.T) {
+	d := openDesk(t, sagepro.SQLite)
+	for dialect, column := range map[sagepro.Dialect]string{sagepro.SQLServer: "extref VARCHAR(64) COLLATE Latin1_General_BIN2 NOT NULL,", sagepro.Postgres: "extref VARCHAR(64) NOT NULL,"} {
+		client := d.client(t, func(c *sagepro.Config) { c.Dialect = dialect })
+		require.Contains(t, client.SideTables()[0], column)
+	}
+}
+
 // What people make while a worker runs is seen by its next try.
 func TestATableThatIsMadeLaterIsSeen(t *testing.T) {
 	onEach(t, func(t *testing.T, d *desk) {

@@ -204,6 +204,7 @@ func (sqlServer) said(err error) string {
 
 func (sqlServer) types() sideTypes {
 	return sideTypes{money: "NUMERIC(19,4)", text: "VARCHAR(MAX)", instant: "DATETIME2(6)", date: "DATE", bigint: "BIGINT",
+		exact: " COLLATE Latin1_General_BIN2",
 		table: "IF OBJECT_ID(N'%[1]s', N'U') IS NULL CREATE TABLE %[1]s (%[2]s)",
 		index: "IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'%[1]s' AND object_id = OBJECT_ID(N'%[2]s')) CREATE INDEX %[1]s ON %[2]s (%[3]s)"}
 }

@@ -177,7 +177,8 @@ func (c *Client) orderByPoNum(ctx context.Context, q querier, ref erp.SalesOrder
 	return found[0], nil
 }
 
-// ordersByPoNum finds orders, not bids or returns, by the purchase order number that ours becomes.
+// ordersByPoNum finds orders, not bids or returns, by the purchase order number that ours becomes. Those that were made here under another number
+// are left out: to take one for this would be to lose an order.
 func (q querier) ordersByPoNum(ctx context.Context, orderNumber, customer string) ([]orderRow, error) {
 	query := "SELECT " + orderColumns + " FROM {@} WHERE {@.ponum} = ? AND {@.sotype} IN ('', 'O')"
 	arguments := []any{q.value("somast.ponum", q.fitted("somast", "ponum", orderNumber))}
@@ -186,7 +187,19 @@ func (q querier) ordersByPoNum(ctx context.Context, orderNumber, customer string
 		arguments = append(arguments, q.value("somast.custno", customer))
 	}
 	var found []orderRow
-	return found, q.listBoth(ctx, &found, "somast", query, arguments...)
+	if err := q.listBoth(ctx, &found, "somast", query, arguments...); err != nil || len(found) == 0 {
+		return nil, err
+	}
+	numbers := make([]string, 0, len(found))
+	for _, order := range found {
+		numbers = append(numbers, string(order.SoNo))
+	}
+	ours, err := q.xrefsIn(ctx, entityOrder, "erpkey", numbers)
+	others := map[text]bool{}
+	for _, each := range ours {
+		others[each.ErpKey] = others[each.ErpKey] || string(each.ExtRef) != extRef(orderNumber)
+	}
+	return slices.DeleteFunc(found, func(order orderRow) bool { return others[order.SoNo] }), err
 }
 
 // linesOf gives an order's lines by their number, from current or history.

@@ -107,6 +107,13 @@ func TestAnOrderThatPeopleTypedIsFoundByItsPurchaseOrderNumber(t *testing.T) {
 		_, err = d.CreateSalesOrder(t.Context(), d.key(), other.document(t))
 		requireFault(t, err, fault.Conflict, "DUPLICATE_REFERENCE")
 
+		// An order of ours under another number is not meant, whatever people, or a database that knows no case, make of its purchase order number.
+		taken := d.order()
+		d.set(t, "UPDATE somast SET ponum = ? WHERE trim(sono) = ?", taken["orderNumber"], made.Number)
+		_, err = d.FindSalesOrder(t.Context(), erp.SalesOrderRef{OrderNumber: taken["orderNumber"].(string)})
+		requireFault(t, err, fault.NotFound, "ORDER_NOT_FOUND")
+		require.NotEqual(t, made.Number, d.place(t, taken).Number)
+
 		d.set(t, "DELETE FROM cyb_xref")
 		d.set(t, "UPDATE somast SET ponum = ?", made.OrderNumber)
 		_, err = d.FindSalesOrder(t.Context(), ref)

@@ -9,6 +9,7 @@ import (
 // sideTypes are the types of our own tables in a dialect, and its statements that make a table or an index where there is none.
 type sideTypes struct {
 	money, text, instant, date, bigint string
+	exact                              string // of a text: each letter is itself alone, capital or not
 	table                              string // name, columns
 	index                              string // name, table, columns
 }
@@ -34,12 +35,12 @@ func (c *Client) SetUp(ctx context.Context) error {
 
 func sideTables(d dialect, names Names, company string) []string {
 	types := d.types()
-	fill := strings.NewReplacer("MONEY", types.money, "LONGTEXT", types.text, "INSTANT", types.instant, "DATE", types.date, "BIGINT", types.bigint)
+	fill := strings.NewReplacer(" EXACT", types.exact, "MONEY", types.money, "LONGTEXT", types.text, "INSTANT", types.instant, "DATE", types.date, "BIGINT", types.bigint)
 	table := func(name, columns string) string {
 		return fmt.Sprintf(types.table, qualified(d, names.table(name, company)), fill.Replace(columns))
 	}
 	return []string{
-		table("cyb_xref", `company CHAR(2) NOT NULL, entity VARCHAR(16) NOT NULL, extref VARCHAR(64) NOT NULL, erpkey VARCHAR(40), cybtxn VARCHAR(26),
+		table("cyb_xref", `company CHAR(2) NOT NULL, entity VARCHAR(16) NOT NULL, extref VARCHAR(64) EXACT NOT NULL, erpkey VARCHAR(40), cybtxn VARCHAR(26),
  payhash CHAR(64), state VARCHAR(12), amount MONEY, currid CHAR(3), answer LONGTEXT, created INSTANT, updated INSTANT, PRIMARY KEY (company, entity, extref)`),
 		table("cyb_paystat", `company CHAR(2) NOT NULL, sono CHAR(10) NOT NULL, cybtxn VARCHAR(26) NOT NULL, method VARCHAR(12), paystatus VARCHAR(20),
  amount MONEY, currid CHAR(3), tokenid VARCHAR(40), last4 CHAR(4), updated INSTANT, PRIMARY KEY (company, sono, cybtxn)`),

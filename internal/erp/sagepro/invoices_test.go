@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tenderline/tenderline/internal/erp"
+	"github.com/tenderline/tenderline/internal/erp/sagepro"
 	"github.com/tenderline/tenderline/internal/fault"
 )
 
@@ -76,6 +77,29 @@ func TestAnInvoiceChargesWhatPeopleLeft(t *testing.T) {
 		_, err = d.CreateInvoice(t.Context(), d.key(), d.invoice(twice.Number).document(t))
 		requireFault(t, err, fault.Conflict, "STATUS_CONFLICT")
 	})
+}
+
+// A line whose price people correct while it is being invoiced is read again.
+func TestAPriceThatChangesMeanwhileIsNotMissed(t *testing.T) {
+	var d *desk
+	meddling := false
+	d = openDesk(t, sagepro.Postgres, func(c *sagepro.Config) {
+		c.StaleLock = time.Hour
+		c.Clock = func() time.Time { // is asked how old the customer's lock is, after the lines were read
+			if meddling {
+				d.set(t, "UPDATE sotran SET extprice = extprice + 1")
+				d.set(t, "UPDATE somast SET ordamt = ordamt + 1")
+			}
+			return time.Now()
+		}
+	})
+	order := d.place(t, d.simple("A100", 1, 10))
+	d.Post(t, "locks", paper{"Table": "arcust", "Key": "WEB", "User": "ANNA", "MinutesAgo": 120}, nil)
+	meddling = true
+	_, err := d.CreateInvoice(t.Context(), d.key(), d.invoice(order.Number).document(t))
+	requireFault(t, err, fault.Busy, "RECORD_LOCKED")
+	meddling = false
+	requireAmount(t, d.ask(t, "SELECT extprice FROM sotran"), d.bill(t, order.Number).Total)
 }
 
 func TestAnInvoiceIsRefusedAndLeavesNothing(t *testing.T) {

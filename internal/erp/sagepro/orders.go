@@ -390,14 +390,15 @@ func (t *tx) cancel(ctx context.Context, seen orderRow, reason string) (orderRow
 	return order, t.note(ctx, number, "Cancel: ", reason)
 }
 
-// unchanged refuses to go on where lines were changed between being read, for the stock that they move, and the lock of their order.
+// unchanged refuses to go on where lines were changed between being read, for the stock that they move and what they cost, and the lock of their order.
 func (t *tx) unchanged(ctx context.Context, number string, lines []lineRow) error {
 	now, err := t.linesOf(ctx, number)
 	if err != nil {
 		return err
 	}
 	same := slices.EqualFunc(lines, now, func(a, b lineRow) bool {
-		return a.TranLineNo == b.TranLineNo && a.QtyOrd.Equal(b.QtyOrd.Decimal) && a.QtyShp.Equal(b.QtyShp.Decimal) && a.SoStat == b.SoStat && a.place() == b.place()
+		return a.TranLineNo == b.TranLineNo && a.QtyOrd.Equal(b.QtyOrd.Decimal) && a.QtyShp.Equal(b.QtyShp.Decimal) && a.ExtPrice.Equal(b.ExtPrice.Decimal) &&
+			a.SoStat == b.SoStat && a.StkCode == b.StkCode && a.place() == b.place()
 	})
 	if !same {
 		return t.client.refuse(fault.Busy, codeLocked, "somebody else was at the lines of sales order "+number)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -279,7 +280,7 @@ func (in ShipInput) step(step string) string {
 	return OperationKey("shipment", in.OrderID+"/"+in.Shipment.Number, step, in.Attempt)
 }
 
-// former picks the operations of earlier attempts of a step.
+// former picks the operations of other attempts of a step.
 func (in ShipInput) former(step string) func(journal.Operation) bool {
 	prefix := "shipment:" + in.OrderID + "/" + in.Shipment.Number + ":" + step + ":"
 	return func(stored journal.Operation) bool {
@@ -305,12 +306,23 @@ func (b *Booking) trackShipment(ctx context.Context, in ShipInput) (RefundBooked
 		SalesOrder: in.SalesOrder, Carrier: in.Shipment.Carrier, Number: in.Shipment.Tracking, ShippedOn: in.Shipment.ShippedOn,
 	}
 	// The number is part of the key: one that was corrected is another fact.
-	key := in.step(kindTracking + "-" + tracking.Number)
+	step := kindTracking + "-" + tracking.Number
+	key, written := in.step(step), RefundBooked{Result: UndoDone, Document: in.SalesOrder}
+	all, err := b.Operations.ByOrder(ctx, in.OrderID)
+	if err != nil {
+		return RefundBooked{}, err
+	}
+	former := in.former(step)
+	if slices.ContainsFunc(all, func(stored journal.Operation) bool {
+		return former(stored) && stored.State == journal.OperationSucceeded
+	}) {
+		return written, nil
+	}
 	_, err = performErp(ctx, b.Operations, b.system(), erpOperation[struct{}]{
 		key: key, kind: kindTracking, orderID: in.OrderID, reference: in.SalesOrder, input: tracking,
 		hashOf: []any{tracking.SalesOrder, tracking.Carrier, tracking.Number}, send: sending(key, port.SetTracking),
 	})
-	return RefundBooked{Result: UndoDone, Document: in.SalesOrder}, err
+	return written, err
 }
 
 // begun gives the operation of a key; false where it was not begun.

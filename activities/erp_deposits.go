@@ -42,14 +42,12 @@ func (b *Booking) bookShipment(ctx context.Context, in ShipInput) (RefundBooked,
 	})
 }
 
-// shipmentReceipt posts the receipt, unless an earlier attempt has. Its reference is the capture.
+// shipmentReceipt posts the receipt, unless another attempt has, be it of a run before this one. Its reference is the capture.
 func (b *Booking) shipmentReceipt(ctx context.Context, in ShipInput) (canonical.Receipt, error) {
 	find := b.findPosting(in.Payment.CaptureID, in.Amount)
-	if in.Attempt > 1 {
-		made, exists, err := resolveErp(ctx, b.Operations, in.OrderID, in.former("receipt"), b.Settle, b.Clock(), whichever(find))
-		if err != nil || exists {
-			return made, err
-		}
+	made, exists, err := resolveErp(ctx, b.Operations, in.OrderID, in.former("receipt"), b.Settle, b.Clock(), whichever(find))
+	if err != nil || exists {
+		return made, err
 	}
 	key := in.step("receipt")
 	_, begun, err := b.begun(ctx, key)
@@ -210,11 +208,9 @@ type application struct {
 func (a application) apply(ctx context.Context) (bool, error) {
 	step := "apply-" + a.in.Shipment.Invoice + "-" + a.source
 	find := a.findReceipt(a.reference)
-	if a.in.Attempt > 1 {
-		_, exists, err := resolveErp(ctx, a.Operations, a.in.OrderID, a.in.former(step), a.Settle, a.Clock(), whichever(find))
-		if err != nil || exists {
-			return exists, err
-		}
+	_, exists, err := resolveErp(ctx, a.Operations, a.in.OrderID, a.in.former(step), a.Settle, a.Clock(), whichever(find))
+	if err != nil || exists {
+		return exists, err
 	}
 	key := a.in.step(step)
 	request, done, err := a.request(ctx, key)

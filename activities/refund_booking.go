@@ -408,19 +408,17 @@ func replacement(all []journal.Operation, reversal journal.Operation, sent erp.R
 	return "", &fault.Fault{Kind: fault.Busy, System: reversal.System, Message: "another refund is just replacing the order's deposit"}
 }
 
-// bookOnce performs a step of a refund, unless an earlier attempt has made its document already.
+// bookOnce performs a step of a refund, unless another attempt, be it of a run before this one, has made its document already.
 func bookOnce[R any](ctx context.Context, b *Booking, in BookRefundInput, step string, find func(context.Context, journal.Operation) (R, error),
 	op erpOperation[R],
 ) (R, error) {
-	if in.Attempt > 1 {
-		ofStep := in.made(step)
-		former := func(stored journal.Operation) bool {
-			return stored.Kind == op.kind && stored.Key != op.key && ofStep(stored)
-		}
-		made, exists, err := resolveErp(ctx, b.Operations, in.OrderID, former, b.Settle, b.Clock(), find)
-		if err != nil || exists {
-			return made, err
-		}
+	ofStep := in.made(step)
+	former := func(stored journal.Operation) bool {
+		return stored.Kind == op.kind && stored.Key != op.key && ofStep(stored)
+	}
+	made, exists, err := resolveErp(ctx, b.Operations, in.OrderID, former, b.Settle, b.Clock(), find)
+	if err != nil || exists {
+		return made, err
 	}
 	return performErp(ctx, b.Operations, b.system(), op)
 }

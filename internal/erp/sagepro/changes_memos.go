@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"github.com/tenderline/tenderline/internal/canonical"
 	"github.com/tenderline/tenderline/internal/erp"
 	"github.com/tenderline/tenderline/internal/fault"
@@ -127,13 +129,13 @@ func (l *memoLook) keep(ctx context.Context, t *tx) error {
 // memoReading reads what there is to know of some credit memos, each kind of row at once.
 type memoReading struct {
 	memos        map[string]invoiceRow
-	order        map[string]string // sales order by memo
-	orders       map[string]string // our order number by sales order
-	transactions map[string]string // by sales order
-	invoices     map[string]string // the last one by sales order
-	ours         map[string]xref   // by memo
-	acknowledged map[string]xref   // by memo
-	refunded     map[string]bool   // by memo
+	order        map[string]string          // sales order by memo
+	orders       map[string]string          // our order number by sales order
+	transactions map[string]string          // by sales order
+	invoices     map[string]string          // the last one by sales order
+	ours         map[string]xref            // by memo
+	acknowledged map[string]xref            // by memo
+	refunded     map[string]decimal.Decimal // by memo
 }
 
 // readMemos gives credit memos as they stand. Those of orders that we know nothing of are left out.
@@ -282,12 +284,14 @@ func (r *memoReading) readOurs(ctx context.Context, q querier) error {
 	return err
 }
 
-// readRefunds finds the memos that were paid back here.
+// readRefunds finds what was paid back here of memos.
 func (r *memoReading) readRefunds(ctx context.Context, q querier) error {
-	r.refunded = map[string]bool{}
+	r.refunded = map[string]decimal.Decimal{}
 	paid, err := q.xrefsIn(ctx, entityReceipt, "erpkey", r.numbers())
 	for _, each := range paid {
-		r.refunded[string(each.ErpKey)] = r.refunded[string(each.ErpKey)] || each.State == statePosted
+		if each.State == statePosted {
+			r.refunded[string(each.ErpKey)] = r.refunded[string(each.ErpKey)].Add(each.Amount.Decimal)
+		}
 	}
 	return err
 }
@@ -310,8 +314,20 @@ func (r *memoReading) memo(number string) (erp.CreditMemo, error) {
 		}
 		memo.Reference, memo.Invoice, memo.Reason = string(ours.ExtRef), record.Invoice, record.Reason
 	}
-	memo.RefundStatus = r.refundStatus(number, memo.TransactionID)
+	if memo.RefundStatus = r.refundStatus(number, memo.TransactionID); memo.RefundStatus == erp.RefundPending && memo.Reference == "" {
+		r.reduce(&memo)
+	}
 	return memo, nil
+}
+
+// reduce takes off a memo of people what they have set off against an invoice: that was given to the customer already.
+func (r *memoReading) reduce(memo *erp.CreditMemo) {
+	due := r.refunded[memo.Number].Sub(r.memos[memo.Number].Balance.Decimal)
+	if !due.IsPositive() || due.GreaterThanOrEqual(memo.Amount) {
+		return
+	}
+	memo.Tax = canonical.RoundAmount(memo.Tax.Mul(due).Div(memo.Amount), memo.Currency)
+	memo.Amount = due
 }
 
 // refundStatus is where the refund stands that a memo asks for: as it was acknowledged; else pending while there is something to pay back, or what
@@ -320,7 +336,7 @@ func (r *memoReading) refundStatus(number, transaction string) erp.RefundStatus 
 	if told, known := r.acknowledged[number]; known {
 		return erp.RefundStatus(told.State)
 	}
-	if transaction != "" && (r.memos[number].Balance.IsNegative() || r.refunded[number]) {
+	if transaction != "" && (r.memos[number].Balance.IsNegative() || r.refunded[number].IsPositive()) {
 		return erp.RefundPending
 	}
 	return ""

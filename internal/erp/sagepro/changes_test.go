@@ -294,6 +294,28 @@ func TestWhichCreditMemosAskForARefund(t *testing.T) {
 	})
 }
 
+// What people have set off against an open invoice is settled already: only the rest of the credit memo is paid back.
+func TestOnlyWhatIsLeftOfACreditMemoIsPaidBack(t *testing.T) {
+	onEach(t, func(t *testing.T, d *desk) {
+		invoice := d.billed(t, 30)
+		d.pay(t, d.receipt("20.00", [2]string{invoice.Number, "20.00"}))
+		number := d.Credit(t, invoice.Number)
+		d.set(t, "UPDATE armast SET tax = '-3' WHERE trim(invno) = ?", number)
+		left := func() erp.CreditMemo {
+			rows := d.memos(t)
+			require.Len(t, rows, 1)
+			require.Equal(t, erp.RefundPending, rows[0].Document.RefundStatus)
+			return rows[0].Document
+		}
+		requireAmount(t, "20", left().Amount)
+		requireAmount(t, "2", left().Tax)
+		_, err := d.PostRefund(t.Context(), d.key(), erp.RefundPosting{Reference: "F", CustomerCode: "WEB", CreditMemo: number, Amount: dec("20"), Currency: "USD", Date: today()})
+		require.NoError(t, err)
+		requireAmount(t, "20", left().Amount)
+		d.requireNoDrift(t)
+	})
+}
+
 // A credit memo whose sales order only its lines tell is found too, and one whose notes name the invoice is of that one.
 func TestACreditMemoThatSaysLittle(t *testing.T) {
 	onEach(t, func(t *testing.T, d *desk) {

@@ -92,6 +92,24 @@ func TestSettlementDaysAreShown(t *testing.T) {
 	require.Equal(t, "acme_eu", a.call("GET", "/v1/settlements/2026-11-19?merchant=acme_eu", finance, "").is(http.StatusOK).json()["merchant"])
 }
 
+// A dry run writes no record of its day, but a report that people read.
+func TestTheReportOfADryRunIsShown(t *testing.T) {
+	a := newAPI(t)
+	for _, kind := range []string{"csv", "html"} {
+		require.NoError(t, a.store.PutSettlementFile(t.Context(), merchant, "2026-11-19", kind, strings.NewReader("state,orderId\n")))
+	}
+	for _, query := range []string{"", "?merchant=" + merchant} {
+		day := a.call("GET", "/v1/settlements/2026-11-19"+query, finance, "").is(http.StatusOK).json()
+		require.Equal(t, []any{merchant, "checked", 0.0, false}, []any{day["merchant"], day["state"], day["runs"], day["posted"]})
+		require.Len(t, day["reports"], 2)
+		a.call("GET", "/v1/settlements/2026-11-19/discrepancies"+query, finance, "").is(http.StatusOK)
+	}
+	a.call("GET", "/v1/settlements/2026-11-19?merchant=acme_eu", finance, "").refused(http.StatusNotFound, "not-found")
+	a.call("GET", "/v1/settlements/2026-11-18/discrepancies", finance, "").refused(http.StatusNotFound, "not-found")
+	require.NoError(t, a.store.PutSettlementFile(t.Context(), "acme_eu", "2026-11-19", "csv", strings.NewReader("")))
+	a.call("GET", "/v1/settlements/2026-11-19", finance, "").refused(http.StatusBadRequest, "invalid").names("merchant", "required")
+}
+
 func TestWhatFinanceBookedByHandIsShown(t *testing.T) {
 	a := newAPI(t)
 	by := &settlement.HandBooking{Actor: "fay", Reason: "the period is closed", Reference: "M-17", At: time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC)}

@@ -72,6 +72,7 @@ type Store interface {
 	SettlementDay(ctx context.Context, merchant, date string) (journal.SettlementRecord, error)
 	SettlementDays(ctx context.Context, filter journal.SettlementFilter) (page []journal.SettlementRecord, next string, err error)
 	SettlementFile(ctx context.Context, merchant, date, kind string) (io.ReadCloser, error)
+	CheckedDays(ctx context.Context, merchant, date string) ([]journal.SettlementRecord, error)
 	Postings(ctx context.Context, merchant, date string) ([]journal.Posting, error)
 	Payments(ctx context.Context, filter journal.PaymentFilter) (page []journal.Payment, next string, err error)
 	CashPosition(ctx context.Context, from, to string, zone *time.Location) ([]journal.CashDay, error)

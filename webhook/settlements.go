@@ -241,26 +241,30 @@ func isDate(text string) bool {
 
 var merchantShape = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,60}$`)
 
-// settlementDay is the day that the path names: of the merchant in the query, which may be left out where there is one only.
+// settlementDay is the day that the path names: of the merchant in the query, which may be left out where there is one only. A day that was
+// never begun may still have the report of a dry run.
 func (s *Server) settlementDay(c echo.Context) (journal.SettlementRecord, error) {
 	date, merchant := c.Param("date"), c.QueryParam("merchant")
 	if !isDate(date) || (merchant != "" && !merchantShape.MatchString(merchant)) {
 		return journal.SettlementRecord{}, noSettlement()
 	}
 	ctx := c.Request().Context()
-	if merchant == "" {
-		page, _, err := s.deps.Store.SettlementDays(ctx, journal.SettlementFilter{From: date, To: date, Limit: 2})
-		switch {
-		case err != nil:
-			return journal.SettlementRecord{}, err
-		case len(page) == 0:
-			return journal.SettlementRecord{}, noSettlement()
-		case len(page) > 1:
-			return journal.SettlementRecord{}, invalidQuery("merchant", canonical.RuleRequired, "is needed: several merchants settled that day")
+	days, _, err := s.deps.Store.SettlementDays(ctx, journal.SettlementFilter{Merchant: merchant, From: date, To: date, Limit: 2})
+	if err == nil && len(days) == 0 {
+		days, err = s.deps.Store.CheckedDays(ctx, merchant, date)
+		if err == nil && len(days) == 1 {
+			return days[0], nil
 		}
-		merchant = page[0].Merchant
 	}
-	record, err := s.deps.Store.SettlementDay(ctx, merchant, date)
+	switch {
+	case err != nil:
+		return journal.SettlementRecord{}, err
+	case len(days) == 0:
+		return journal.SettlementRecord{}, noSettlement()
+	case len(days) > 1:
+		return journal.SettlementRecord{}, invalidQuery("merchant", canonical.RuleRequired, "is needed: several merchants settled that day")
+	}
+	record, err := s.deps.Store.SettlementDay(ctx, days[0].Merchant, date)
 	if errors.Is(err, journal.ErrNotFound) {
 		return record, noSettlement()
 	}

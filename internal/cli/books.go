@@ -28,7 +28,24 @@ type settlementDay struct {
 	Differences int               `json:"differences"`
 	Currencies  []settledCurrency `json:"currencies"`
 	Postings    []posting         `json:"postings"`
+	Reports     []dayReport       `json:"reports"`
 	UpdatedAt   time.Time         `json:"updatedAt"`
+}
+
+// dayReport is a form of a day's discrepancy report.
+type dayReport struct {
+	Format    string    `json:"format"`
+	WrittenAt time.Time `json:"writtenAt"`
+}
+
+// reported is when the report was made last; the page is the last of its forms.
+func (d settlementDay) reported() time.Time {
+	for _, report := range d.Reports {
+		if report.Format == "html" {
+			return report.WrittenAt
+		}
+	}
+	return time.Time{}
 }
 
 type settledCurrency struct {
@@ -194,10 +211,10 @@ became of the day, and --report saves its discrepancy report.`,
 		if err := errors.Join(day.check(), checkReport(report)); err != nil {
 			return err
 		}
-		before := 0
+		var before settlementDay
 		if wait > 0 {
 			if known, err := c.settlement(cmd.Context(), day.date, day.query()); err == nil {
-				before = known.value.Runs
+				before = known.value
 			}
 		}
 		started, err := post[startedDay](cmd.Context(), c, settleWish{Merchant: day.merchant, DryRun: dry}, "settlements", day.date, "run")
@@ -207,7 +224,13 @@ became of the day, and --report saves its discrepancy report.`,
 		if wait == 0 {
 			return r.write(cmd.OutOrStdout(), started, func(t *table) { listStarted(t, []startedDay{started.value}) })
 		}
-		ended, err := c.awaitSettlement(cmd.Context(), day, before, wait)
+		ends := func(d settlementDay) bool {
+			return d.Runs > before.Runs && d.State != "waiting" && d.State != "posting"
+		}
+		if dry { // which leaves the day's record alone
+			ends = func(d settlementDay) bool { return d.reported().After(before.reported()) }
+		}
+		ended, err := c.awaitSettlement(cmd.Context(), day, ends, wait)
 		if err != nil {
 			return err
 		}
@@ -231,13 +254,13 @@ func (c *client) settlement(ctx context.Context, date string, query url.Values) 
 const settlementPause = 250 * time.Millisecond
 
 // awaitSettlement looks at a day until its run has come to an end, or to a person.
-func (c *client) awaitSettlement(ctx context.Context, day dayFlags, before int, wait time.Duration) (answer[settlementDay], error) {
+func (c *client) awaitSettlement(ctx context.Context, day dayFlags, ends func(settlementDay) bool, wait time.Duration) (answer[settlementDay], error) {
 	over := time.After(wait)
 	for {
 		known, err := c.settlement(ctx, day.date, day.query())
 		var refusal *failure
 		switch {
-		case err == nil && known.value.Runs > before && known.value.State != "waiting" && known.value.State != "posting":
+		case err == nil && ends(known.value):
 			return known, nil
 		case err != nil && !(errors.As(err, &refusal) && refusal.code == ExitRefused): // there is no such day yet
 			return known, err
@@ -368,8 +391,10 @@ func showSettlement(t *table, d settlementDay) {
 	t.field("BY", d.Actor)
 	t.row("IN LEDGER", yesNo(d.Posted))
 	t.row("RUNS", strconv.Itoa(d.Runs))
-	t.row("ROWS", strconv.Itoa(d.Rows))
-	t.row("DIFFERENCES", strconv.Itoa(d.Differences))
+	if d.State != "checked" { // by a dry run, whose totals are in its report
+		t.row("ROWS", strconv.Itoa(d.Rows))
+		t.row("DIFFERENCES", strconv.Itoa(d.Differences))
+	}
 	t.row("UPDATED", instant(d.UpdatedAt))
 	for _, c := range d.Currencies {
 		t.section(c.Currency + ": " + c.Outcome + ", net " + c.Net + ", deposited " + c.Deposited + ", difference " + c.Difference)

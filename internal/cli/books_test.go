@@ -90,6 +90,20 @@ func (p *processes) SettlementDay(context.Context, string, string) (journal.Sett
 	return p.settledDay(), nil
 }
 
+func (p *processes) CheckedDays(_ context.Context, merchant, date string) ([]journal.SettlementRecord, error) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	if date != "2026-11-01" || len(p.runs) == 0 {
+		return nil, nil
+	}
+	p.looks++
+	made := placed.Add(time.Duration(p.looks) * time.Second)
+	return []journal.SettlementRecord{{
+		Merchant: "acme_us", Date: date, State: "checked", Why: "a dry run", CreatedAt: made, UpdatedAt: made,
+		Files: []journal.SettlementFileInfo{{Kind: "csv", Size: 20, WrittenAt: made}, {Kind: "html", Size: 20, WrittenAt: made}},
+	}}, nil
+}
+
 func (p *processes) SettlementDays(_ context.Context, filter journal.SettlementFilter) ([]journal.SettlementRecord, string, error) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
@@ -197,6 +211,19 @@ func TestADayIsSettledAndWaitedFor(t *testing.T) {
 
 	a.refuse = refusal(starter.Conflict, "the day is being settled already")
 	require.Equal(t, ExitRefused, execute(t, a.as(financeKey), "", "settlement", "run", "--date", "2026-11-19").code)
+}
+
+// A dry run is waited for by its report: it leaves the day's record alone, or has none.
+func TestADryRunIsWaitedFor(t *testing.T) {
+	a := newAPI(t)
+	for range 2 {
+		file := filepath.Join(t.TempDir(), "day.csv")
+		got := execute(t, a.as(financeKey), "", "settlement", "run", "--date", "2026-11-01", "--dry-run", "--wait", "20s", "--report", file)
+		require.Equal(t, ExitOK, got.code, got.stderr)
+		require.Contains(t, got.stdout, "STATE      checked")
+		require.NotContains(t, got.stdout, "ROWS", "they are in the report")
+		require.FileExists(t, file)
+	}
 }
 
 func TestADayThatTakesLongIsNotWaitedForForEver(t *testing.T) {

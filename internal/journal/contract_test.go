@@ -54,7 +54,7 @@ func contract() []func(*testing.T, *fixture) {
 		whatSettlesIsStreamed, voidsTakeWhatTheyVoid, merchantsSettleApart, longStreamsAreMerged, paymentsSettleWithTheirCaptures,
 		settledOrdersArePaged, entriesAreBookedOnce, entriesAreReleased, anyRunsCountEachEntryOnce, racingDaysTakeAnEntryOnce, racingMarksSettleOnce, cashIsSummedByDay, paymentsAreListed,
 
-		settlementDaysMoveForward, postedDaysStayPosted, settlementDaysAreListed, settlementFilesAreKept, postingsAreKeptOnce, handBookingsAreKept, figuresAreKept, whoGetsMuchBackIsFound,
+		settlementDaysMoveForward, postedDaysStayPosted, settlementDaysAreListed, settlementFilesAreKept, dryRunsLeaveTheirReport, postingsAreKeptOnce, handBookingsAreKept, figuresAreKept, whoGetsMuchBackIsFound,
 		disputesMoveThePayment, disputesGoOnAfterTheirEnd, wonDisputesGiveTheStatusBack, disputesOfWhatIsNotOurs, disputesAreListed,
 
 		changesMoveTheCursor, brokenPageMovesNothing, shipmentsAreRecordedOnce, racingShipmentsHaveTheirPlace, stockTellsWhatChanged,

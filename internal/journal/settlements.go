@@ -142,6 +142,31 @@ func (s *Store) SettlementDay(ctx context.Context, merchant, date string) (Settl
 	return record, err
 }
 
+// CheckedDays gives the days of a date that have no record, since nothing but a dry run has looked at them, but the report that it made. merchant
+// "" is all of them.
+func (s *Store) CheckedDays(ctx context.Context, merchant, date string) ([]SettlementRecord, error) {
+	var merchants []string
+	err := s.db.read().list(ctx, &merchants, `SELECT DISTINCT merchant FROM settlement_files f WHERE date = ? AND (? = '' OR merchant = ?)
+		AND NOT EXISTS (SELECT 1 FROM settlements s WHERE s.merchant = f.merchant AND s.date = f.date) ORDER BY merchant`, date, merchant, merchant)
+	if err != nil {
+		return nil, failed(err, "look for dry runs of", settlementPlace(merchant, date))
+	}
+	var days []SettlementRecord
+	for _, merchant := range merchants {
+		day := SettlementRecord{Merchant: merchant, Date: date, State: string(settlement.DayChecked), Why: "a dry run has made its report"}
+		if day.Files, err = s.settlementFiles(ctx, merchant, date); err != nil {
+			return nil, err
+		}
+		for _, file := range day.Files {
+			if file.WrittenAt.After(day.UpdatedAt) {
+				day.CreatedAt, day.UpdatedAt = file.WrittenAt, file.WrittenAt
+			}
+		}
+		days = append(days, day)
+	}
+	return days, nil
+}
+
 // SettlementFilter says which settlement days a list holds. Zero fields don't narrow it.
 type SettlementFilter struct {
 	Merchant string

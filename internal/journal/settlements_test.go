@@ -144,6 +144,32 @@ func settlementFilesAreKept(t *testing.T, f *fixture) {
 	require.False(t, bytes.HasPrefix(content, []byte{0x1f, 0x8b}), "sealed like all that may tell of people")
 }
 
+// dryRunsLeaveTheirReport: a day without a record is found by it, and by its record once it has one.
+func dryRunsLeaveTheirReport(t *testing.T, f *fixture) {
+	checked := func(merchant, date string) []string {
+		days, err := f.CheckedDays(t.Context(), merchant, date)
+		require.NoError(t, err)
+		var list []string
+		for _, day := range days {
+			require.Equal(t, []any{date, "checked", 2, start}, []any{day.Date, day.State, len(day.Files), day.UpdatedAt})
+			list = append(list, day.Merchant)
+		}
+		return list
+	}
+	for _, merchant := range []string{"us", "eu"} {
+		for _, kind := range []string{"csv", "html"} {
+			require.NoError(t, f.PutSettlementFile(t.Context(), merchant, firstDay, kind, strings.NewReader("text")))
+		}
+	}
+	require.Equal(t, []string{"eu", "us"}, checked("", firstDay))
+	require.Equal(t, []string{"us"}, checked("us", firstDay))
+	require.Empty(t, checked("", secondDay))
+	require.NoError(t, f.RecordSettlement(t.Context(), journal.SettlementProgress{Merchant: "us", Date: firstDay, State: "waiting", Run: "r1"}))
+	require.Equal(t, []string{"eu"}, checked("", firstDay))
+	_, err := f.SettlementDay(t.Context(), "eu", firstDay)
+	require.ErrorIs(t, err, journal.ErrNotFound, "no run of it was recorded")
+}
+
 type brokenReader struct{}
 
 func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }

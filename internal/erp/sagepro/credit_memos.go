@@ -253,6 +253,7 @@ type returned struct {
 	restockLine
 	description text
 	cost        amount
+	kept        bool // in stock
 }
 
 // sentLine is a line of an order as far as a return needs it.
@@ -288,7 +289,7 @@ func (t *tx) restock(ctx context.Context, d *memoDocument) ([]returned, error) {
 		if line.location == "" {
 			line.location = t.client.config.Location
 		}
-		each := returned{restockLine: line}
+		each := returned{restockLine: line, kept: kept}
 		if err := t.describeItem(ctx, &each); err != nil {
 			return nil, err
 		}
@@ -435,9 +436,9 @@ func (m *memoEntry) writeLines(ctx context.Context) error {
 	return nil
 }
 
-// noteReturn writes that goods came in, where the site keeps movements.
+// noteReturn writes that goods came in to stock, where the site keeps movements.
 func (m *memoEntry) noteReturn(ctx context.Context, number string, each returned) error {
-	if !m.site.keeps("ictran") {
+	if !each.kept || !m.site.keeps("ictran") {
 		return nil
 	}
 	return m.insert(ctx, "ictran", row{"ttranno": number, "trantyp": movementReceipt, "item": each.item, "loctid": each.location, "tdate": m.date,

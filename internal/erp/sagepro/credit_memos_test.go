@@ -134,6 +134,20 @@ func TestACreditMemoIsRefusedAndLeavesNothing(t *testing.T) {
 	})
 }
 
+// What is sold without being kept in stock moves none when it comes back either.
+func TestAReturnOfWhatIsNotKeptInStock(t *testing.T) {
+	onEach(t, func(t *testing.T, d *desk) {
+		order := d.place(t, d.order())
+		invoice := d.bill(t, order.Number)
+		memo := d.memo(invoice.Number, "5.00")
+		memo["restock"] = []paper{{"tranlineno": 2, "quantity": 1}, {"tranlineno": 1, "quantity": 1}}
+		made := d.credit(t, memo)
+		require.Equal(t, "2", d.ask(t, "SELECT count(*) FROM artran WHERE trim(invno) = ? AND trim(item) <> ''", made.Number))
+		require.Equal(t, "A100", d.ask(t, "SELECT trim(item) FROM ictran WHERE trim(docno) = ?", made.Number))
+		d.requireNoDrift(t)
+	})
+}
+
 func TestNoInvoiceIsCreditedTwice(t *testing.T) {
 	onEach(t, func(t *testing.T, d *desk) {
 		order := d.place(t, d.simple("A100", 2, 15))

@@ -54,7 +54,7 @@ func LateReject(ctx workflow.Context, in LateRejectInput) (string, error) {
 
 // story is the process, top to bottom.
 func (l *lateReject) story(ctx workflow.Context) (string, error) {
-	if err := l.awaitEnd(ctx); err != nil {
+	if err := l.awaitEnd(ctx, true); err != nil {
 		return "", err
 	}
 	if !l.state.Refundable.IsPositive() {
@@ -82,8 +82,8 @@ func (l *lateReject) story(ctx workflow.Context) (string, error) {
 }
 
 // awaitEnd reads where the order stands, once its own process has ended: it may still be booking, and its compensation may make a proposal
-// needless.
-func (l *lateReject) awaitEnd(ctx workflow.Context) error {
+// needless. That may take months: before anything is done (fresh), a run that has become long goes on as a new one.
+func (l *lateReject) awaitEnd(ctx workflow.Context, fresh bool) error {
 	const firstPause, lastPause = 2 * time.Second, 5 * time.Minute
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		err := l.desk.try(ctx, retried(stepRead), func(ctx workflow.Context, _ int) error {
@@ -95,6 +95,12 @@ func (l *lateReject) awaitEnd(ctx workflow.Context) error {
 			return err
 		}
 		workflow.SetCurrentDetails(ctx, "Waiting for the order's own process; it is "+string(l.state.Status))
+		if fresh && workflow.GetInfo(ctx).GetContinueAsNewSuggested() && waitsInNewRuns(ctx) {
+			if err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }); err != nil {
+				return err
+			}
+			return workflow.NewContinueAsNewError(ctx, LateReject, l.in)
+		}
 		if err := workflow.NewTimerWithOptions(ctx, pause, workflow.TimerOptions{Summary: "Wait for the order"}).Get(ctx, nil); err != nil {
 			return err
 		}
@@ -166,7 +172,7 @@ func (l *lateReject) refund(ctx workflow.Context, answer Resolution) (string, er
 	if !taken.Taken {
 		return "Nothing is left to refund", nil
 	}
-	if err := l.awaitEnd(ctx); err != nil { // people take their time: the order may have been invoiced meanwhile
+	if err := l.awaitEnd(ctx, false); err != nil { // people take their time: the order may have been invoiced meanwhile
 		return "", err
 	}
 	err = startRefund(ctx, RefundInput{

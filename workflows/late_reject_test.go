@@ -111,6 +111,19 @@ func TestLateRejectWaitsForTheOrderToEnd(t *testing.T) {
 		require.Equal(t, 4, w.count("ReadOrder"))
 		require.Less(t, w.position("ReadOrder"), w.position("HoldSalesOrder"))
 	})
+	t.Run("for months", func(t *testing.T) { // a history has an end, and the server's would be that of the run
+		w := settledWorld()
+		w.reads = []canonical.OrderStatus{canonical.OrderBooking, canonical.OrderBooking}
+		env := environment(t, w)
+		env.SetContinueAsNewSuggested(true)
+		env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: lateID})
+		env.ExecuteWorkflow(workflows.LateReject, lateInput())
+		var more *workflow.ContinueAsNewError
+		require.ErrorAs(t, env.GetWorkflowError(), &more)
+		require.Equal(t, "LateReject", more.WorkflowType.Name)
+		require.Equal(t, 1, w.count("ReadOrder"))
+		require.Zero(t, w.count("HoldSalesOrder"))
+	})
 	t.Run("nothing is left", func(t *testing.T) {
 		w := settledWorld()
 		w.reads = []canonical.OrderStatus{canonical.OrderBooking, canonical.OrderCompensated}

@@ -31,6 +31,9 @@ func keepsCycles(ctx workflow.Context) bool { return since(ctx, "dispute-cycles"
 // tellsEachTracking tells that a tracking number which was corrected is told to the shop as a message of its own.
 func tellsEachTracking(ctx workflow.Context) bool { return since(ctx, "each-tracking-told") }
 
+// waitsInNewRuns tells that a late reject which waits for its order for long goes on as a new run.
+func waitsInNewRuns(ctx workflow.Context) bool { return since(ctx, "late-reject-in-new-runs") }
+
 func since(ctx workflow.Context, change string) bool {
 	return workflow.GetVersion(ctx, change, workflow.DefaultVersion, 1) >= 1
 }

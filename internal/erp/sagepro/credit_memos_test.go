@@ -209,6 +209,7 @@ func TestAnInvoiceInHistoryIsCredited(t *testing.T) {
 		d.requireOwed(t, "-48.19")
 		_, err := d.PostRefund(t.Context(), d.key(), erp.RefundPosting{Reference: "F", CustomerCode: "WEB", CreditMemo: made.Number, Amount: dec("48.19"), Currency: "USD", Date: today()})
 		require.NoError(t, err)
+		require.Equal(t, "1050", strings.TrimSpace(d.ask(t, "SELECT bankacct FROM arcash WHERE paytype = 'F'")), "where the receipt went, which is history by now")
 		d.requireOwed(t, "0")
 	})
 }

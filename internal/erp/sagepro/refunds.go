@@ -61,11 +61,19 @@ func (c *Client) PostRefund(ctx context.Context, key string, r erp.RefundPosting
 
 // bankOf is the bank account of a customer's last receipt, which is where a refund that names none is paid from; "" if there was none.
 func (t *tx) bankOf(ctx context.Context, customer string) (string, error) {
-	var banks []text
-	err := t.list(ctx, &banks, "SELECT {top 1}{arcash: bankacct} FROM {arcash} WHERE {arcash.custno} = ? AND {arcash.paytype} IN (?, ?) AND {arcash.bankacct} <> ''"+
-		" ORDER BY {arcash.id_col} DESC{limit 1}", t.value("arcash.custno", customer), t.value("arcash.paytype", paidReceipt), t.value("arcash.paytype", paidDeposit))
-	if err != nil || len(banks) == 0 {
-		return "", err
+	for _, table := range []string{"arcash", twins["arcash"]} {
+		if !t.site.keeps(table) {
+			continue
+		}
+		var banks []text
+		err := t.list(ctx, &banks, of("SELECT {top 1}{@: bankacct} FROM {@} WHERE {@.custno} = ? AND {@.paytype} IN (?, ?) AND {@.bankacct} <> ''"+
+			" ORDER BY {@.id_col} DESC{limit 1}", table, ""), t.value("arcash.custno", customer), t.value("arcash.paytype", paidReceipt), t.value("arcash.paytype", paidDeposit))
+		if err != nil {
+			return "", err
+		}
+		if len(banks) > 0 {
+			return string(banks[0]), nil
+		}
 	}
-	return string(banks[0]), nil
+	return "", nil
 }

@@ -35,7 +35,10 @@ func (m Mode) Mapping() string {
 	return "gl/settlement"
 }
 
-const maxReference = 30 // characters of a reference in the general ledger
+const (
+	maxReference     = 30 // characters of a reference in the general ledger
+	maxInvoiceNumber = 20 // characters of an invoice's number in accounts payable
+)
 
 var suffixShape = regexp.MustCompile(`^[A-Z][A-Z0-9]{0,11}$`)
 
@@ -45,9 +48,15 @@ func Reference(date, currency, merchant string, correction int) (string, error) 
 	return reference("CYB", date, currency, merchant, correction)
 }
 
-// FeeReference names the AP invoice of a day's fees, -1 at its end that of the first correction.
+// FeeReference names the AP invoice of a day's fees, CYBFEE20260728USD-EU, -1 at its end that of the first correction. One that is longer than
+// ERPs keep is shortened: CF260728USD-EU-1.
 func FeeReference(date, currency, merchant string, correction int) (string, error) {
-	return reference("CYBFEE", date, currency, merchant, correction)
+	const prefix, century = "CYBFEE", "20"
+	name, err := reference(prefix, date, currency, merchant, correction)
+	if err == nil && len(name) > maxInvoiceNumber {
+		name = "CF" + name[len(prefix+century):]
+	}
+	return name, err
 }
 
 func reference(prefix, date, currency, merchant string, correction int) (string, error) {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/tenderline/tenderline/internal/canonical"
 	"github.com/tenderline/tenderline/internal/settlement"
@@ -215,4 +216,33 @@ func TestWhatEntryRefuses(t *testing.T) {
 func TestCorrectionsStayInTheirCurrency(t *testing.T) {
 	_, _, err := settlement.Correction(canonical.JournalEntry{Currency: "USD"}, []canonical.JournalEntry{{Currency: "EUR"}}, "R")
 	require.ErrorContains(t, err, "another currency")
+}
+
+// Whatever suffix the settings take: invoices have numbers of their own that payables keep.
+func TestFeeReferencesFitAndDiffer(t *testing.T) {
+	for want, of := range map[string]struct {
+		merchant   string
+		correction int
+	}{
+		"CYBFEE20260728USD": {"", 0}, "CYBFEE20260728USD-12": {"", 12}, "CYBFEE20260728USD-EU": {"EU", 0},
+		"CF260728USD-EU-1": {"EU", 1}, "CF260728USD-E-1": {"E", 1}, "CF260728USD-EUROPE": {"EUROPE", 0}, "CF260728USD-EUROPE-9": {"EUROPE", 9},
+	} {
+		got, err := settlement.FeeReference(today, "USD", of.merchant, of.correction)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		draw := func(name string) (string, string) {
+			merchant := rapid.StringMatching(`([A-Z][A-Z0-9]{0,5})?`).Draw(t, name)
+			date := rapid.SampledFrom([]string{today, yesterday, "2026-08-27"}).Draw(t, name+" date")
+			correction := rapid.IntRange(0, 9).Draw(t, name+" correction")
+			got, err := settlement.FeeReference(date, "USD", merchant, correction)
+			require.NoError(t, err)
+			require.LessOrEqual(t, len(got), 20)
+			return fmt.Sprint(date, merchant, "/", correction), got
+		}
+		one, name := draw("one")
+		other, otherName := draw("other")
+		require.Equal(t, one == other, name == otherName)
+	})
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/tenderline/tenderline/activities"
@@ -185,11 +186,37 @@ func (a *App) shop(name string) (activities.Shop, error) {
 // address unless that is allowed.
 func (a *App) shopClient() *http.Client {
 	base := outboundBase(a.Config.Callback.Private)
+	way := func() http.RoundTripper {
+		return a.transport("shop", config.Outbound{}, a.Config.Callback.Timeout, base)
+	}
 	return &http.Client{
-		Transport:     a.transport("shop", config.Outbound{}, a.Config.Callback.Timeout, base),
+		Transport:     &byHost{way: way, ways: map[string]http.RoundTripper{}},
 		Timeout:       a.Config.Callback.Timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+}
+
+// byHost gives each host a way of its own: one that is down must not open the breaker of another. Their number is that of the hosts in the settings.
+type byHost struct {
+	way func() http.RoundTripper
+
+	mutex sync.Mutex
+	ways  map[string]http.RoundTripper
+}
+
+func (b *byHost) RoundTrip(request *http.Request) (*http.Response, error) {
+	return b.of(request.URL.Host).RoundTrip(request)
+}
+
+func (b *byHost) of(host string) http.RoundTripper {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	way, known := b.ways[host]
+	if !known {
+		way = b.way()
+		b.ways[host] = way
+	}
+	return way
 }
 
 // Serves tells whether this process carries a role.

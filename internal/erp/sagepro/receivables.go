@@ -157,7 +157,7 @@ func (c *Client) ReverseReceipt(ctx context.Context, key string, r erp.ReceiptRe
 			return canonical.Receipt{}, err
 		}
 		if source == nil {
-			return canonical.Receipt{}, c.refuse(fault.MissingReference, codePayment, "the ERP has no payment of the reference that is to be taken back")
+			return canonical.Receipt{}, c.nothingToTakeBack()
 		}
 		return t.reverse(ctx, r, source.Customer)
 	})
@@ -171,6 +171,9 @@ func (t *tx) reverse(ctx context.Context, r erp.ReceiptReversal, customerCode st
 		return none, err
 	}
 	source, err := t.adopted(ctx, r.Source)
+	if err == nil && source == nil { // people took away what they had typed
+		err = t.client.nothingToTakeBack()
+	}
 	if err != nil {
 		return none, err
 	}
@@ -205,6 +208,10 @@ func (t *tx) reverse(ctx context.Context, r erp.ReceiptReversal, customerCode st
 		return none, err
 	}
 	return back.receipt(r.Reference), t.keepPayment(ctx, r.Reference, &back, statePosted)
+}
+
+func (c *Client) nothingToTakeBack() error {
+	return c.refuse(fault.MissingReference, codePayment, "the ERP has no payment of the reference that is to be taken back")
 }
 
 func (c *Client) mayReverse(source *kept, r erp.ReceiptReversal) error {

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tenderline/tenderline/internal/canonical"
 	"github.com/tenderline/tenderline/internal/erp"
+	"github.com/tenderline/tenderline/internal/erp/sagepro"
 	"github.com/tenderline/tenderline/internal/fault"
 )
 
@@ -470,6 +472,26 @@ func TestAReceiptThatPeopleTypedIsTheReceipt(t *testing.T) {
 		d.requireOpen(t, next.Number, "10")
 		d.requireOwed(t, "40")
 	})
+}
+
+// What people have typed they may take away again, while it is being reversed.
+func TestATypedReceiptThatGoesMeanwhile(t *testing.T) {
+	var d *desk
+	meddling := false
+	d = openDesk(t, sagepro.Postgres, func(c *sagepro.Config) {
+		c.StaleLock = time.Hour
+		c.Clock = func() time.Time { // is asked how old the customer's lock is, once the customer's row is taken
+			if meddling && d.ask(t, "SELECT count(*) FROM (SELECT 1 FROM arcust WHERE custno = 'WEB' FOR UPDATE SKIP LOCKED) AS free") == "0" {
+				d.set(t, "DELETE FROM arcash")
+			}
+			return time.Now()
+		}
+	})
+	d.typed(t, "P-1", "DEPOSIT", "5.00")
+	d.Post(t, "locks", paper{"Table": "arcust", "Key": "WEB", "User": "ANNA", "MinutesAgo": 120}, nil)
+	meddling = true
+	_, err := d.ReverseReceipt(t.Context(), d.key(), d.reversal(canonical.Receipt{Reference: "P-1", Amount: dec("5"), Currency: "USD"}))
+	requireFault(t, err, fault.MissingReference, "PAYMENT_NOT_FOUND")
 }
 
 // A deposit that only people know of is applied, and taken back, like one of ours.

@@ -12,6 +12,7 @@ import (
 	"github.com/tenderline/tenderline/internal/canonical"
 	"github.com/tenderline/tenderline/internal/fault"
 	"github.com/tenderline/tenderline/internal/journal"
+	"github.com/tenderline/tenderline/internal/settlement"
 	"github.com/tenderline/tenderline/starter"
 	"github.com/tenderline/tenderline/workflows"
 )
@@ -379,4 +380,32 @@ func TestAnApprovalFindsTheDayThatWaits(t *testing.T) {
 	answer, err := w.ApproveSettlement(t.Context(), "", "2026-11-19", "fay", "checked")
 	require.NoError(t, err)
 	require.Equal(t, "att-now", answer.ID)
+}
+
+// An approval that is repeated is answered as before; a day that is run again since needs one of its own.
+func TestAnApprovalIsOfItsRun(t *testing.T) {
+	w := newWorld(t, map[string]string{"TENDERLINE_CYBERSOURCE_MERCHANT_ID": "acme_us"})
+	record := func(state settlement.DayState) {
+		w.now = w.now.Add(time.Minute)
+		require.NoError(t, w.store.RecordSettlement(t.Context(), journal.SettlementProgress{Merchant: "acme_us", Date: "2026-11-19", State: string(state)}))
+	}
+	record(settlement.DayApproval)
+	require.NoError(t, w.store.Park(t.Context(), journal.Attention{
+		ID: "att-1", WorkflowID: "settlement/acme_us/2026-11-19", Step: "approval", Actions: []string{"approve", "retry"},
+	}))
+	w.now = w.now.Add(time.Minute)
+	require.NoError(t, w.store.Resolve(t.Context(), "att-1", "approve", "fay", ""))
+	for _, state := range []settlement.DayState{"", settlement.DayPosting, settlement.DayPosted} {
+		if state != "" {
+			record(state)
+		}
+		answer, err := w.ApproveSettlement(t.Context(), "", "2026-11-19", "fay", "")
+		require.NoError(t, err, state)
+		require.Equal(t, "att-1", answer.ID)
+	}
+	for _, state := range []settlement.DayState{settlement.DayWaiting, settlement.DayMismatch, settlement.DayApproval} {
+		record(state)
+		_, err := w.ApproveSettlement(t.Context(), "", "2026-11-19", "fay", "")
+		require.True(t, starter.Is(err, starter.NotNow), "%s: %v", state, err)
+	}
 }

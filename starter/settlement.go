@@ -2,6 +2,7 @@ package starter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/tenderline/tenderline/internal/canonical"
 	"github.com/tenderline/tenderline/internal/config"
 	"github.com/tenderline/tenderline/internal/journal"
+	"github.com/tenderline/tenderline/internal/settlement"
 	"github.com/tenderline/tenderline/workflows"
 )
 
@@ -156,10 +158,32 @@ func (s *Starter) ApproveSettlement(ctx context.Context, merchantID, date, actor
 		return workflows.ResolutionAnswer{}, err
 	}
 	item, err := s.approvalOf(ctx, workflows.SettlementWorkflowID(merchant.ID, date))
+	if err == nil && item.State != journal.AttentionOpen {
+		err = s.approvedSince(ctx, merchant.ID, date, item)
+	}
 	if err != nil {
 		return workflows.ResolutionAnswer{}, err
 	}
 	return s.Resolve(ctx, workflows.Resolution{ID: item.ID, Kind: workflows.ResolveApprove, Actor: actor, Reason: reason})
+}
+
+// approvedSince refuses to take the approval of an earlier run for that of a day that is run again and does not wait for one yet.
+func (s *Starter) approvedSince(ctx context.Context, merchant, date string, earlier journal.Attention) error {
+	day, err := s.store.SettlementDay(ctx, merchant, date)
+	if errors.Is(err, journal.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	switch settlement.DayState(day.State) {
+	case settlement.DayWaiting, settlement.DayMismatch, settlement.DayApproval:
+		if day.UpdatedAt.After(earlier.ResolvedAt) {
+			return &Error{Kind: NotNow, Message: "the day is run again, and does not wait for an approval yet"}
+		}
+	default: // approved, or done with
+	}
+	return nil
 }
 
 // approvalOf finds the parked item of a day that takes an approval: the open one, else the last, for who repeats an approval.

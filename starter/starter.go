@@ -66,6 +66,7 @@ type Store interface {
 	Chargeback(ctx context.Context, caseID string) (journal.ChargebackRecord, error)
 	Payments(ctx context.Context, filter journal.PaymentFilter) (page []journal.Payment, next string, err error)
 	AddNotices(ctx context.Context, notices ...journal.Notice) error
+	SettlementDay(ctx context.Context, merchant, date string) (journal.SettlementRecord, error)
 }
 
 // Settings tells what a channel decided, how a merchant's days are settled, and how disputes are followed; config.Config has it.

@@ -16,12 +16,13 @@ const total = "48.19"
 const (
 	Web       = "web-us"     // nothing is special
 	Kiosk     = "kiosk"      // nobody waits: a decline is final, and an ERP failure is compensated at once
-	Hasty     = "hasty"      // reviews are reminded of, escalated and decided by their deadline within seconds
+	Hasty     = "hasty"      // reviews are reminded of, escalated and decided by their deadline within seconds: nobody can be sure to come before it
+	Brief     = "brief"      // reviews are decided by their deadline, which is half a minute away: time enough to decide at the gateway
 	Watchful  = "watchful"   // the gateway is asked every second how a case stands
 	ShortHold = "short-hold" // an authorization counts as run out after a second
 	Depot     = "depot"      // goods are invoiced when they are shipped
 	Account   = "account"    // credit is checked, and an operator asked where there is none
-	Impatient = "impatient"  // a step at the gateway is given up after a few seconds
+	Impatient = "impatient"  // a step at the gateway is given up after less than half a minute
 )
 
 // Channels are the settings of the channels whose orders are booked in these ERPs, in JSON.
@@ -30,11 +31,12 @@ func Channels(erps ...world.ERP) string {
 		Web:       {},
 		Kiosk:     {"paymentWait": "0s", "onErpFailure": "compensate"},
 		Hasty:     {"reviewRemind": "1s", "reviewEscalate": "2s", "reviewDeadline": "6s"},
+		Brief:     {"reviewDeadline": "25s"},
 		Watchful:  {"reviewPoll": "1s"},
 		ShortHold: {"authorizationLife": "1s"},
 		Depot:     {"invoice": "on_shipment"},
 		Account:   {"credit": "park"},
-		Impatient: {"gatewayPatience": "14s"},
+		Impatient: {"gatewayPatience": "25s"},
 	}
 	channels := map[string]any{"*": struct{}{}}
 	for _, erp := range erps {
@@ -256,13 +258,8 @@ func parkedInClosedPeriod(ctx context.Context, p *Play) error {
 
 // cancelWhileBooking has the ERP dawdle over the sales order and cancels meanwhile.
 func cancelWhileBooking(ctx context.Context, p *Play) error {
-	return p.Breaking(ctx, p.ERP.URL, p.ERP.Slow, func() error {
-		if err := p.Place(ctx, "approve", captureApart); err != nil {
-			return err
-		}
-		if err := p.Hit(ctx, p.ERP.URL, 1, patience); err != nil {
-			return err
-		}
+	place := func() error { return p.Place(ctx, "approve", captureApart) }
+	return p.While(ctx, p.ERP.URL, p.ERP.Slow, place, func() error {
 		p.line("shop: cancel")
 		return p.Cancel(ctx, p.ID)
 	})

@@ -48,7 +48,7 @@ func TestCardNumberIsOneThatMustBeRefused(t *testing.T) {
 
 func TestChannelsAreValidSettings(t *testing.T) {
 	settings, err := config.Load(config.Map(map[string]string{
-		"TENDERLINE_CHANNELS": Channels(world.Syspro("")), "TENDERLINE_ENCRYPTION_KEYS": "k:" + strings.Repeat("A", 43) + "=", "TENDERLINE_CYBERSOURCE_RESOLVE_BUDGET": "13s",
+		"TENDERLINE_CHANNELS": Channels(world.Syspro("")), "TENDERLINE_ENCRYPTION_KEYS": "k:" + strings.Repeat("A", 43) + "=", "TENDERLINE_CYBERSOURCE_RESOLVE_BUDGET": "24s",
 	}))
 	require.NoError(t, err)
 	kiosk, known := settings.Channel(Kiosk)
@@ -58,7 +58,7 @@ func TestChannelsAreValidSettings(t *testing.T) {
 	other, known := settings.Channel("web-us")
 	require.True(t, known)
 	require.Equal(t, "park", other.Policy.OnErpFailure)
-	for _, name := range []string{Hasty, Watchful, ShortHold, Depot, Account, Impatient} {
+	for _, name := range []string{Hasty, Brief, Watchful, ShortHold, Depot, Account, Impatient} {
 		channel, known := settings.Channel(name)
 		require.True(t, known)
 		require.NotEqual(t, other.Policy, channel.Policy, "%s has no settings of its own", name)
@@ -67,6 +67,9 @@ func TestChannelsAreValidSettings(t *testing.T) {
 	require.Less(t, hasty.Policy.ReviewRemind, hasty.Policy.ReviewEscalate)
 	require.Less(t, hasty.Policy.ReviewEscalate, hasty.Policy.ReviewDeadline)
 	require.GreaterOrEqual(t, hasty.Policy.ReviewPoll, hasty.Policy.ReviewDeadline, "the schedule must not come before the deadline's own question")
+	brief, _ := settings.Channel(Brief)
+	require.GreaterOrEqual(t, brief.Policy.ReviewDeadline, 25*time.Second, "slow machines must come before it")
+	require.GreaterOrEqual(t, brief.Policy.ReviewPoll, brief.Policy.ReviewDeadline, "the schedule must not come before the deadline's own question")
 	short, _ := settings.Channel(ShortHold)
 	require.Less(t, short.Policy.AuthorizationLife, shortHold)
 }

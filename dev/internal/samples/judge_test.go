@@ -94,6 +94,27 @@ func TestJudgeWantsNoMoneyKeptOfWhatCameToNothing(t *testing.T) {
 	}
 }
 
+func TestJudgeTakesNoSalesOrderWhereItMayBeNone(t *testing.T) {
+	want := ended("rejected", "reversed").cancelledInErp()
+	none, cancelled := nothing("rejected", "reversed"), nothing("rejected", "reversed")
+	cancelled.Order.ErpOrderNumber = "000001"
+	cancelled.Books = world.Books{Status: world.SalesOrderCancelled, SalesOrders: []map[string]any{{"SalesOrder": "000001"}}}
+	require.NotEmpty(t, Judge(want, none))
+	require.Empty(t, Judge(want, cancelled))
+	want.OrNone = true
+	require.Empty(t, Judge(want, none))
+	require.Empty(t, Judge(want, cancelled))
+	cancelled.Books.Status = world.SalesOrderSuspended
+	require.Equal(t, []string{"sales order's status in the ERP: suspended, expected cancelled"}, Judge(want, cancelled))
+}
+
+func TestJudgeDoesNotMindWhichMessageCameFirst(t *testing.T) {
+	want, got := ended("rejected", "reversed", "order.held"), nothing("rejected", "reversed")
+	got.Told = []string{"order.rejected", "order.held"}
+	require.Empty(t, Judge(want, got))
+	require.Equal(t, []string{"order.held", "order.rejected"}, want.Told)
+}
+
 func TestReceiptsLeaveOutWhatIsNoReceipt(t *testing.T) {
 	holding, reversed := receiptsOf(world.Books{Payments: []map[string]any{
 		{"PaymentType": "Receipt", "Reversed": false}, {"PaymentType": "Receipt", "Reversed": true}, {"PaymentType": "Refund"},

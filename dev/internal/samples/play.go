@@ -48,7 +48,7 @@ func (p *Play) Order(ctx context.Context, scenario string) (map[string]any, erro
 func (p *Play) Submit(ctx context.Context, order map[string]any) (world.Answer, error) {
 	order = maps.Clone(order)
 	order["channel"] = p.ERP.Mark + part[string](order, "channel")
-	return p.World.Submit(ctx, order)
+	return p.Repeat(ctx, func(ctx context.Context) (world.Answer, error) { return p.World.Submit(ctx, order) })
 }
 
 // Place places the sample's order with changes to it.
@@ -110,6 +110,22 @@ func (p *Play) Broken(ctx context.Context, sandbox string, fault world.Fault) er
 		return err
 	}
 	return p.Break(ctx, sandbox, fault)
+}
+
+// While holds a call of a sandbox for as long as it takes to do something. The fault is one that waits, once.
+func (p *Play) While(ctx context.Context, sandbox string, fault world.Fault, begin, meanwhile func() error) error {
+	return p.Breaking(ctx, sandbox, fault, func() error {
+		if err := begin(); err != nil {
+			return err
+		}
+		if err := p.Hit(ctx, sandbox, 1, patience); err != nil {
+			return err
+		}
+		if err := meanwhile(); err != nil {
+			return err
+		}
+		return p.Release(ctx, sandbox, fault.Route)
+	})
 }
 
 // Breaking breaks a sandbox for an action and waits until the fault is spent; then it hits nobody else, and others may go on.
@@ -174,7 +190,10 @@ func (p *Play) HeldInErp(ctx context.Context) error {
 	return err
 }
 
-// until polls a condition; late says what is wrong when it did not come true in time.
+// final is an error that no waiting mends.
+type final struct{ error }
+
+// until polls a condition, unless its error is final; late says what is wrong when it did not come true in time.
 func until(ctx context.Context, late string, condition func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -184,6 +203,9 @@ func until(ctx context.Context, late string, condition func() (bool, error)) err
 		done, err := condition()
 		if done {
 			return nil
+		}
+		if ends := (final{}); errors.As(err, &ends) {
+			return ends.error
 		}
 		select {
 		case <-ctx.Done():

@@ -227,14 +227,9 @@ func voidTooLate(ctx context.Context, p *Play) error {
 	if err := p.Confirmed(ctx, captureApart); err != nil {
 		return err
 	}
-	fault := world.Fault{Route: "POST /pts/v2/*/*/voids", Mode: "delay", DelayMs: 1000, Times: 1}
-	err := p.Breaking(ctx, p.Gateway, fault, func() error {
-		if err := p.askRefund(ctx, world.RefundWish{RefundID: "R-1"}); err != nil {
-			return err
-		}
-		if err := p.Hit(ctx, p.Gateway, 1, patience); err != nil {
-			return err
-		}
+	fault := world.Fault{Route: "POST /pts/v2/*/*/voids", Mode: "delay", DelayMs: world.Slowly, Times: 1}
+	refund := func() error { return p.askRefund(ctx, world.RefundWish{RefundID: "R-1"}) }
+	err := p.While(ctx, p.Gateway, fault, refund, func() error {
 		p.line("gateway: batch closed while the void is on its way")
 		return p.CloseBatch(ctx)
 	})

@@ -27,7 +27,8 @@ func reviews() []Sample {
 	waiting := Want{
 		Status: "in_review", Payment: "held", Held: total, SalesOrder: world.SalesOrderSuspended, Told: []string{"order.held"},
 	}
-	accepted := confirmed("order.held")
+	accepted, overtaken := confirmed("order.held"), rejected()
+	overtaken.OrNone = true
 	returned := ended("cancelled", "reversed", "order.held").cancelledInErp()
 	returned.Told = []string{"order.held", "order.confirmed", "refund.completed"}
 	returned.Reversals = 1
@@ -38,7 +39,7 @@ func reviews() []Sample {
 		{Slug: "by-command", Title: "Decided on the command line", Play: decided(reject, byCommand), Want: rejected()},
 		{Slug: "by-webhook", Title: "Decided at the gateway, by webhook", Play: decided(accept, atGateway(false)), Want: accepted},
 		{Slug: "by-polling", Title: "Decided at the gateway, webhook lost", Play: decided(reject, atGateway(true), at(Watchful)), Want: rejected()},
-		{Slug: "by-deadline", Title: "Nobody decides: the deadline does", Play: byDeadline, Want: rejected()},
+		{Slug: "by-deadline", Title: "Nobody decides: the deadline does", Play: byDeadline, Want: overtaken},
 		{Slug: "before-deadline", Title: "Asked before the deadline decides", Play: beforeDeadline, Want: accepted},
 		{Slug: "opposite", Title: "Decided twice, and opposite", Play: opposite, Want: rejected()},
 		{Slug: "marked", Title: "Rejected, customer marked", Play: marked, Want: rejected()},
@@ -84,18 +85,24 @@ func bySignal(ctx context.Context, p *Play, decision string) error {
 	return p.temporal.Signal(ctx, workflows.FraudReviewWorkflowID(p.ID), workflows.SignalFraudDecision, map[string]string{"decision": decision})
 }
 
-// byCommand decides with the program's own command line.
+// byCommand decides with the program's own command line, and gives the command again where that asks for it.
 func byCommand(ctx context.Context, p *Play, decision string) error {
 	p.line("tenderline fraud " + decision)
-	var out, problems bytes.Buffer
-	code := cli.Run(ctx, cli.Program{
-		Args: []string{"fraud", decision, p.ID, "--comment", "by command", "--api", p.API}, Env: []string{"TENDERLINE_API_KEY=" + world.Analyst},
-		Stdin: strings.NewReader(""), Stdout: &out, Stderr: &problems,
+	return until(ctx, "the command line does not get through", func() (bool, error) {
+		var out, problems bytes.Buffer
+		code := cli.Run(ctx, cli.Program{
+			Args: []string{"fraud", decision, p.ID, "--comment", "by command", "--api", p.API}, Env: []string{"TENDERLINE_API_KEY=" + world.Analyst},
+			Stdin: strings.NewReader(""), Stdout: &out, Stderr: &problems,
+		})
+		if code == cli.ExitOK {
+			return true, nil
+		}
+		err := fmt.Errorf("the command line ended with %d: %s", code, problems.String())
+		if code != cli.ExitUnavailable {
+			return false, final{err}
+		}
+		return false, err
 	})
-	if code != cli.ExitOK {
-		return fmt.Errorf("the command line ended with %d: %s", code, problems.String())
-	}
-	return nil
 }
 
 // atGateway decides as a reviewer does in the gateway's console; the webhook that tells of it may get lost.
@@ -106,9 +113,13 @@ func atGateway(lost bool) func(context.Context, *Play, string) error {
 	}
 }
 
-// byDeadline has people reminded and the review escalated, and nobody decide.
+// byDeadline has people reminded and the review escalated, and nobody decide. Whatever is seen of it is seen after the deadline: before it nobody
+// can be sure to look in time.
 func byDeadline(ctx context.Context, p *Play) error {
-	if err := p.Hold(ctx, at(Hasty)); err != nil {
+	if err := p.Place(ctx, "review", at(Hasty)); err != nil {
+		return err
+	}
+	if err := p.Reach(ctx, "rejected"); err != nil {
 		return err
 	}
 	if err := p.CaseIs(ctx, "REJECTED"); err != nil {
@@ -120,7 +131,10 @@ func byDeadline(ctx context.Context, p *Play) error {
 // beforeDeadline has the case decided at the gateway, and its money taken there, without a word. The deadline would reject: the gateway is
 // asked first, and what holds there is adopted.
 func beforeDeadline(ctx context.Context, p *Play) error {
-	if err := p.Hold(ctx, at(Hasty)); err != nil {
+	if err := p.Place(ctx, "review", at(Brief)); err != nil {
+		return err
+	}
+	if err := p.Reach(ctx, "in_review"); err != nil {
 		return err
 	}
 	p.line("reviewer at the gateway: accept and capture")
@@ -151,14 +165,16 @@ func opposite(ctx context.Context, p *Play) error {
 	if err := p.Hold(ctx); err != nil {
 		return err
 	}
-	for _, verdict := range []struct{ key, decision string }{{world.Analyst, reject}, {world.Analyst, reject}, {world.Operator, accept}} {
+	for _, verdict := range []struct {
+		key, decision string
+		late          bool // also a person's own verdict, repeated, is answered as it was the first time
+	}{{world.Analyst, reject, false}, {world.Analyst, reject, false}, {world.Operator, accept, true}, {world.Analyst, reject, false}} {
 		holding, err := p.Judge(ctx, verdict.key, p.ID, world.Verdict{Decision: verdict.decision, Comment: "looked at it"})
 		if err != nil {
 			return err
 		}
 		p.line(fmt.Sprintf("%s: %s; it holds: %s by %s", verdict.key, verdict.decision, holding.Decision, holding.Actor))
-		late := verdict.decision != reject
-		if holding.Decision != reject || holding.Actor != world.Analyst || late && !holding.Late {
+		if holding.Decision != reject || holding.Actor != world.Analyst || holding.Late != verdict.late {
 			return fmt.Errorf("%s of %s was answered %+v, expected the first reject", verdict.decision, verdict.key, holding)
 		}
 	}

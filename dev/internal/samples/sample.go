@@ -39,13 +39,22 @@ type Want struct {
 	Captures    int      // in how many parts; 0 is in one
 	Held        string   // money that stays on hold; "" is none
 	SalesOrder  string   // what the status of the one sales order in the ERP means; "" is none
+	OrNone      bool     // the ERP may as well have no sales order: the end was near before it came to that
 	Invoices    int      // in the ERP
 	Receipts    int      // in the ERP, those reversed left out
 	CreditMemos int      // in the ERP
 	Credited    string   // sum of these; "" is nothing
 	Reversals   int      // receipts that were reversed
 	Refunded    string   // refunds at the gateway, and so in the ERP's receivables; "" is nothing
-	Told        []string // what the shop was told, in order
+	Told        []string // what the shop was told, in any order: each message is delivered by itself
+}
+
+// salesOrder is what the status of the sales order is to mean where the ERP has so many.
+func (w Want) salesOrder(found int) string {
+	if w.OrNone && found == 0 {
+		return ""
+	}
+	return w.SalesOrder
 }
 
 // Refused is the outcome of an order that was not taken.

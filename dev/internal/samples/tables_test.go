@@ -46,6 +46,8 @@ func TestTablesAreHeldAgainstTheGateway(t *testing.T) {
 			t["arycash"] = []world.Row{{"invno": "DEPOSIT", "refno": "R-1", "ponum": "sage-clean--1f2e3d4c", "paidamt": "-8.00"}}
 		}, "money in ARCASH: 40.19, expected 48.19"},
 		"another sum":      {func(t world.Tables, _ *Result) { t["arcash"][1]["paidamt"] = 8.01 }, "money in ARCASH: 48.2, expected 48.19"},
+		"not booked":       {func(t world.Tables, _ *Result) { t["soymst"] = nil }, "rows in SOMAST: 0, expected 1"},
+		"maybe not booked": {func(t world.Tables, r *Result) { t["soymst"], r.Sample.Want.OrNone = nil, true }, ""},
 		"not to be booked": {func(_ world.Tables, r *Result) { r.Sample.Want = ended("declined", "declined") }, "rows in SOMAST: 1, expected 0"},
 	}
 	for name, test := range tests {

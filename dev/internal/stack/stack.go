@@ -130,10 +130,13 @@ func (s *Stack) GatewayURL() string { return s.options.Ports.url(s.options.Ports
 // ShopURL is where the shop's sandbox answers, and the page that shows the three side by side.
 func (s *Stack) ShopURL() string { return s.options.Ports.url(s.options.Ports.Shop) }
 
+// clientTimeout is longer than the API works at a request, so that its callers hear that it gives one up.
+const clientTimeout = 40 * time.Second
+
 // World is the stack as it looks from outside, seen from the ERP of channels that name none.
 func (s *Stack) World() *world.World {
 	w := &world.World{
-		API: s.APIURL(), Gateway: s.GatewayURL(), Shop: s.ShopURL(), ERPs: s.options.Ports.ERPs(), Client: &http.Client{Timeout: 30 * time.Second},
+		API: s.APIURL(), Gateway: s.GatewayURL(), Shop: s.ShopURL(), ERPs: s.options.Ports.ERPs(), Client: &http.Client{Timeout: clientTimeout},
 	}
 	for _, erp := range w.ERPs {
 		if erp.Name == s.Settings.ERP {
@@ -143,7 +146,8 @@ func (s *Stack) World() *world.World {
 	return w
 }
 
-// env are the embedded settings: sandboxes as the world outside, waits shortened so that a person sees what happens.
+// env are the embedded settings: sandboxes as the world outside, waits shortened so that a person sees what happens. Time-outs are not: on a slow machine
+// a slow answer must not count as lost.
 func (o Options) env() map[string]string {
 	values := map[string]string{
 		"TENDERLINE_DEPLOYMENT":                       "embedded",
@@ -160,23 +164,23 @@ func (o Options) env() map[string]string {
 		"TENDERLINE_CYBERSOURCE_SHARED_SECRET":        secret("gateway"),
 		"TENDERLINE_CYBERSOURCE_TRANSACTION_ID_GUARD": "verified",
 		"TENDERLINE_CYBERSOURCE_WEBHOOK_KEYS":         webhookKeyID + ":" + secret("webhook"),
-		"TENDERLINE_CYBERSOURCE_TIMEOUT":              "3s",
+		"TENDERLINE_CYBERSOURCE_TIMEOUT":              "15s",
 		"TENDERLINE_CYBERSOURCE_SETTLE_WAIT":          "4s",
 		"TENDERLINE_CYBERSOURCE_INDEX_LAG":            "1s",
-		"TENDERLINE_CYBERSOURCE_RESOLVE_BUDGET":       "13s",
+		"TENDERLINE_CYBERSOURCE_RESOLVE_BUDGET":       "24s",
 		"TENDERLINE_CYBERSOURCE_RATE":                 "0",
 		"TENDERLINE_CYBERSOURCE_BREAKER_OPEN_FOR":     "2s",
 		"TENDERLINE_SYSPRO_BASE_URL":                  o.Ports.url(o.Ports.ERP),
 		"TENDERLINE_SYSPRO_CLIENT_ID":                 erpClient,
 		"TENDERLINE_SYSPRO_CLIENT_SECRET":             secret("erp"),
 		"TENDERLINE_SYSPRO_COMPANY":                   "A",
-		"TENDERLINE_SYSPRO_TIMEOUT":                   "3s",
+		"TENDERLINE_SYSPRO_TIMEOUT":                   "15s",
 		"TENDERLINE_SYSPRO_RATE":                      "0",
 		"TENDERLINE_SYSPRO_BREAKER_OPEN_FOR":          "2s",
 		"TENDERLINE_SAGEPRO_DIALECT":                  "sqlite",
 		"TENDERLINE_SAGEPRO_DSN":                      o.sageproFile(),
 		"TENDERLINE_SAGEPRO_LOCATION":                 "N",
-		"TENDERLINE_SAGEPRO_TIMEOUT":                  "3s",
+		"TENDERLINE_SAGEPRO_TIMEOUT":                  "15s",
 		"TENDERLINE_SAGEPRO_BUSY_PAUSE":               "1s",
 		"TENDERLINE_SAGEPRO_RATE":                     "0",
 		"TENDERLINE_SAGEPRO_BREAKER_OPEN_FOR":         "2s",
@@ -186,9 +190,8 @@ func (o Options) env() map[string]string {
 		"TENDERLINE_CALLBACK_SECRET":                  "whsec_" + secret("callback"),
 		"TENDERLINE_CALLBACK_ALLOW_PRIVATE":           "true",
 		"TENDERLINE_POLICY_UNTRUSTED_SIGNAL":          "true",
-		"TENDERLINE_POLICY_PREPARATION_FOR":           "10s",
 		"TENDERLINE_POLICY_PAYMENT_WAIT":              "5m",
-		"TENDERLINE_POLICY_STEP_TIMEOUT":              "10s",
+		"TENDERLINE_POLICY_STEP_TIMEOUT":              "20s",
 		"TENDERLINE_POLICY_GATEWAY_PATIENCE":          "2m",
 		"TENDERLINE_SYSPRO_CHANGES_INTERVAL":          "3s",
 		"TENDERLINE_SYSPRO_CHANGES_WEBHOOK_KEYS":      ErpKeyID + ":" + secret("pushed changes"),
@@ -198,7 +201,7 @@ func (o Options) env() map[string]string {
 		"TENDERLINE_ALERTS_INTERVAL":                  "1s",
 		"TENDERLINE_SWEEP_INTERVAL":                   "1s",
 		"TENDERLINE_SWEEP_INBOX_TRIES":                "3",
-		"TENDERLINE_CALLBACK_TIMEOUT":                 "5s",
+		"TENDERLINE_CALLBACK_TIMEOUT":                 "15s",
 		"TENDERLINE_HTTP_RATE":                        "0",
 		"TENDERLINE_LOG_FORMAT":                       "text",
 	}

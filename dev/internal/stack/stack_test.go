@@ -25,7 +25,7 @@ func TestStackTakesOrders(t *testing.T) {
 	answer, err := w.Submit(t.Context(), world.NewOrder("WEB-1", token))
 	require.NoError(t, err)
 	require.Equal(t, http.StatusAccepted, answer.Status, string(answer.Body))
-	view, err := w.AwaitEnd(t.Context(), "WEB-1", 20*time.Second)
+	view, err := w.AwaitEnd(t.Context(), "WEB-1", time.Minute)
 	t.Logf("%+v", view)
 	parked, _ := w.Parked(t.Context(), "WEB-1")
 	t.Logf("%+v", parked)

@@ -119,7 +119,7 @@ type StartedDay struct {
 // Settle starts a settlement day as finance does.
 func (w *World) Settle(ctx context.Context, date string, dryRun bool) (StartedDay, error) {
 	var started StartedDay
-	err := w.want(ctx, http.MethodPost, w.day(date)+"/run", Finance, map[string]any{"dryRun": dryRun}, &started, http.StatusAccepted)
+	err := w.safely(ctx, http.MethodPost, w.day(date)+"/run", Finance, map[string]any{"dryRun": dryRun}, &started, http.StatusAccepted)
 	return started, err
 }
 
@@ -128,7 +128,7 @@ func (w *World) day(date string) string { return w.API + "/v1/settlements/" + ur
 // Day reads a settlement day.
 func (w *World) Day(ctx context.Context, date string) (Day, error) {
 	var day Day
-	err := w.want(ctx, http.MethodGet, w.day(date), Finance, nil, &day, http.StatusOK)
+	err := w.safely(ctx, http.MethodGet, w.day(date), Finance, nil, &day, http.StatusOK)
 	return day, err
 }
 
@@ -239,7 +239,7 @@ type Chargeback struct {
 // Chargeback reads a dispute.
 func (w *World) Chargeback(ctx context.Context, caseID string) (Chargeback, error) {
 	var chargeback Chargeback
-	err := w.want(ctx, http.MethodGet, w.API+"/v1/chargebacks/"+url.PathEscape(caseID), Finance, nil, &chargeback, http.StatusOK)
+	err := w.safely(ctx, http.MethodGet, w.API+"/v1/chargebacks/"+url.PathEscape(caseID), Finance, nil, &chargeback, http.StatusOK)
 	return chargeback, err
 }
 

@@ -28,8 +28,8 @@ const (
 	SalesOrderCancelled = "cancelled"
 )
 
-// slowly is long enough for people to do something meanwhile.
-const slowly = 1500
+// Slowly is long enough, in milliseconds, for people to do something meanwhile, however slow the machine: who did it releases what waits.
+const Slowly = 30_000
 
 // Syspro is the SYSPRO whose sandbox answers at an address.
 func Syspro(url string) ERP {
@@ -37,7 +37,7 @@ func Syspro(url string) ERP {
 		Name: "syspro", Title: "SYSPRO", URL: url,
 		Statuses: map[string]string{"S": SalesOrderSuspended, "9": SalesOrderComplete, `\`: SalesOrderCancelled},
 		Down:     Fault{Route: "POST /APIServices/SalesOrderService/**", Mode: "status", Status: http.StatusServiceUnavailable},
-		Slow:     Fault{Route: "POST /APIServices/SalesOrderService/AddSalesOrder", Mode: "delay", DelayMs: slowly, Times: 1},
+		Slow:     Fault{Route: "POST /APIServices/SalesOrderService/AddSalesOrder", Mode: "delay", DelayMs: Slowly, Times: 1},
 	}
 }
 
@@ -49,7 +49,7 @@ func Sagepro(url string) ERP {
 		Database:        true,
 		InvoicesParcels: true,
 		Down:            Fault{Route: "INSERT somast", Mode: "cut"},
-		Slow:            Fault{Route: "INSERT somast", Mode: "delay", DelayMs: slowly, Times: 1},
+		Slow:            Fault{Route: "INSERT somast", Mode: "delay", DelayMs: Slowly, Times: 1},
 	}
 }
 

@@ -25,7 +25,7 @@ type Holding struct {
 // Judge gives a verdict on a held order and reads the decision that holds.
 func (w *World) Judge(ctx context.Context, key, order string, verdict Verdict) (Holding, error) {
 	var holding Holding
-	err := w.want(ctx, http.MethodPost, w.API+"/v1/fraud-reviews/"+url.PathEscape(order)+"/decision", key, verdict, &holding, http.StatusOK)
+	err := w.safely(ctx, http.MethodPost, w.API+"/v1/fraud-reviews/"+url.PathEscape(order)+"/decision", key, verdict, &holding, http.StatusOK)
 	return holding, err
 }
 
@@ -59,7 +59,7 @@ func (c Case) Noted(note string) bool {
 // Case reads the case of a held order as an analyst.
 func (w *World) Case(ctx context.Context, order string) (Case, error) {
 	var view Case
-	err := w.want(ctx, http.MethodGet, w.API+"/v1/fraud-reviews/"+url.PathEscape(order), Analyst, nil, &view, http.StatusOK)
+	err := w.safely(ctx, http.MethodGet, w.API+"/v1/fraud-reviews/"+url.PathEscape(order), Analyst, nil, &view, http.StatusOK)
 	return view, err
 }
 
@@ -92,7 +92,7 @@ func (w *World) attention(ctx context.Context, query string) ([]ParkedItem, erro
 	var list struct {
 		Items []ParkedItem `json:"items"`
 	}
-	err := w.want(ctx, http.MethodGet, w.API+"/v1/attention?state=open&"+query, Operator, nil, &list, http.StatusOK)
+	err := w.safely(ctx, http.MethodGet, w.API+"/v1/attention?state=open&"+query, Operator, nil, &list, http.StatusOK)
 	return list.Items, err
 }
 
@@ -104,7 +104,7 @@ func (w *World) ParkedAs(ctx context.Context, class string) ([]ParkedItem, error
 // ParkedItem reads a parked item with what may mend it.
 func (w *World) ParkedItem(ctx context.Context, id string) (ParkedItem, error) {
 	var item ParkedItem
-	err := w.want(ctx, http.MethodGet, w.API+"/v1/attention/"+url.PathEscape(id), Operator, nil, &item, http.StatusOK)
+	err := w.safely(ctx, http.MethodGet, w.API+"/v1/attention/"+url.PathEscape(id), Operator, nil, &item, http.StatusOK)
 	return item, err
 }
 
@@ -115,11 +115,6 @@ type Resolution struct {
 	Correction json.RawMessage `json:"correction,omitempty"` // of retry_with
 }
 
-// AnswerParked answers a parked item as an operator and gives what the API says of it.
-func (w *World) AnswerParked(ctx context.Context, item string, resolution Resolution) (Answer, error) {
-	return w.Call(ctx, http.MethodPost, w.API+"/v1/attention/"+url.PathEscape(item)+"/resolve", Operator, resolution)
-}
-
 // Resolve answers a parked item as an operator; the answer must be taken.
 func (w *World) Resolve(ctx context.Context, item, with string) error {
 	return w.ResolveBy(ctx, item, Resolution{Resolution: with, Reason: "seen to"})
@@ -127,7 +122,7 @@ func (w *World) Resolve(ctx context.Context, item, with string) error {
 
 // ResolveBy answers a parked item as an operator; the answer must be taken.
 func (w *World) ResolveBy(ctx context.Context, item string, resolution Resolution) error {
-	return w.want(ctx, http.MethodPost, w.API+"/v1/attention/"+url.PathEscape(item)+"/resolve", Operator, resolution, nil, http.StatusOK)
+	return w.safely(ctx, http.MethodPost, w.API+"/v1/attention/"+url.PathEscape(item)+"/resolve", Operator, resolution, nil, http.StatusOK)
 }
 
 // Retried is what a bulk retry came to.

@@ -49,13 +49,15 @@ func (w *World) refunds(order string) string {
 
 // AskRefund asks for a refund as the shop and gives the answer whatever it is.
 func (w *World) AskRefund(ctx context.Context, order string, wish RefundWish, headers ...string) (Answer, error) {
-	return w.Call(ctx, http.MethodPost, w.refunds(order), Shop, wish, headers...)
+	return w.Repeat(ctx, func(ctx context.Context) (Answer, error) {
+		return w.Call(ctx, http.MethodPost, w.refunds(order), Shop, wish, headers...)
+	})
 }
 
 // Refund reads a refund.
 func (w *World) Refund(ctx context.Context, order, refund string) (Refund, error) {
 	var view Refund
-	err := w.want(ctx, http.MethodGet, w.refunds(order)+"/"+url.PathEscape(refund), Shop, nil, &view, http.StatusOK)
+	err := w.safely(ctx, http.MethodGet, w.refunds(order)+"/"+url.PathEscape(refund), Shop, nil, &view, http.StatusOK)
 	return view, err
 }
 
@@ -64,6 +66,6 @@ func (w *World) Refunds(ctx context.Context, order string) ([]Refund, error) {
 	var list struct {
 		Refunds []Refund `json:"refunds"`
 	}
-	err := w.want(ctx, http.MethodGet, w.refunds(order), Shop, nil, &list, http.StatusOK)
+	err := w.safely(ctx, http.MethodGet, w.refunds(order), Shop, nil, &list, http.StatusOK)
 	return list.Refunds, err
 }

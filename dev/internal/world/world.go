@@ -6,11 +6,16 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
+
+	"github.com/tenderline/tenderline/internal/outbound"
 )
 
 // World is what stands around Tenderline, by address.
@@ -82,15 +87,61 @@ func (w *World) want(ctx context.Context, method, address, key string, body, int
 	if err != nil {
 		return err
 	}
-	for _, status := range statuses {
-		if answer.Status == status {
-			if into == nil {
-				return nil
-			}
-			return answer.Decode(into)
+	return answer.expect(method+" "+address, into, statuses)
+}
+
+// expect reads an answer that has one of the statuses.
+func (a Answer) expect(call string, into any, statuses []int) error {
+	switch {
+	case !slices.Contains(statuses, a.Status):
+		return fmt.Errorf("%s: %d %s", call, a.Status, bytes.TrimSpace(a.Body))
+	case into == nil:
+		return nil
+	default:
+		return a.Decode(into)
+	}
+}
+
+// patience is how long a call that is safe to repeat is repeated, and shortestPause what lies between at least.
+const (
+	patience      = 90 * time.Second
+	shortestPause = 200 * time.Millisecond
+)
+
+// Repeat calls until the answer is another one than that the call be repeated: 503 or 429 with the pause after which, or none in time. Every call of the API
+// that changes something is safe to repeat; its clients are to do so.
+func (w *World) Repeat(ctx context.Context, call func(ctx context.Context) (Answer, error)) (Answer, error) {
+	patient, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		answer, err := call(patient)
+		if !repeatable(answer, err) {
+			return answer, err
+		}
+		select {
+		case <-patient.Done():
+			return answer, err
+		case <-time.After(max(shortestPause, outbound.RetryAfter(answer.Header, time.Now()))):
 		}
 	}
-	return fmt.Errorf("%s %s: %d %s", method, address, answer.Status, bytes.TrimSpace(answer.Body))
+}
+
+// repeatable tells of an answer that asks for a repeat, or of none in time.
+func repeatable(answer Answer, err error) bool {
+	if err != nil {
+		var network net.Error
+		return errors.As(err, &network) && network.Timeout()
+	}
+	return (answer.Status == http.StatusServiceUnavailable || answer.Status == http.StatusTooManyRequests) && answer.Header.Get("Retry-After") != ""
+}
+
+// safely is want for a call that is safe to repeat.
+func (w *World) safely(ctx context.Context, method, address, key string, body, into any, statuses ...int) error {
+	answer, err := w.Repeat(ctx, func(ctx context.Context) (Answer, error) { return w.Call(ctx, method, address, key, body) })
+	if err != nil {
+		return err
+	}
+	return answer.expect(method+" "+address, into, statuses)
 }
 
 // Token makes a browser token that leads to the scenario.
@@ -119,7 +170,12 @@ func (w *World) Break(ctx context.Context, sandbox string, fault Fault) error {
 	return w.want(ctx, http.MethodPost, sandbox+"/_sandbox/faults", "", fault, nil, http.StatusOK, http.StatusCreated, http.StatusNoContent)
 }
 
-// Mend ends every fault of a sandbox.
+// Release ends the faults of a sandbox that were set with exactly this route: who waits because of one goes on.
+func (w *World) Release(ctx context.Context, sandbox, route string) error {
+	return w.want(ctx, http.MethodDelete, sandbox+"/_sandbox/faults?route="+url.QueryEscape(route), "", nil, nil, http.StatusNoContent)
+}
+
+// Mend ends every fault of a sandbox, and the waits in them.
 func (w *World) Mend(ctx context.Context, sandbox string) error {
 	return w.want(ctx, http.MethodDelete, sandbox+"/_sandbox/faults", "", nil, nil, http.StatusOK, http.StatusNoContent)
 }
@@ -152,7 +208,7 @@ func (v OrderView) Final() bool {
 // Order reads an order.
 func (w *World) Order(ctx context.Context, id string) (OrderView, error) {
 	var view OrderView
-	err := w.want(ctx, http.MethodGet, w.API+"/v1/orders/"+url.PathEscape(id), Shop, nil, &view, http.StatusOK)
+	err := w.safely(ctx, http.MethodGet, w.API+"/v1/orders/"+url.PathEscape(id), Shop, nil, &view, http.StatusOK)
 	return view, err
 }
 
@@ -197,14 +253,14 @@ func (w *World) Decide(ctx context.Context, id, decision string) error {
 
 // Cancel wishes an order cancelled.
 func (w *World) Cancel(ctx context.Context, id string) error {
-	return w.want(ctx, http.MethodPost, w.API+"/v1/orders/"+url.PathEscape(id)+"/cancel", Shop, map[string]string{"reason": "changed my mind"}, nil,
+	return w.safely(ctx, http.MethodPost, w.API+"/v1/orders/"+url.PathEscape(id)+"/cancel", Shop, map[string]string{"reason": "changed my mind"}, nil,
 		http.StatusOK, http.StatusAccepted)
 }
 
 // Pay gives a declined order another token.
 func (w *World) Pay(ctx context.Context, id, token string) error {
 	body := map[string]any{"token": map[string]string{"type": "transient", "value": token}}
-	return w.want(ctx, http.MethodPost, w.API+"/v1/orders/"+url.PathEscape(id)+"/payment", Shop, body, nil, http.StatusOK, http.StatusAccepted)
+	return w.safely(ctx, http.MethodPost, w.API+"/v1/orders/"+url.PathEscape(id)+"/payment", Shop, body, nil, http.StatusOK, http.StatusAccepted)
 }
 
 // Books is what an ERP's ledger says of an order.

@@ -12,9 +12,11 @@ FROM iciloc l LEFT JOIN (SELECT item, loctid, SUM(qtyord) AS counted FROM sotran
   ON t.item = l.item AND t.loctid = l.loctid
 WHERE l.lsoaloc <> COALESCE(t.counted, 0);
 
--- Open orders without open lines, and lines that are open although their order is not.
+-- Lines that are open although their order is not, and open orders of which nothing is open.
 SELECT 'sotran.sostat' AS what, t.sono AS at_key, t.tranlineno AS line, m.sostat AS order_is, t.sostat AS line_is
-FROM sotran t JOIN somast m ON m.sono = t.sono WHERE t.sostat <> m.sostat AND (m.sostat <> '' OR t.sostat NOT IN ('', 'C'));
+FROM sotran t JOIN somast m ON m.sono = t.sono WHERE t.sostat = '' AND m.sostat <> '';
+SELECT 'somast.sostat' AS what, m.sono AS at_key, m.ordamt AS kept
+FROM somast m WHERE m.sostat = '' AND m.sotype IN ('', 'O') AND NOT EXISTS (SELECT 1 FROM sotran t WHERE t.sono = m.sono AND t.sostat = '' AND t.qtyord > 0);
 
 -- Invoices and credit memos: what is open is what was billed less what was paid.
 SELECT 'armast.balance' AS what, invno AS at_key, balance AS kept, invamt - paidamt AS counted FROM armast WHERE balance <> invamt - paidamt;

@@ -37,6 +37,8 @@ GRANT SELECT ON dbo.soyadr TO tenderline_erp;
 GRANT SELECT ON dbo.arymst TO tenderline_erp;
 GRANT SELECT ON dbo.arytrn TO tenderline_erp;
 GRANT SELECT ON dbo.arycash TO tenderline_erp;
+IF OBJECT_ID(N'dbo.icytrn') IS NOT NULL
+GRANT SELECT ON dbo.icytrn TO tenderline_erp;
 -- Exchange rates, where the site keeps a table of them.
 IF OBJECT_ID(N'dbo.sycrate') IS NOT NULL
 GRANT SELECT ON dbo.sycrate TO tenderline_erp;
@@ -50,7 +52,9 @@ GO
 DECLARE @deny NVARCHAR(MAX) = N'';
 SELECT @deny = @deny + N'DENY SELECT, UPDATE ON dbo.' + QUOTENAME(t.name) + N' (' + QUOTENAME(c.name) + N') TO tenderline_erp;' + NCHAR(10)
 FROM sys.columns c JOIN sys.tables t ON t.object_id = c.object_id
-WHERE t.schema_id = SCHEMA_ID('dbo') AND (LOWER(c.name) IN ('ccno', 'cc_no', 'ccnum', 'ccnumber', 'cc_exp', 'ccexp', 'expdate', 'cvv', 'cvc', 'pan') OR LOWER(c.name) LIKE 'card%');
+WHERE t.schema_id = SCHEMA_ID('dbo') AND (REPLACE(LOWER(c.name), '_', '') IN ('cc', 'ccno', 'ccnum', 'ccnumber', 'ccexp', 'ccexpdate', 'ccexpire', 'ccname', 'cctype', 'cccode', 'ccauth',
+  'cccvv', 'cccvc', 'cccid', 'ccaddr', 'cczip', 'pan', 'expdate') OR LOWER(c.name) LIKE 'cc[0-9]' OR LOWER(c.name) LIKE 'card%' OR LOWER(c.name) LIKE 'crcard%'
+  OR LOWER(c.name) LIKE 'creditcard%' OR LOWER(c.name) LIKE 'cvv%' OR LOWER(c.name) LIKE 'cvc%' OR LOWER(c.name) LIKE 'pan[_]%');
 PRINT @deny;
 EXEC sp_executesql @deny;
 GO

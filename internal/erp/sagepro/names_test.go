@@ -2,6 +2,8 @@ package sagepro
 
 import (
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -79,6 +81,28 @@ func TestCardColumnsAreKnownByWhatOldVersionsCallThem(t *testing.T) {
 	}
 	for _, name := range []string{"custno", "ccode", "accno", "company", "discard", "panel", "expires", "success"} {
 		require.False(t, isCardColumn(name), name)
+	}
+}
+
+// What the adapter never touches the server does not give out either.
+func TestTheRoleGetsNoCardColumn(t *testing.T) {
+	script, err := os.ReadFile("../../../deploy/sagepro/roles.sql")
+	require.NoError(t, err)
+	_, predicate, found := strings.Cut(string(script), "schema_id = SCHEMA_ID('dbo') AND (")
+	require.True(t, found)
+	predicate, _, _ = strings.Cut(predicate, ";")
+	var patterns []*regexp.Regexp
+	for _, word := range regexp.MustCompile(`(LIKE )?'(\w[^']*)'`).FindAllStringSubmatch(predicate, -1) {
+		like := strings.NewReplacer("[_]", "_", "%", ".*").Replace(word[2])
+		patterns = append(patterns, regexp.MustCompile("^"+like+"$"))
+		if word[1] == "" { // REPLACE takes the underscore away
+			patterns = append(patterns, regexp.MustCompile("^"+strings.Replace(word[2], "cc", "cc_?", 1)+"$"))
+		}
+	}
+	for _, name := range []string{"cc", "ccno", "cc_no", "ccnum", "cc_num", "ccnumber", "cc_number", "ccexp", "cc_exp", "cc_expdate", "ccexpire", "cc_name", "cctype", "cc_code", "ccauth",
+		"cc_cvv", "cccvc", "cc_cid", "cc_addr", "cc_zip", "cc1", "cardno", "crcardnum", "creditcard", "cvv2", "cvc", "pan", "pan_no", "expdate"} {
+		require.True(t, isCardColumn(name), name)
+		require.True(t, slices.ContainsFunc(patterns, func(p *regexp.Regexp) bool { return p.MatchString(name) }), name)
 	}
 }
 

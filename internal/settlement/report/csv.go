@@ -25,7 +25,7 @@ var (
 	errQuote    = errors.New("a quote is out of place")
 	errOpen     = errors.New("a quote is not closed")
 	errTooLong  = errors.New("a row is too long")
-	errEncoding = errors.New("is not UTF-8")
+	errEncoding = errors.New("is not UTF-8, or holds a NUL")
 )
 
 func newCSVRecords(in io.Reader) *csvRecords {
@@ -76,12 +76,15 @@ func (c *csvRecords) read() ([]string, error) {
 		if len(line) == 0 {
 			continue
 		}
-		if !utf8.Valid(line) {
+		if !isText(line) {
 			return nil, errEncoding
 		}
 		return c.split(string(line))
 	}
 }
+
+// isText tells whether bytes are what databases keep as text: UTF-8 without NUL.
+func isText(line []byte) bool { return utf8.Valid(line) && bytes.IndexByte(line, 0) < 0 }
 
 // split cuts a line into its fields; a quoted field may go on over further lines.
 func (c *csvRecords) split(line string) ([]string, error) {
@@ -137,7 +140,7 @@ func (c *csvRecords) quoted(line string) (field, rest string, err error) {
 			if err != nil {
 				return "", "", err
 			}
-			if !utf8.Valid(next) {
+			if !isText(next) {
 				return "", "", errEncoding
 			}
 			line = string(next)

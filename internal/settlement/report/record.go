@@ -55,6 +55,9 @@ func (m *remembered) applicationsOf(text string) Applications {
 
 // put takes a value in, unless it holds a card number. The first value of a field stands.
 func (r *Reader) put(to resolved, value string) error {
+	if strings.IndexByte(value, 0) >= 0 {
+		return r.fail(RuleEncoding, titleOf(to))
+	}
 	if holdsCard(value) {
 		if to.column == nil || !to.column.secret {
 			return r.fail(RuleCardNumber, titleOf(to))

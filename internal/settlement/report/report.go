@@ -311,7 +311,7 @@ const (
 	RuleRowWidth       Rule = "row_width"       // more or fewer fields than columns
 	RuleTruncated      Rule = "truncated"       // the report ends before its end
 	RuleMalformed      Rule = "malformed"       // not CSV, XML or JSON
-	RuleEncoding       Rule = "encoding"        // not UTF-8
+	RuleEncoding       Rule = "encoding"        // not UTF-8, or with a NUL, which no database keeps as text
 	RuleTooLong        Rule = "too_long"        // a row, a value or a page beyond its bound
 	RuleRequired       Rule = "required"        // a needed value is empty
 	RuleAmount         Rule = "amount"          // not a decimal number with a point, or beyond 12 digits

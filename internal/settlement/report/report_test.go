@@ -459,3 +459,29 @@ func TestErrorsOfTheStreamPass(t *testing.T) {
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// No database keeps a NUL in a text: the row is named, before a statement fails over it again and again.
+func TestANulIsRefusedWithItsPlace(t *testing.T) {
+	for name, c := range map[string]struct {
+		kind   report.Kind
+		format report.Format
+		body   string
+	}{
+		"csv":             {report.PaymentBatches, report.CSV, strings.Replace(classic, "RMA-7", "RMA\x00-7", 1)},
+		"csv, quoted":     {report.PaymentBatches, report.CSV, strings.Replace(classic, "RMA-7", "\"RMA\n\x00-7\"", 1)},
+		"json":            {report.PurchasesRefunds, report.JSON, strings.Replace(refundDetails, "21265991580", `2126\u0000`, 1)},
+		"json, a request": {report.PurchasesRefunds, report.JSON, strings.ReplaceAll(refundDetails, "7000000000000000000002", `7\u0000`)},
+		"json, a case":    {report.ChargebackCases, report.JSON, strings.Replace(chargebackDetails, "CB-0001", `CB\u0000`, 1)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, err := report.Open(strings.NewReader(c.body), c.kind, c.format)
+			for err == nil {
+				_, err = r.Next()
+			}
+			var wrong *report.Error
+			require.ErrorAs(t, err, &wrong)
+			require.Equal(t, report.RuleEncoding, wrong.Rule)
+			require.NotZero(t, wrong.Line)
+		})
+	}
+}

@@ -2,6 +2,7 @@ package sagepro
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/tenderline/tenderline/internal/canonical"
@@ -38,6 +39,7 @@ func (c *Client) lookAtOrders(ctx context.Context, q querier, numbers []string) 
 	if err != nil {
 		return nil, err
 	}
+	slices.SortFunc(lines, func(a, b lineRow) int { return int(a.TranLineNo - b.TranLineNo) }) // no row has a place of its own in a table
 	byOrder := map[text][]canonical.SalesOrderLine{}
 	for _, line := range lines {
 		byOrder[line.SoNo] = append(byOrder[line.SoNo], canonical.SalesOrderLine{LineNumber: int(line.TranLineNo), StockCode: string(line.Item),

@@ -69,6 +69,12 @@ func TestAQuietERPHasNoChanges(t *testing.T) {
 		d.set(t, "UPDATE iciloc SET lonhand = '0'")
 		require.Equal(t, orders[0].At, d.orders(t)[0].At)
 
+		// Nor is another place of its rows in the table.
+		for line := range 2 {
+			d.set(t, "UPDATE sotran SET cost = cost WHERE tranlineno = ?", line+1)
+			require.Equal(t, orders[0].At, d.orders(t)[0].At)
+		}
+
 		// A question that asks since the last time gets the last one again, and nothing before it.
 		last := shipments[1]
 		page, err := d.ListShipments(t.Context(), erp.ChangeQuery{Since: last.At})

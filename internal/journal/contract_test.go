@@ -52,7 +52,7 @@ func contract() []func(*testing.T, *fixture) {
 		auditShowsCallsAndActions, auditHoldsNoCardNumber, figuresCount,
 
 		whatSettlesIsStreamed, voidsTakeWhatTheyVoid, merchantsSettleApart, longStreamsAreMerged, paymentsSettleWithTheirCaptures,
-		settledOrdersArePaged, entriesAreBookedOnce, entriesAreReleased, anyRunsCountEachEntryOnce, racingDaysTakeAnEntryOnce, racingMarksSettleOnce, cashIsSummedByDay, paymentsAreListed,
+		settledOrdersArePaged, entriesAreBookedOnce, entriesAreReleased, lateReadingsChangeNothing, anyRunsCountEachEntryOnce, racingDaysTakeAnEntryOnce, racingMarksSettleOnce, cashIsSummedByDay, paymentsAreListed,
 
 		settlementDaysMoveForward, postedDaysStayPosted, settlementDaysAreListed, settlementFilesAreKept, dryRunsLeaveTheirReport, postingsAreKeptOnce, handBookingsAreKept, figuresAreKept, whoGetsMuchBackIsFound,
 		disputesMoveThePayment, disputesGoOnAfterTheirEnd, wonDisputesGiveTheStatusBack, disputesOfWhatIsNotOurs, disputesAreListed,

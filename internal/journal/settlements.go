@@ -51,7 +51,7 @@ type SettlementProgress struct {
 	Merchant, Date    string
 	State, Why, Actor string
 	Result            []byte
-	Reading           Reading // that the result is of
+	Reading           Reading // that the result is of; one that is older than the last is not taken
 	Run               string  // of the process: one that was not seen before counts as a run
 }
 
@@ -89,10 +89,11 @@ func (s *Store) recordSettlement(ctx context.Context, q queryer, p SettlementPro
 			why = CASE WHEN excluded.state = '' THEN settlements.why ELSE excluded.why END,
 			actor = CASE WHEN excluded.state = '' THEN settlements.actor ELSE excluded.actor END,
 			state = CASE WHEN excluded.state = '' THEN settlements.state ELSE excluded.state END,
-			result = CASE WHEN excluded.result = '' THEN settlements.result ELSE excluded.result END,
+			result = CASE WHEN excluded.result = '' OR excluded.reading > 0 AND excluded.reading < settlements.reading THEN settlements.result
+				ELSE excluded.result END,
 			runs = settlements.runs + CASE WHEN excluded.last_run IN ('', settlements.last_run) THEN 0 ELSE 1 END,
 			last_run = CASE WHEN excluded.last_run = '' THEN settlements.last_run ELSE excluded.last_run END,
-			reading = CASE WHEN excluded.reading = 0 THEN settlements.reading ELSE excluded.reading END,
+			reading = CASE WHEN excluded.reading < settlements.reading THEN settlements.reading ELSE excluded.reading END,
 			posted_reading = CASE WHEN ? = 1 THEN settlements.reading ELSE settlements.posted_reading END,
 			updated_at = excluded.updated_at`,
 		p.Merchant, p.Date, state, redact(p.Why), redact(p.Actor), string(p.Result), first, now, now, p.Run, p.Reading, 0, accounted)

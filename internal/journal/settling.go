@@ -237,7 +237,7 @@ var ErrTaken = errors.New("another day has taken a row of the page meanwhile")
 // MarkSettled records what a day takes: its operations are settled, its entries booked, each page in one transaction. A payment whose
 // captures have all settled is settled, and its order follows. An operation that another day has taken, or an entry that another day holds, is
 // ErrTaken, and the page is left unmarked: it was taken since the journal was asked, and must not count twice. Marking the same again changes
-// nothing but the reading that showed it last.
+// nothing but the reading that showed it last; that of a worker which was given up, and works on, is none.
 func (s *Store) MarkSettled(ctx context.Context, merchant, date string, reading Reading, marks []settlement.Mark) error {
 	if _, err := time.Parse(time.DateOnly, date); err != nil {
 		return fmt.Errorf("settlement date %q has to be YYYY-MM-DD", date)
@@ -271,7 +271,8 @@ func (s *Store) bookEntries(ctx context.Context, q queryer, merchant, date strin
 	}
 	const own = `settlement_entries.merchant = excluded.merchant AND settlement_entries.date = excluded.date`
 	marked, err := q.exec(ctx, `INSERT INTO settlement_entries (entry, merchant, date, currency, taken, seen) VALUES `+strings.Join(values, ", ")+`
-		ON CONFLICT (entry) DO UPDATE SET merchant = excluded.merchant, date = excluded.date, currency = excluded.currency, seen = excluded.seen,
+		ON CONFLICT (entry) DO UPDATE SET merchant = excluded.merchant, date = excluded.date, currency = excluded.currency,
+			seen = CASE WHEN `+own+` AND settlement_entries.seen > excluded.seen THEN settlement_entries.seen ELSE excluded.seen END,
 			taken = CASE WHEN `+own+` AND `+heldEntry+` THEN settlement_entries.taken ELSE excluded.taken END
 		WHERE `+own+` OR NOT `+heldEntry, args...)
 	if err == nil && marked != int64(len(values)) {

@@ -345,6 +345,33 @@ func entriesAreReleased(t *testing.T, f *fixture) {
 	require.Equal(t, "2026-11-01", held("fee-9"), "what an earlier release marked stays marked")
 }
 
+// lateReadingsChangeNothing: a worker that was given up, and works on beside the one in its place, takes nothing back of what that has read.
+func lateReadingsChangeNothing(t *testing.T, f *fixture) {
+	const early, late = 100, 200
+	mark := func(date string, reading journal.Reading, entry string) error {
+		return f.MarkSettled(t.Context(), "demo", date, reading, []settlement.Mark{{Entry: entry, Amount: canonical.NewMoney(dec("1.00"), "USD")}})
+	}
+	record := func(p journal.SettlementProgress) {
+		p.Merchant, p.Date = "demo", firstDay
+		require.NoError(t, f.RecordSettlement(t.Context(), p))
+	}
+	record(journal.SettlementProgress{State: "waiting", Run: "r1"})
+	require.NoError(t, mark(firstDay, early, "fee-1"))
+	require.NoError(t, mark(firstDay, late, "fee-1"))
+	record(journal.SettlementProgress{Result: []byte("[2]"), Reading: late})
+	require.NoError(t, mark(firstDay, early, "fee-1"))
+	require.NoError(t, mark(firstDay, early, "fee-2"))
+	record(journal.SettlementProgress{Result: []byte("[1]"), Reading: early})
+	day, err := f.SettlementDay(t.Context(), "demo", firstDay)
+	require.NoError(t, err)
+	require.Equal(t, "[2]", string(day.Result))
+	for _, state := range []string{"posting", "posted"} {
+		record(journal.SettlementProgress{State: state, Run: "r1"})
+		require.ErrorIs(t, mark(secondDay, early, "fee-1"), journal.ErrTaken, state)
+	}
+	require.NoError(t, mark(secondDay, early, "fee-2"), "which the reading that is posted did not show")
+}
+
 // anyRunsCountEachEntryOnce holds the marks of any runs of two days, given up, posted or killed, against a model that knows what each has in
 // its books.
 func anyRunsCountEachEntryOnce(t *testing.T, f *fixture) {

@@ -100,7 +100,7 @@ func (s *Starter) deliverMemo(ctx context.Context, item journal.InboxItem, erp s
 		id: workflows.CreditMemoWorkflowID(erp, memo.Number), summary: "Credit memo " + memo.Number + " of order " + of.record.OrderID,
 		orderID: of.record.OrderID, erp: erp, workflow: workflows.CreditMemo,
 		in: workflows.CreditMemoInput{
-			Erp: erp, Memo: memo, Order: of.order, Site: activities.Site(of.channel.Site), SalesOrder: of.record.ErpOrderNumber, Invoice: invoice,
+			Erp: erp, Memo: memo, Order: of.order, Site: siteOf(of.channel, erp), SalesOrder: of.record.ErpOrderNumber, Invoice: invoice,
 			Policy: policy(of.channel.Policy),
 		},
 	})
@@ -150,7 +150,7 @@ func (s *Starter) deliverShipment(ctx context.Context, item journal.InboxItem, e
 		id: workflows.ShipmentWorkflowID(of.record.OrderID, shipment.Number), summary: "Shipment " + shipment.Number + " of order " + of.record.OrderID,
 		orderID: of.record.OrderID, erp: erp, workflow: workflows.Shipment,
 		in: workflows.ShipmentInput{
-			Shipment: shipment, Order: of.order, Erp: erp, Site: activities.Site(of.channel.Site), CustomerCode: of.record.CustomerCode,
+			Shipment: shipment, Order: of.order, Erp: erp, Site: siteOf(of.channel, erp), CustomerCode: of.record.CustomerCode,
 			SalesOrder: of.record.ErpOrderNumber, Policy: policy(of.channel.Policy),
 		},
 		again: true, // one that has recorded nothing yet does not know what this change tells

@@ -13,7 +13,6 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/tenderline/tenderline/activities"
 	"github.com/tenderline/tenderline/internal/canonical"
 	"github.com/tenderline/tenderline/internal/config"
 	"github.com/tenderline/tenderline/internal/journal"
@@ -86,7 +85,7 @@ func (s *Starter) start(ctx context.Context, taken journal.OrderRecord, order ca
 			workflows.SearchNeedsAttention.ValueSet(false),
 		),
 	}, workflows.OrderToCash, workflows.OrderInput{
-		Order: order, Erp: taken.Erp, Site: activities.Site(channel.Site), Policy: policy(channel.Policy),
+		Order: order, Erp: taken.Erp, Site: siteOf(channel, taken.Erp), Policy: policy(channel.Policy),
 	})
 	if err != nil && !temporal.IsWorkflowExecutionAlreadyStartedError(err) {
 		return fmt.Errorf("start order %s: %w", order.OrderID, err)

@@ -15,7 +15,6 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/tenderline/tenderline/activities"
 	"github.com/tenderline/tenderline/internal/canonical"
 	"github.com/tenderline/tenderline/internal/journal"
 	"github.com/tenderline/tenderline/workflows"
@@ -282,7 +281,7 @@ func (s *Starter) startRefund(ctx context.Context, refund journal.RefundRecord, 
 		),
 	}, workflows.Refund, workflows.RefundInput{
 		RefundID: refund.RefundID, Order: order, Breakdown: refund.Breakdown, Restock: refund.Restock, Reason: refund.Reason, Actor: refund.Actor,
-		Origin: workflows.RefundOrigin(refund.Origin), CreditMemo: refund.CreditMemo, Erp: taken.Erp, Site: activities.Site(channel.Site),
+		Origin: workflows.RefundOrigin(refund.Origin), CreditMemo: refund.CreditMemo, Erp: taken.Erp, Site: siteOf(channel, taken.Erp),
 		CustomerCode: taken.CustomerCode, SalesOrder: taken.ErpOrderNumber, Invoice: taken.ErpInvoice, Policy: policy(channel.Policy),
 	})
 	if err != nil && !temporal.IsWorkflowExecutionAlreadyStartedError(err) {

@@ -142,7 +142,7 @@ func (s *Starter) startLateReject(ctx context.Context, in workflows.LateRejectIn
 	if !found {
 		return fmt.Errorf("start late reject of order %s: its channel %q is no longer configured", in.OrderID, taken.Channel)
 	}
-	in.Order, in.Erp, in.Site, in.Policy = order, taken.Erp, activities.Site(channel.Site), policy(channel.Policy)
+	in.Order, in.Erp, in.Site, in.Policy = order, taken.Erp, siteOf(channel, taken.Erp), policy(channel.Policy)
 	bounded, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	_, err = s.engine.ExecuteWorkflow(bounded, client.StartWorkflowOptions{

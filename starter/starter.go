@@ -13,6 +13,7 @@ import (
 
 	"go.temporal.io/sdk/client"
 
+	"github.com/tenderline/tenderline/activities"
 	"github.com/tenderline/tenderline/internal/canonical"
 	"github.com/tenderline/tenderline/internal/config"
 	"github.com/tenderline/tenderline/internal/fault"
@@ -130,6 +131,14 @@ func New(options Options) (*Starter, error) {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	return s, nil
+}
+
+// siteOf is what the mappings of an ERP read of a channel. A channel that books in another ERP by now has the codes of that one, which go nowhere else.
+func siteOf(channel config.Channel, erp string) activities.Site {
+	if channel.Erp != erp {
+		return nil
+	}
+	return activities.Site(channel.Site)
 }
 
 // policy is a channel's policy as workflows read it; the two are written apart since configuration knows no workflows.

@@ -42,18 +42,17 @@ func (p *program) checks(results []samples.Result) []check {
 	}...)
 }
 
-// make makes the checks and prints how they came out.
-func (p *program) make(ctx context.Context, all []check) (good bool) {
-	good = true
+// make makes the checks, prints how they came out, and gives a line for each that failed.
+func (p *program) make(ctx context.Context, all []check) (failed []string) {
 	for _, c := range all {
 		if err := c.run(ctx); err != nil {
-			good = false
 			p.print("DIFFERS  %s: %v\n", c.title, err)
+			failed = append(failed, c.title+": "+strings.ReplaceAll(err.Error(), "\n", "; "))
 			continue
 		}
 		p.print("ok  %s\n", c.title)
 	}
-	return good
+	return failed
 }
 
 // codecOpens does what the UI's page does in the browser: it asks the UI for the codec, and the codec for a payload that is sealed.

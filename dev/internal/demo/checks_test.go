@@ -1,6 +1,8 @@
 package demo
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -66,10 +68,27 @@ func TestAPayloadInTheClearIsNoticed(t *testing.T) {
 	}
 }
 
-func TestSummaryCountsWhatDiffers(t *testing.T) {
-	results := []samples.Result{{}, {Differences: []string{"a", "b"}}}
-	require.Equal(t, "NOT as expected: 1 of 2 orders differ; the lines above say how.", summary(results, false, 0))
-	require.Equal(t, "All 1 orders and every check came out as expected, in 7 seconds.", summary(results[:1], true, 7e9))
+func TestTheSummaryEndsWithAllThatDiffers(t *testing.T) {
+	results := []samples.Result{{}, {
+		Sample: samples.Sample{Title: "Clean sale"}, OrderID: "clean-1", Differences: []string{"order status: booking, expected confirmed", "late\nafter 1m30s"},
+	}}
+	require.Equal(t, "All 1 orders and every check came out as expected, in 7 seconds.", summary(results[:1], nil, 7e9))
+	require.Equal(t, `NOT as expected: 1 of 2 orders differ, checks that failed: 1.
+clean-1 (Clean sale): order status: booking, expected confirmed
+clean-1 (Clean sale): late; after 1m30s
+Payloads are sealed: one is not`, summary(results, []string{"Payloads are sealed: one is not"}, 7e9))
+	require.Contains(t, summary(results[:1], []string{"Payloads are sealed: one is not"}, 7e9), "0 of 1 orders differ, checks that failed: 1.\nPayloads")
+}
+
+func TestFailedChecksAreNamed(t *testing.T) {
+	var out strings.Builder
+	p := &program{out: &out}
+	failed := p.make(t.Context(), []check{
+		{"Totals agree", func(context.Context) error { return nil }},
+		{"Tables agree", func(context.Context) error { return errors.Join(errors.New("a"), errors.New("b")) }},
+	})
+	require.Equal(t, []string{"Tables agree: a; b"}, failed)
+	require.Equal(t, "ok  Totals agree\nDIFFERS  Tables agree: a\nb\n", out.String())
 }
 
 func TestOnlyAGoodOrderIsOneToGoOnWith(t *testing.T) {

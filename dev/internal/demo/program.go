@@ -10,6 +10,8 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/tenderline/tenderline/dev/internal/ports"
@@ -26,7 +28,7 @@ const (
 	exitUsage  = 2
 )
 
-// errDiffers says that a sample or a check did not come out as expected; the table has told which.
+// errDiffers says that a sample or a check did not come out as expected; the summary has told which.
 var errDiffers = errors.New("not everything came out as expected")
 
 // Main runs the program and gives its exit status.
@@ -169,10 +171,9 @@ func (p *program) play(ctx context.Context) (results []samples.Result, err error
 		return nil, err
 	}
 	p.print("\n")
-	settled := p.make(ctx, p.settle(runner, results))
-	fine := p.make(ctx, p.checks(results)) && settled && samples.AsExpected(results)
-	p.print("\n%s\n", summary(results, fine, time.Since(begun)))
-	if !fine {
+	failed := p.make(ctx, slices.Concat(p.settle(runner, results), p.checks(results)))
+	p.print("\n%s\n", summary(results, failed, time.Since(begun)))
+	if len(failed) > 0 || !samples.AsExpected(results) {
 		err = errDiffers
 	}
 	return results, err
@@ -224,18 +225,22 @@ func good(results []samples.Result, slug string) string {
 	return ""
 }
 
-// summary is the last word on a run.
-func summary(results []samples.Result, good bool, took time.Duration) string {
-	if good {
-		return fmt.Sprintf("All %d orders and every check came out as expected, in %.0f seconds.", len(results), took.Seconds())
-	}
+// notAsExpected begins the summary of a run in which something differs.
+const notAsExpected = "NOT as expected:"
+
+// summary is the last word on a run: whoever sees the end of its output alone sees all that differs.
+func summary(results []samples.Result, failed []string, took time.Duration) string {
 	differing := 0
 	for _, r := range results {
 		if !r.AsExpected() {
 			differing++
 		}
 	}
-	return fmt.Sprintf("NOT as expected: %d of %d orders differ; the lines above say how.", differing, len(results))
+	if differing+len(failed) == 0 {
+		return fmt.Sprintf("All %d orders and every check came out as expected, in %.0f seconds.", len(results), took.Seconds())
+	}
+	lines := []string{fmt.Sprintf("%s %d of %d orders differ, checks that failed: %d.", notAsExpected, differing, len(results), len(failed))}
+	return strings.Join(slices.Concat(lines, samples.Differences(results), failed), "\n")
 }
 
 // isTerminal tells whether a person sees the output as it comes.

@@ -23,15 +23,27 @@ func Table(out io.Writer, results []Result, link func(orderID string) string) er
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	for _, r := range results {
-		for _, difference := range r.Differences {
-			if _, err := fmt.Fprintf(out, "%s (%s): %s\n", r.OrderID, r.Sample.Title, difference); err != nil {
-				return err
-			}
+	for _, difference := range Differences(results) {
+		if _, err := fmt.Fprintln(out, difference); err != nil {
+			return err
 		}
 	}
 	return nil
 }
+
+// Differences names every difference of every order, a line each.
+func Differences(results []Result) []string {
+	var all []string
+	for _, r := range results {
+		for _, difference := range r.Differences {
+			all = append(all, fmt.Sprintf("%s (%s): %s", r.OrderID, r.Sample.Title, inOneLine(difference)))
+		}
+	}
+	return all
+}
+
+// inOneLine writes what several errors say in one line.
+func inOneLine(text string) string { return strings.Join(strings.Split(text, "\n"), "; ") }
 
 func mark(r Result) string {
 	if r.AsExpected() {

@@ -156,6 +156,7 @@ func TestWhoWaitsInAFaultGoesOnWhenItIsEnded(t *testing.T) {
 	}{
 		"delay":                {`"mode":"delay"`, deleteFaults(""), 201},
 		"delay that is spent":  {`"mode":"delay","times":1`, deleteFaults(""), 201},
+		"drop_after":           {`"mode":"drop_after"`, deleteFaults(""), 0},
 		"status":               {`"mode":"status","status":503`, deleteFaults(""), 503},
 		"of this route":        {`"mode":"delay"`, deleteFaults("?route=POST+%2Fthings%2F*"), 201},
 		"of this route, spent": {`"mode":"delay","times":1`, deleteFaults("?route=POST%20/things/*"), 201},
@@ -169,10 +170,12 @@ func TestWhoWaitsInAFaultGoesOnWhenItIsEnded(t *testing.T) {
 			s.fault(t, `{"route":"POST /things/*",`+tc.fault+`,`+tenMinutes+`}`)
 			answered := s.waiting(t, "/things/1")
 			require.Empty(t, answered)
+			require.Zero(t, s.runs.Load())
 			status, body, err := tc.end(t, s)
 			require.NoError(t, err)
 			require.Equal(t, http.StatusNoContent, status, body)
 			require.Equal(t, tc.status, <-answered)
+			require.Equal(t, tc.status != 503, s.runs.Load() == 1)
 			require.Empty(t, s.control.faults.List())
 		})
 	}

@@ -18,7 +18,7 @@ type Mode string
 const (
 	ModeStatus     Mode = "status"      // answers Status and Reason without running the request
 	ModeDropBefore Mode = "drop_before" // cuts the connection without running the request
-	ModeDropAfter  Mode = "drop_after"  // runs the request, so that it commits, then cuts the connection without an answer
+	ModeDropAfter  Mode = "drop_after"  // waits DelayMS as ModeDelay does, runs the request, so that it commits, then cuts the connection without an answer
 	ModeDelay      Mode = "delay"       // waits DelayMS, less if the client goes or the fault is ended, then runs the request
 	ModeTruncate   Mode = "truncate"    // runs the request, sends half of the answer's body, then cuts the connection
 	ModeGarbage    Mode = "garbage"     // answers 200 with something that isn't JSON, without running the request
@@ -33,7 +33,7 @@ type Fault struct {
 	// Status and Reason are for ModeStatus: the HTTP status and the API's own error code.
 	Status int    `json:"status,omitempty"`
 	Reason string `json:"reason,omitempty"`
-	// DelayMS is for ModeDelay, in milliseconds; with ModeStatus it delays the answer.
+	// DelayMS is for ModeDelay and ModeDropAfter, in milliseconds; with ModeStatus it delays the answer.
 	DelayMS int `json:"delayMs,omitempty"`
 	// Rate is the share of matching requests that it hits, 0 to 1; absent is 1.
 	Rate *float64 `json:"rate,omitempty"`
@@ -125,6 +125,10 @@ func (c *Control) play(struck Struck[Fault], next http.Handler, w http.ResponseW
 		c.requests.Add(entry)
 		cut(w)
 	case ModeDropAfter:
+		if f.DelayMS > 0 {
+			buffer(r)
+			_ = struck.Wait(r.Context(), f.DelayMS)
+		}
 		// The client may be gone before the handler is done: what it asked for is committed all the same.
 		run(next, r.WithContext(context.WithoutCancel(r.Context())))
 		c.requests.Add(entry)

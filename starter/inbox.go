@@ -41,6 +41,9 @@ func InboxItem(delivery Delivery) (journal.InboxItem, error) {
 // Deliver brings one inbox item to the process that it concerns and notes what became of it. What can't be delivered yet stays in the
 // inbox and is tried again, ever more slowly, until a person is asked; what nobody here knows how to read is left to a person at once.
 func (s *Starter) Deliver(ctx context.Context, item journal.InboxItem) error {
+	if item.ReceivedAt.IsZero() { // whoever has just received it delivers it as it was made
+		item.ReceivedAt = s.clock()
+	}
 	decision, concerns := caseDecision(item.EventType)
 	erp, fromErp := erpOf(item.Source)
 	switch {

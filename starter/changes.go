@@ -167,11 +167,17 @@ func tellsMore(now, before canonical.Shipment) bool {
 	return now.Invoice != "" && now.Invoice != before.Invoice || now.Tracking != "" && now.Tracking != before.Tracking
 }
 
+// clockSkew is how far the clock of an ERP may be ahead of ours.
+const clockSkew = 5 * time.Minute
+
 // deliverStock keeps a free quantity and tells the shops that asked for it. Shops are told before it is kept, so that a crash between the two
 // tells them again, under the same ID, rather than never.
 func (s *Starter) deliverStock(ctx context.Context, item journal.InboxItem, erp string, change activities.Change) error {
 	level := journal.StockLevel{
 		Erp: erp, Code: change.Stock.StockCode, Warehouse: change.Stock.Warehouse, Available: change.Stock.Available, At: change.At,
+	}
+	if level.At.After(item.ReceivedAt.Add(clockSkew)) { // a time that is wrong would hide what is told after it
+		level.At = item.ReceivedAt
 	}
 	news, err := s.isNews(ctx, level)
 	if err != nil {

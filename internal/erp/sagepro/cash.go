@@ -119,7 +119,7 @@ func (c *Client) typedPayment(ctx context.Context, q querier, reference string) 
 	if _, tells := q.site.column("arcash", "adduser"); !tells {
 		return nil, nil //nolint:nilnil // absence is an answer
 	}
-	var rows []struct {
+	type typedRow struct {
 		CustNo   text   `db:"custno"`
 		InvNo    text   `db:"invno"`
 		DtePaid  day    `db:"dtepaid"`
@@ -128,15 +128,20 @@ func (c *Client) typedPayment(ctx context.Context, q querier, reference string) 
 		BankAcct text   `db:"bankacct"`
 		CurrID   text   `db:"currid"`
 		AddUser  text   `db:"adduser"`
+		Moved    whole  `db:"moved"`
 	}
-	err := q.listBoth(ctx, &rows, "arcash", "SELECT {@: custno invno dtepaid paidamt paytype bankacct currid adduser} FROM {@} WHERE {@.refno} = ?",
+	var rows []typedRow
+	err := q.listBoth(ctx, &rows, "arcash", "SELECT {@: custno invno dtepaid paidamt paytype bankacct currid adduser}, {@moved} AS moved FROM {@} WHERE {@.refno} = ?",
 		q.value("arcash.refno", q.refNo(reference)))
 	if err != nil {
 		return nil, err
 	}
 	var typed *kept
 	total, invoices := decimal.Zero, map[string]decimal.Decimal{}
-	for _, each := range rows {
+	itself := func(r *typedRow) (text, whole) {
+		return r.InvNo + "/" + text(string(r.DtePaid)+"/"+r.PaidAmt.String()), r.Moved
+	}
+	for _, each := range once(rows, itself) {
 		if foldCode(string(each.AddUser)) == foldCode(c.config.User) || each.PayType == paidSetOff {
 			continue
 		}
@@ -257,7 +262,7 @@ func (t *tx) lockReceivable(ctx context.Context, number string) (receivable, err
 func (q querier) receivablesBy(ctx context.Context, column, value string) ([]receivable, error) {
 	var found []receivable
 	err := q.listBoth(ctx, &found, "armast", "SELECT "+receivableColumns+" FROM {@} WHERE {@."+column+"} = ?", q.value("armast."+column, value))
-	return found, err
+	return once(found, func(r *receivable) (text, whole) { return r.itself() }), err
 }
 
 // cashRow is what one row of ARCASH is to hold beside its customer and the payment's own.

@@ -258,7 +258,7 @@ func tookMoney(status string) bool {
 func (r *memoReading) readInvoices(ctx context.Context, q querier) error {
 	r.invoices = map[string]string{}
 	found, err := inBoth[invoiceRow](ctx, q, "armast", invoiceColumns, "ornum", r.salesOrders())
-	slices.SortFunc(found, func(a, b invoiceRow) int { return int(a.IDCol - b.IDCol) })
+	slices.SortFunc(found, invoiceRow.compare)
 	for _, each := range found {
 		if each.ArType == typeInvoice && each.ArStat != statVoid {
 			r.invoices[string(each.OrNum)] = string(each.InvNo)

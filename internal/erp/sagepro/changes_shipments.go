@@ -134,6 +134,7 @@ type invoiceLine struct {
 	TranLineNo whole  `db:"tranlineno"`
 	Item       text   `db:"item"`
 	QtyShp     amount `db:"qtyshp"`
+	Moved      whole  `db:"moved"`
 }
 
 // readShipped reads orders with their invoices, each kind of row at once.
@@ -154,7 +155,7 @@ func (q querier) readShipped(ctx context.Context, c *Client, numbers map[string]
 	if err != nil {
 		return nil, err
 	}
-	for _, line := range lines {
+	for _, line := range once(lines, (*lineRow).itself) {
 		if order := orders[string(line.SoNo)]; order != nil {
 			order.lines[line.TranLineNo] = line
 		}
@@ -176,15 +177,16 @@ func (q querier) readInvoices(ctx context.Context, c *Client, orders map[string]
 	if err != nil {
 		return err
 	}
-	lines, err := inBoth[invoiceLine](ctx, q, "artran", "{@: invno tranlineno item qtyshp}", "invno", numbers)
+	lines, err := inBoth[invoiceLine](ctx, q, "artran", "{@: invno tranlineno item qtyshp}, {@moved} AS moved", "invno", numbers)
 	if err != nil {
 		return err
 	}
 	goods := map[text][]invoiceLine{}
-	for _, line := range lines {
+	for _, line := range once(lines, func(l *invoiceLine) (text, whole) { return lineOf(l.InvNo, l.TranLineNo), l.Moved }) {
 		goods[line.InvNo] = append(goods[line.InvNo], line)
 	}
-	slices.SortFunc(invoices, func(a, b postedInvoice) int { return int(a.IDCol - b.IDCol) })
+	invoices = once(invoices, func(i *postedInvoice) (text, whole) { return i.itself() })
+	slices.SortFunc(invoices, func(a, b postedInvoice) int { return a.compare(b.invoiceRow) })
 	for _, each := range invoices {
 		if order := orders[string(each.OrNum)]; order != nil {
 			each.goods = goods[each.InvNo]

@@ -1,6 +1,7 @@
 package sagepro
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -42,6 +43,13 @@ type invoiceRow struct {
 }
 
 const invoiceColumns = "{@: id_col invno custno invdte artype arstat ornum ponum tax invamt paidamt balance currid sotrack arnotes}, {@moved} AS moved"
+
+func (r *invoiceRow) itself() (text, whole) { return r.InvNo, r.Moved }
+
+// compare tells which of two was made first. Each table counts its own ids: those of history tell nothing of those that are current.
+func (r invoiceRow) compare(other invoiceRow) int {
+	return cmp.Or(cmp.Compare(r.InvDte, other.InvDte), cmp.Compare(other.Moved, r.Moved), cmp.Compare(r.IDCol, other.IDCol))
+}
 
 // FindInvoice looks an invoice up by its number, or the last one of a sales order, in current and history.
 func (c *Client) FindInvoice(ctx context.Context, ref erp.InvoiceRef) (canonical.Invoice, error) {
@@ -91,7 +99,8 @@ func (q querier) receivables(ctx context.Context, artype, column, value string) 
 	var found []invoiceRow
 	err := q.listBoth(ctx, &found, "armast", "SELECT "+invoiceColumns+" FROM {@} WHERE {@."+column+"} = ? AND {@.artype} = ?",
 		q.value("armast."+column, value), q.value("armast.artype", artype))
-	slices.SortFunc(found, func(a, b invoiceRow) int { return int(a.IDCol - b.IDCol) })
+	found = once(found, (*invoiceRow).itself)
+	slices.SortFunc(found, invoiceRow.compare)
 	return found, err
 }
 
@@ -328,14 +337,16 @@ func (t *tx) charged(ctx context.Context, number string) (map[whole]decimal.Deci
 	for _, each := range invoices {
 		tax, counts[each.InvNo] = tax.Add(each.Tax.Decimal), true
 	}
-	var lines []struct {
+	type chargedLine struct {
 		InvNo      text   `db:"invno"`
 		TranLineNo whole  `db:"tranlineno"`
 		ExtPrice   amount `db:"extprice"`
+		Moved      whole  `db:"moved"`
 	}
-	err = t.listBoth(ctx, &lines, "artran", "SELECT {@: invno tranlineno extprice} FROM {@} WHERE {@.sono} = ?", t.value("artran.sono", number))
+	var lines []chargedLine
+	err = t.listBoth(ctx, &lines, "artran", "SELECT {@: invno tranlineno extprice}, {@moved} AS moved FROM {@} WHERE {@.sono} = ?", t.value("artran.sono", number))
 	charged := map[whole]decimal.Decimal{}
-	for _, line := range lines {
+	for _, line := range once(lines, func(l *chargedLine) (text, whole) { return lineOf(l.InvNo, l.TranLineNo), l.Moved }) {
 		if counts[line.InvNo] {
 			charged[line.TranLineNo] = charged[line.TranLineNo].Add(line.ExtPrice.Decimal)
 		}

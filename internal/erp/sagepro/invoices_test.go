@@ -262,3 +262,35 @@ func TestCustomersAreCountedBesideTheERP(t *testing.T) {
 		}
 	})
 }
+
+// A period close puts documents into history before it takes them away: who reads meanwhile sees them in both, and counts them once.
+func TestWhatAPeriodCloseIsMovingCountsOnce(t *testing.T) {
+	onEach(t, func(t *testing.T, d *desk) {
+		order := d.place(t, d.simple("A100", 4, 10))
+		first := d.Ship(t, order.Number, 1, "UPS", "1Z1")
+		seen := d.shipments(t)
+		require.Len(t, seen, 1)
+		d.typed(t, "P-1", first, "10.00")
+		for current, history := range map[string]string{"armast": "arymst", "artran": "arytrn", "arcash": "arycash"} {
+			d.set(t, "INSERT INTO "+history+" SELECT * FROM "+current)
+		}
+		found, err := d.FindReceipt(t.Context(), "P-1")
+		require.NoError(t, err)
+		requireAmount(t, "10", found.Amount)
+		d.set(t, "UPDATE arymst SET id_col = id_col + 1000000")
+		requireAmount(t, "30", d.bill(t, order.Number).Total)
+		last, err := d.FindInvoice(t.Context(), erp.InvoiceRef{SalesOrder: order.Number})
+		require.NoError(t, err)
+		require.NotEqual(t, first, last.Number, "ids of history tell nothing of those that are current")
+		memo := d.memo(first, "5.00")
+		memo["restock"] = []paper{{"tranlineno": 1, "quantity": 4}}
+		d.credit(t, memo)
+
+		d.set(t, "INSERT INTO soytrn SELECT * FROM sotran")
+		d.set(t, "INSERT INTO soymst SELECT * FROM somast")
+		orders, err := d.FindSalesOrder(t.Context(), erp.SalesOrderRef{Number: order.Number})
+		require.NoError(t, err)
+		require.Len(t, orders.Lines, 1)
+		require.Equal(t, seen[0].Document.Lines, d.shipments(t)[0].Document.Lines)
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/shopspring/decimal"
 
@@ -49,7 +50,7 @@ type orderRow struct {
 
 const (
 	orderColumns = "{@: id_col sono custno sodate ponum shipvia pterms tax ordamt shpamt sostat sotype loctid currid exchrat sotrack orderstat " + lockColumns + "}, {@moved} AS moved"
-	lineColumns  = "{@: id_col sono tranlineno item descrip price cost qtyord origqtyord qtyshp extprice taxable sostat sotype stkcode loctid}"
+	lineColumns  = "{@: id_col sono tranlineno item descrip price cost qtyord origqtyord qtyshp extprice taxable sostat sotype stkcode loctid}, {@moved} AS moved"
 )
 
 // lineRow is what this package reads of SOTRAN, or of its history.
@@ -70,7 +71,15 @@ type lineRow struct {
 	SoType     text   `db:"sotype"`
 	StkCode    flag   `db:"stkcode"` // kept in stock
 	LoctID     text   `db:"loctid"`
+	Moved      whole  `db:"moved"` // 1: in history
 }
+
+func (o *orderRow) itself() (text, whole) { return o.SoNo, o.Moved }
+
+func (l *lineRow) itself() (text, whole) { return lineOf(l.SoNo, l.TranLineNo), l.Moved }
+
+// lineOf names a line of a document.
+func lineOf(document text, line whole) text { return document + "/" + text(strconv.Itoa(int(line))) }
 
 func (l lineRow) place() place { return place{foldCode(string(l.Item)), foldCode(string(l.LoctID))} }
 
@@ -190,6 +199,7 @@ func (q querier) ordersByPoNum(ctx context.Context, orderNumber, customer string
 	if err := q.listBoth(ctx, &found, "somast", query, arguments...); err != nil || len(found) == 0 {
 		return nil, err
 	}
+	found = once(found, (*orderRow).itself)
 	numbers := make([]string, 0, len(found))
 	for _, order := range found {
 		numbers = append(numbers, string(order.SoNo))
@@ -206,6 +216,7 @@ func (q querier) ordersByPoNum(ctx context.Context, orderNumber, customer string
 func (q querier) linesOf(ctx context.Context, number string) ([]lineRow, error) {
 	var found []lineRow
 	err := q.listBoth(ctx, &found, "sotran", "SELECT "+lineColumns+" FROM {@} WHERE {@.sono} = ?", q.value("sotran.sono", number))
+	found = once(found, (*lineRow).itself)
 	slices.SortFunc(found, func(a, b lineRow) int { return int(a.TranLineNo - b.TranLineNo) })
 	return found, err
 }

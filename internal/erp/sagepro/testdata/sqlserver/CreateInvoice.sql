@@ -6,7 +6,7 @@ INSERT INTO cyb_xref (company, entity, extref, amount, answer, created, currid, 
 SELECT sysid, glyear, glperiod, startdt, enddt, isopen FROM sycperd WHERE sysid = @p1 AND startdt <= @p2 AND enddt >= @p3;
 UPDATE sycnext SET nextval = nextval + 1 OUTPUT deleted.nextval WHERE sysid = @p1 AND keyname = @p2;
 SELECT 1 AS found FROM armast WHERE invno = @p1 UNION ALL SELECT 1 AS found FROM arymst WHERE invno = @p2;
-SELECT id_col, sono, tranlineno, item, descrip, price, cost, qtyord, origqtyord, qtyshp, extprice, taxable, sostat, sotype, stkcode, loctid FROM sotran WHERE sono = @p1 UNION ALL SELECT id_col, sono, tranlineno, item, descrip, price, cost, qtyord, origqtyord, qtyshp, extprice, taxable, sostat, sotype, stkcode, loctid FROM soytrn WHERE sono = @p2;
+SELECT id_col, sono, tranlineno, item, descrip, price, cost, qtyord, origqtyord, qtyshp, extprice, taxable, sostat, sotype, stkcode, loctid, 0 AS moved FROM sotran WHERE sono = @p1 UNION ALL SELECT id_col, sono, tranlineno, item, descrip, price, cost, qtyord, origqtyord, qtyshp, extprice, taxable, sostat, sotype, stkcode, loctid, 1 AS moved FROM soytrn WHERE sono = @p2;
 UPDATE sycnext SET nextval = nextval + 1 OUTPUT deleted.nextval WHERE sysid = @p1 AND keyname = @p2;
 SELECT 1 AS found FROM ictran WHERE ttranno = @p1 UNION ALL SELECT 1 AS found FROM icytrn WHERE ttranno = @p2;
 SELECT custno, company, email, currency, pterms, [limit], balance, onorder, credstat, custstat, lckstat, lckuser, lckdate, lcktime FROM arcust WITH (UPDLOCK, ROWLOCK) WHERE custno = @p1;
@@ -15,9 +15,9 @@ UPDATE iciloc SET lonhand = @p1, lsoaloc = @p2 WHERE item = @p3 AND loctid = @p4
 SELECT ionhand FROM icitem WITH (UPDLOCK, ROWLOCK) WHERE item = @p1;
 UPDATE icitem SET ionhand = @p1 WHERE item = @p2;
 SELECT id_col, sono, custno, sodate, ponum, shipvia, pterms, tax, ordamt, shpamt, sostat, sotype, loctid, currid, exchrat, sotrack, orderstat, lckstat, lckuser, lckdate, lcktime, 0 AS moved FROM somast WITH (UPDLOCK, ROWLOCK) WHERE sono = @p1;
-SELECT id_col, sono, tranlineno, item, descrip, price, cost, qtyord, origqtyord, qtyshp, extprice, taxable, sostat, sotype, stkcode, loctid FROM sotran WHERE sono = @p1 UNION ALL SELECT id_col, sono, tranlineno, item, descrip, price, cost, qtyord, origqtyord, qtyshp, extprice, taxable, sostat, sotype, stkcode, loctid FROM soytrn WHERE sono = @p2;
+SELECT id_col, sono, tranlineno, item, descrip, price, cost, qtyord, origqtyord, qtyshp, extprice, taxable, sostat, sotype, stkcode, loctid, 0 AS moved FROM sotran WHERE sono = @p1 UNION ALL SELECT id_col, sono, tranlineno, item, descrip, price, cost, qtyord, origqtyord, qtyshp, extprice, taxable, sostat, sotype, stkcode, loctid, 1 AS moved FROM soytrn WHERE sono = @p2;
 SELECT id_col, invno, custno, invdte, artype, arstat, ornum, ponum, tax, invamt, paidamt, balance, currid, sotrack, arnotes, 0 AS moved FROM armast WHERE ornum = @p1 AND artype = @p2 UNION ALL SELECT id_col, invno, custno, invdte, artype, arstat, ornum, ponum, tax, invamt, paidamt, balance, currid, sotrack, arnotes, 1 AS moved FROM arymst WHERE ornum = @p3 AND artype = @p4;
-SELECT invno, tranlineno, extprice FROM artran WHERE sono = @p1 UNION ALL SELECT invno, tranlineno, extprice FROM arytrn WHERE sono = @p2;
+SELECT invno, tranlineno, extprice, 0 AS moved FROM artran WHERE sono = @p1 UNION ALL SELECT invno, tranlineno, extprice, 1 AS moved FROM arytrn WHERE sono = @p2;
 UPDATE arcust SET balance = @p1, ldate = @p2, lsale = @p3, onorder = @p4 WHERE custno = @p5;
 INSERT INTO armast (adddate, addtime, adduser, arstat, artype, balance, currid, custno, exchrat, invamt, invdte, invno, ornum, paidamt, ponum, pterms, sotrack, tax) VALUES (@p1, @p2, @p3, @p4, @p5, @p6, @p7, @p8, @p9, @p10, @p11, @p12, @p13, @p14, @p15, @p16, @p17, @p18);
 INSERT INTO artran (artype, cost, custno, descrip, extprice, invdte, invno, item, price, qtyord, qtyshp, sono, taxable, tranlineno) VALUES (@p1, @p2, @p3, @p4, @p5, @p6, @p7, @p8, @p9, @p10, @p11, @p12, @p13, @p14);

@@ -221,6 +221,6 @@ func (r *rig) runs(t *testing.T, prefix string) int {
 		})
 		count = int(answer.GetCount())
 		return err == nil && count > 0
-	}, 10*time.Second, 50*time.Millisecond, "visibility shows no run")
+	}, patience, 50*time.Millisecond, "visibility shows no run")
 	return count
 }

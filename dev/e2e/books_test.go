@@ -103,7 +103,7 @@ func TestAnswersOfASettlementDayAreLost(t *testing.T) {
 // TestWorkerKilledInASettlementDay kills the worker while it waits for a report, and while the journal is on its way: posted, but not recorded.
 func TestWorkerKilledInASettlementDay(t *testing.T) {
 	t.Parallel()
-	r, worker := killable(t, "TENDERLINE_SETTLEMENT_STEP_TIMEOUT", "3s") // after which a try counts as lost with its worker
+	r, worker := killable(t, "TENDERLINE_SETTLEMENT_STEP_TIMEOUT", "8s") // after which a try counts as lost with its worker
 	worker.start(t)
 	date := r.sell(t, 2)
 	var started world.StartedDay

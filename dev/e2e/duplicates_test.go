@@ -31,7 +31,7 @@ func TestTheSameOrderAtOnce(t *testing.T) {
 	statuses := make([]int, 10)
 	for i := range statuses {
 		submissions.Go(func() {
-			answer, err := r.World.Submit(t.Context(), order)
+			answer, err := r.send(t, order)
 			if err == nil {
 				statuses[i] = answer.Status
 			}
@@ -47,13 +47,13 @@ func TestTheSameOrderAtOnce(t *testing.T) {
 	r.told(t, id, "order.confirmed")
 
 	t.Run("again, after its end", func(t *testing.T) {
-		answer, err := r.World.Submit(t.Context(), order)
+		answer, err := r.send(t, order)
 		require.NoError(t, err)
 		require.Less(t, answer.Status, 300)
 		require.Equal(t, map[string]int{"sale": 1}, r.kinds(t, id))
 	})
 	t.Run("another order under its ID", func(t *testing.T) {
-		answer, err := r.World.Submit(t.Context(), r.order(t, id, buy{sku: "A200"}))
+		answer, err := r.send(t, r.order(t, id, buy{sku: "A200"}))
 		require.NoError(t, err)
 		require.Equal(t, http.StatusConflict, answer.Status, string(answer.Body))
 	})
@@ -101,11 +101,8 @@ func TestCancelAtEachStage(t *testing.T) {
 			if route == payRoute {
 				sandbox = r.Gateway
 			}
-			require.NoError(t, r.Break(t.Context(), sandbox, world.Fault{Route: route, Mode: "delay", DelayMs: 700, Times: 1}))
-			before := r.hits(t, sandbox, "delay")
-			r.submit(t, r.order(t, id, buy{}))
-			require.Eventually(t, func() bool { return r.hits(t, sandbox, "delay") > before }, patience, 10*time.Millisecond)
-			require.NoError(t, r.Cancel(t.Context(), id))
+			order := r.order(t, id, buy{})
+			r.while(t, sandbox, route, "delay", func() { r.submit(t, order) }, func() { require.NoError(t, r.Cancel(t.Context(), id)) })
 			r.ended(t, id, "cancelled")
 			r.told(t, id, "order.cancelled")
 		})

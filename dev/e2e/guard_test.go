@@ -11,7 +11,10 @@ import (
 	gatewaysandbox "github.com/tenderline/tenderline/sandbox/cybersource"
 )
 
-const payRoute = "POST /pts/v2/payments"
+const (
+	payRoute  = "POST /pts/v2/payments"
+	voidRoute = "POST /pts/v2/*/*/voids"
+)
 
 // unguarded is a merchant whose processor does not refuse a repeated transactionId: an authorization that may have arrived must never be
 // sent again.

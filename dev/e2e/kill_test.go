@@ -84,8 +84,8 @@ func (w *workerProcess) kill(t *testing.T) {
 func killable(t *testing.T, more ...string) (*rig, *workerProcess) {
 	t.Helper()
 	settings := map[string]string{
-		"TENDERLINE_CYBERSOURCE_TIMEOUT": "9s", "TENDERLINE_SYSPRO_TIMEOUT": "9s", "TENDERLINE_POLICY_STEP_TIMEOUT": "10s",
-		"TENDERLINE_POLICY_PREPARATION_FOR": "1m", "TENDERLINE_CYBERSOURCE_RESOLVE_BUDGET": "90s",
+		"TENDERLINE_CYBERSOURCE_TIMEOUT": "9s", "TENDERLINE_SYSPRO_TIMEOUT": "9s", "TENDERLINE_CALLBACK_TIMEOUT": "9s", "TENDERLINE_POLICY_STEP_TIMEOUT": "10s",
+		"TENDERLINE_CYBERSOURCE_RESOLVE_BUDGET": "90s",
 	}
 	for i := 0; i+1 < len(more); i += 2 {
 		settings[more[i]] = more[i+1]

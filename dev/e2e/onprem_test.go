@@ -68,7 +68,7 @@ func newPremises(t *testing.T, erp string, more map[string]string) *premises {
 	t.Helper()
 	settings := map[string]string{
 		"TENDERLINE_ERP": erp, "TENDERLINE_WORKER_ROLES": "workflows,cybersource", "TENDERLINE_POLICY_STEP_TIMEOUT": "4s",
-		"TENDERLINE_POLICY_PREPARATION_FOR": "30s", "TENDERLINE_" + strings.ToUpper(erp) + "_TIMEOUT": "3s",
+		"TENDERLINE_CYBERSOURCE_TIMEOUT": "3s", "TENDERLINE_CALLBACK_TIMEOUT": "3s", "TENDERLINE_" + strings.ToUpper(erp) + "_TIMEOUT": "3s",
 	}
 	p := &premises{rig: start(t, stack.Options{Env: settings}), dir: t.TempDir(), program: binary(t), apart: networksOfTheirOwn(t)}
 	free, err := ports.Free("127.0.0.1", 2)

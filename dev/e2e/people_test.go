@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"net/http"
 	"sync"
 	"testing"
@@ -30,8 +31,9 @@ func TestTwoOperatorsAtOnce(t *testing.T) {
 		var hands sync.WaitGroup
 		for i, who := range []struct{ key, resolution string }{{world.Operator, "compensate"}, {secondOperator, "retry"}} {
 			hands.Go(func() {
-				answer, err := r.Call(t.Context(), http.MethodPost, r.API+"/v1/attention/"+item.ID+"/resolve", who.key,
-					world.Resolution{Resolution: who.resolution, Reason: "at once"})
+				answer, err := r.Repeat(t.Context(), func(ctx context.Context) (world.Answer, error) {
+					return r.Call(ctx, http.MethodPost, r.API+"/v1/attention/"+item.ID+"/resolve", who.key, world.Resolution{Resolution: who.resolution, Reason: "at once"})
+				})
 				if err == nil {
 					answers[i] = answer
 				}

@@ -120,10 +120,7 @@ func recordings() []recording {
 				require.NoError(t, r.Pay(t.Context(), id, token))
 			},
 		},
-		{
-			name: "decided_by_deadline", buy: buy{scenario: "review", channel: "brief"}, end: "rejected", beside: true, reviews: true,
-			play: func(t *testing.T, r *rig, id string) { t.Helper(); r.inReview(t, id) },
-		},
+		{name: "decided_by_deadline", buy: buy{scenario: "review", channel: "brief"}, end: "rejected", beside: true, reviews: true},
 		{
 			name: "decided_by_poll", buy: buy{scenario: "review", channel: "polled"}, end: "confirmed", beside: true, reviews: true,
 			play: func(t *testing.T, r *rig, id string) {
@@ -176,11 +173,7 @@ func followUps() []recording {
 	tooLate.way = "refund"
 	tooLate.ask = func(t *testing.T, r *rig, id string) {
 		t.Helper()
-		before := r.hits(t, r.Gateway, "delay")
-		require.NoError(t, r.Break(t.Context(), r.Gateway, world.Fault{Route: "POST /pts/v2/*/*/voids", Mode: "delay", DelayMs: 500, Times: 1}))
-		whole.ask(t, r, id)
-		require.Eventually(t, func() bool { return r.hits(t, r.Gateway, "delay") > before }, patience, 10*time.Millisecond)
-		require.NoError(t, r.CloseBatch(t.Context()))
+		r.while(t, r.Gateway, voidRoute, "delay", func() { whole.ask(t, r, id) }, func() { require.NoError(t, r.CloseBatch(t.Context())) })
 	}
 
 	parked := part

@@ -48,10 +48,13 @@ func TestReviewerIsFasterThanTheAnswer(t *testing.T) {
 	for decision, end := range map[string]string{"ACCEPT": "confirmed", "REJECT": "rejected"} {
 		t.Run(decision, func(t *testing.T) {
 			id := r.id()
+			const lookUps = "* /tss/v2/**" // wait until the case is decided
 			require.NoError(t, r.Break(t.Context(), r.Gateway, world.Fault{Route: payRoute, Mode: "drop_after", Times: 1}))
+			require.NoError(t, r.Break(t.Context(), r.Gateway, world.Fault{Route: lookUps, Mode: "delay", DelayMs: world.Slowly}))
 			r.submit(t, r.order(t, id, buy{scenario: "review"}))
 			require.Eventually(t, func() bool { return r.kinds(t, id)["auth"] == 1 }, patience, 5*time.Millisecond)
 			r.post(t, r.Gateway+"/_sandbox/review", map[string]any{"reference": id, "decision": decision})
+			require.NoError(t, r.Release(t.Context(), r.Gateway, lookUps))
 			r.ended(t, id, end)
 			require.Equal(t, 1, r.kinds(t, id)["auth"])
 		})

@@ -316,7 +316,7 @@ func requireFound(t *testing.T, c client.Client, queries ...string) {
 			count, err := c.CountWorkflow(t.Context(), &workflowservice.CountWorkflowExecutionsRequest{Query: query})
 			require.NoError(collect, err)
 			require.EqualValues(collect, 1, count.GetCount(), query)
-		}, 10*time.Second, 20*time.Millisecond)
+		}, time.Minute, 20*time.Millisecond)
 	}
 }
 

@@ -14,8 +14,8 @@ import (
 	"github.com/tenderline/tenderline/dev/internal/world"
 )
 
-// patience is how long a sample waits for any one thing.
-const patience = 90 * time.Second
+// patience is how long a sample waits for any one thing. No sample is about being quick: on a slow machine, with all others at once, an order takes minutes.
+const patience = 5 * time.Minute
 
 // Play is one sample under way: what it may do to its order and the world.
 type Play struct {

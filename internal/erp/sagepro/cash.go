@@ -216,6 +216,9 @@ func (t *tx) claimPayment(ctx context.Context, reference string, p *payment) (he
 			err = t.keepPayment(ctx, reference, &held.payment, statePosted)
 		}
 	}
+	if err == nil && held != nil && held.reversed {
+		return nil, t.client.different("the payment of this reference was taken back")
+	}
 	if err == nil && held != nil && !same {
 		err = t.client.different("a payment of this reference exists with another amount, currency, kind, customer or document")
 	}

@@ -320,6 +320,24 @@ func TestAReversalIsRefused(t *testing.T) {
 	})
 }
 
+// What was taken back is not there any more: whoever posts it again is told so, instead of that all is well.
+func TestAPaymentThatWasTakenBackIsNoAnswer(t *testing.T) {
+	onEach(t, func(t *testing.T, d *desk) {
+		invoice := d.billed(t, 30)
+		receipt, key := d.receipt("30.00", [2]string{invoice.Number, "30.00"}), d.key()
+		posted, err := d.PostReceipt(t.Context(), key, receipt.document(t))
+		require.NoError(t, err)
+		_, err = d.ReverseReceipt(t.Context(), d.key(), d.reversal(posted))
+		require.NoError(t, err)
+		again, err := d.PostReceipt(t.Context(), key, receipt.document(t))
+		require.NoError(t, err, "a repeat is answered as the first time")
+		require.Equal(t, posted, again)
+		_, err = d.PostReceipt(t.Context(), d.key(), receipt.document(t))
+		requireFault(t, err, fault.Conflict, "DUPLICATE_REFERENCE")
+		d.requireOwed(t, "30")
+	})
+}
+
 // Somebody took the payment back by hand: the invoice has less paid than would have to be taken back.
 func TestAReversalTakesNothingBackThatIsNotThere(t *testing.T) {
 	onEach(t, func(t *testing.T, d *desk) {

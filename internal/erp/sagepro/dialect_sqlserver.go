@@ -33,9 +33,10 @@ func (sqlServer) limit(string) string           { return "" }
 func (sqlServer) isolation() sql.IsolationLevel { return sql.LevelReadCommitted }
 
 // session has no arguments: with them it would run in a scope of its own, at whose end its settings would be gone. XACT_ABORT makes every
-// failed statement roll the transaction back.
+// failed statement roll the transaction back. A server may be set to count no rows unasked; here they are what tells a row that is made from one that was
+// there.
 func (sqlServer) session(wait time.Duration) string {
-	return fmt.Sprintf("SET XACT_ABORT ON; SET LOCK_TIMEOUT %d", wait.Milliseconds())
+	return fmt.Sprintf("SET NOCOUNT OFF; SET XACT_ABORT ON; SET LOCK_TIMEOUT %d", wait.Milliseconds())
 }
 
 func (sqlServer) increment(table, column, where string) string {

@@ -197,7 +197,7 @@ var (
 	output    = regexp.MustCompile(`(?is)^(UPDATE .*) OUTPUT deleted\.(\S+) (WHERE .*)$`)
 	parameter = regexp.MustCompile(`@p(\d+)`)
 	databases = regexp.MustCompile(`\b(PRO01|TENDERLINE)\.dbo\.`) // of a site with several, see TestTransactSQLOfASite
-	session   = regexp.MustCompile(`^SET XACT_ABORT ON; SET LOCK_TIMEOUT \d+$`)
+	session   = regexp.MustCompile(`^SET NOCOUNT OFF; SET XACT_ABORT ON; SET LOCK_TIMEOUT \d+$`)
 	quoted    = regexp.MustCompile(`'[^']*'`)
 	clock     = "SELECT CONVERT(VARCHAR(26), CAST(SYSUTCDATETIME() AS DATETIME2(6)), 121)"
 )

@@ -135,7 +135,7 @@ func requireTransactSQL(t *testing.T, name string, sent []string) {
 		switch {
 		case strings.HasPrefix(statement, "BEGIN"):
 			require.Equal(t, "BEGIN READ COMMITTED", statement)
-			require.Regexp(t, `^SET XACT_ABORT ON; SET LOCK_TIMEOUT \d+$`, sent[i+1], "a failed statement must end the transaction")
+			require.Regexp(t, `^SET NOCOUNT OFF; SET XACT_ABORT ON; SET LOCK_TIMEOUT \d+$`, sent[i+1], "a failed statement must end the transaction")
 			inside = true
 		case statement == "COMMIT":
 			inside = false

@@ -4,7 +4,7 @@ SELECT id_col, sono, custno, sodate, ponum, shipvia, pterms, tax, ordamt, shpamt
 SELECT id_col, sono, tranlineno, item, descrip, price, cost, qtyord, origqtyord, qtyshp, extprice, taxable, sostat, sotype, stkcode, loctid, 0 AS moved FROM sotran WHERE sono IN (@p1, @p2, @p3) UNION ALL SELECT id_col, sono, tranlineno, item, descrip, price, cost, qtyord, origqtyord, qtyshp, extprice, taxable, sostat, sotype, stkcode, loctid, 1 AS moved FROM soytrn WHERE sono IN (@p4, @p5, @p6);
 SELECT number, [print], changed, state FROM cyb_change WHERE company = @p1 AND stream = @p2 AND number IN (@p3, @p4, @p5);
 BEGIN READ COMMITTED;
-SET XACT_ABORT ON; SET LOCK_TIMEOUT 2000;
+SET NOCOUNT OFF; SET XACT_ABORT ON; SET LOCK_TIMEOUT 2000;
 INSERT INTO cyb_watermark (company, stream, lastid) SELECT @p1, @p2, @p3 WHERE NOT EXISTS (SELECT 1 FROM cyb_watermark WITH (UPDLOCK, HOLDLOCK) WHERE company = @p4 AND stream = @p5);
 SELECT lastid FROM cyb_watermark WITH (UPDLOCK, ROWLOCK) WHERE company = @p1 AND stream = @p2;
 SELECT CONVERT(VARCHAR(26), CAST(SYSUTCDATETIME() AS DATETIME2(6)), 121);

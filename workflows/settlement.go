@@ -65,40 +65,59 @@ var scheduledStart = temporal.NewSearchAttributeKeyTime("TemporalScheduledStartT
 var settlementWork *activities.Settlements
 
 // SettlementTick starts the day that the schedule's tick is for: the one that ended before it in the merchant's time zone. The day goes on
-// without it, so that a parked day holds up no other.
+// without it, so that a parked day holds up no other. A tick whose time the day before lacked, since clocks were put forward over it, starts the
+// day of the one that never came as well.
 func SettlementTick(ctx workflow.Context, in TickInput) (string, error) {
-	date, err := tickDate(ctx, in.Settlement.Policy.TimeZone)
+	date, skipped, err := tickDates(ctx, in.Settlement.Policy.TimeZone)
 	if err != nil {
 		return "", temporal.NewNonRetryableApplicationError("time zone: "+err.Error(), string(fault.Value), err)
 	}
-	in.Settlement.Date = date
+	var missed error
+	if skipped != "" && settlesSkippedDays(ctx) {
+		missed = startDay(ctx, in.Settlement, skipped)
+	}
+	if err := startDay(ctx, in.Settlement, date); err != nil {
+		return date, err
+	}
+	return date, missed
+}
+
+// startDay starts a day as a process of its own, unless it runs already.
+func startDay(ctx workflow.Context, in SettlementInput, date string) error {
+	in.Date = date
 	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
-		WorkflowID:            SettlementWorkflowID(in.Settlement.Merchant, date),
+		WorkflowID:            SettlementWorkflowID(in.Merchant, date),
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
-		StaticSummary:         "Settlement of " + in.Settlement.Merchant + ", " + date,
-		TypedSearchAttributes: temporal.NewSearchAttributes(SearchNeedsAttention.ValueSet(false), SearchErp.ValueSet(in.Settlement.Erp)),
+		StaticSummary:         "Settlement of " + in.Merchant + ", " + date,
+		TypedSearchAttributes: temporal.NewSearchAttributes(SearchNeedsAttention.ValueSet(false), SearchErp.ValueSet(in.Erp)),
 	})
-	err = workflow.ExecuteChildWorkflow(ctx, DailySettlement, in.Settlement).GetChildWorkflowExecution().Get(ctx, nil)
+	err := workflow.ExecuteChildWorkflow(ctx, DailySettlement, in).GetChildWorkflowExecution().Get(ctx, nil)
 	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
 		err = nil // it runs already: by hand, or by an earlier tick
 	}
-	return date, err
+	return err
 }
 
-// tickDate is the business day that has ended when the tick was meant to be.
-func tickDate(ctx workflow.Context, zone string) (string, error) {
+// tickDates gives the business day that has ended when the tick was meant to be, and the one before it where its tick never came: no schedule
+// runs at a time that its day lacks.
+func tickDates(ctx workflow.Context, zone string) (date, skipped string, err error) {
 	at, scheduled := workflow.GetTypedSearchAttributes(ctx).GetTime(scheduledStart)
 	if !scheduled {
 		at = workflow.Now(ctx)
 	}
 	location, err := time.LoadLocation(zone)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	// Calendar days are counted apart from any zone: there are zones whose day of the change of clocks lacks its first hour.
-	year, month, day := at.In(location).Date()
-	return time.Date(year, month, day-1, 0, 0, 0, 0, time.UTC).Format(time.DateOnly), nil
+	local := at.In(location)
+	year, month, day := local.Date()
+	ended := time.Date(year, month, day-1, 0, 0, 0, 0, time.UTC)
+	if before := time.Date(year, month, day-1, local.Hour(), local.Minute(), 0, 0, location); scheduled && before.Hour() != local.Hour() {
+		skipped = ended.AddDate(0, 0, -1).Format(time.DateOnly)
+	}
+	return ended.Format(time.DateOnly), skipped, nil
 }
 
 // day is one run of DailySettlement.

@@ -701,8 +701,8 @@ func TestTickIsForTheDayThatHasEnded(t *testing.T) {
 		"in the day of 23 hours":                  {"America/Los_Angeles", "2026-03-08T08:30:00Z", "2026-03-08T08:30:00Z", "2026-03-07"},
 		"the day of 25 hours":                     {"Europe/Berlin", "2026-10-25T22:59:59Z", "2026-10-25T22:59:59Z", "2026-10-24"},
 		"after the day of 25 hours":               {"Europe/Berlin", "2026-10-25T23:10:00Z", "2026-10-25T23:10:00Z", "2026-10-25"},
-		"the day before had no first hour, west":  {"America/Santiago", "2026-09-07T03:15:00Z", "2026-09-07T03:15:00Z", "2026-09-06"},
-		"the day before had no first hour, east":  {"Africa/Cairo", "2026-04-24T21:30:00Z", "2026-04-24T21:30:00Z", "2026-04-24"},
+		"the day before had no first hour, west":  {"America/Santiago", "2026-09-07T04:15:00Z", "2026-09-07T04:15:00Z", "2026-09-06"},
+		"the day before had no first hour, east":  {"Africa/Cairo", "2026-04-24T22:30:00Z", "2026-04-24T22:30:00Z", "2026-04-24"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -734,6 +734,42 @@ func TestTickOfAnUnknownZoneSaysSo(t *testing.T) {
 	env.ExecuteWorkflow(workflows.SettlementTick, workflows.TickInput{Settlement: in})
 	require.ErrorContains(t, env.GetWorkflowError(), "unknown time zone America/Los_Angels")
 	require.Empty(t, w.calls)
+}
+
+// No schedule runs at a time that a day lacks, since clocks are put forward over it: the next tick settles that day, too.
+func TestTickSettlesTheDayWhoseTickNeverCame(t *testing.T) {
+	for name, test := range map[string]struct {
+		zone, meant string
+		dates       []string
+	}{
+		"the day after":                  {"America/New_York", "2026-03-09T06:30:00Z", []string{"2026-03-07", "2026-03-08"}},
+		"two days after":                 {"America/New_York", "2026-03-10T06:30:00Z", []string{"2026-03-09"}},
+		"at a time that every day has":   {"America/New_York", "2026-03-09T10:00:00Z", []string{"2026-03-08"}},
+		"clocks put forward at midnight": {"America/Santiago", "2026-09-07T03:15:00Z", []string{"2026-09-05", "2026-09-06"}},
+		"east of Greenwich":              {"Africa/Cairo", "2026-04-24T21:30:00Z", []string{"2026-04-23", "2026-04-24"}},
+		"clocks put back":                {"America/New_York", "2026-11-02T06:30:00Z", []string{"2026-11-01"}},
+		"by hand":                        {"America/New_York", "", []string{"2026-03-08"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			env := environment(t, newWorld())
+			meant := time.Time{}
+			env.SetStartTime(time.Date(2026, 3, 9, 6, 30, 0, 0, time.UTC))
+			if test.meant != "" {
+				var err error
+				meant, err = time.Parse(time.RFC3339, test.meant)
+				require.NoError(t, err)
+			}
+			in := dayInput()
+			in.Policy.TimeZone = test.zone
+			date, started := tick(t, env, in, meant)
+			require.Equal(t, test.dates[len(test.dates)-1], date)
+			want := []string{}
+			for _, day := range test.dates {
+				want = append(want, workflows.SettlementWorkflowID(in.Merchant, day))
+			}
+			require.Equal(t, want, started)
+		})
+	}
 }
 
 func TestTickLeavesADayAloneThatRunsAlready(t *testing.T) {

@@ -34,6 +34,9 @@ func tellsEachTracking(ctx workflow.Context) bool { return since(ctx, "each-trac
 // waitsInNewRuns tells that a late reject which waits for its order for long goes on as a new run.
 func waitsInNewRuns(ctx workflow.Context) bool { return since(ctx, "late-reject-in-new-runs") }
 
+// settlesSkippedDays tells that a tick settles the day, too, whose own tick never came, since clocks were put forward over its time.
+func settlesSkippedDays(ctx workflow.Context) bool { return since(ctx, "skipped-days-settled") }
+
 func since(ctx workflow.Context, change string) bool {
 	return workflow.GetVersion(ctx, change, workflow.DefaultVersion, 1) >= 1
 }

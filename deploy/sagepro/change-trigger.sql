@@ -5,9 +5,12 @@
 -- true by then, so that a note may be lost, late or doubled without harm:
 --   temporal schedule trigger --schedule-id erp-changes/sagepro
 -- and marks them sent (the last statement). They must never make a posting fail: a note is one insert into a table of ours without any check.
+-- No identity column: programs that ask for @@IDENTITY after a row of theirs would get the note's.
+IF OBJECT_ID('dbo.cyb_outbox_id') IS NULL CREATE SEQUENCE dbo.cyb_outbox_id AS BIGINT START WITH 1;
+GO
 IF OBJECT_ID('dbo.cyb_outbox') IS NULL
 CREATE TABLE dbo.cyb_outbox (
-  id BIGINT IDENTITY(1,1) PRIMARY KEY,
+  id BIGINT NOT NULL DEFAULT NEXT VALUE FOR dbo.cyb_outbox_id PRIMARY KEY,
   stream VARCHAR(24) NOT NULL,          -- credit_memo, shipment or sales_order
   number CHAR(10) NOT NULL,             -- invno or sono
   noted DATETIME2 NOT NULL DEFAULT SYSUTCDATETIME(),

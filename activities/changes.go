@@ -208,11 +208,12 @@ func (in FindOwnMemoInput) madeBy(refundID string) bool {
 	return false
 }
 
-// names tells whether a reference is that of any attempt's operation. The operations themselves may be in the journal of an ERP on premises.
+// names tells whether a reference is that of any attempt's operation, whatever the ERP made of blanks and case. The operations themselves may be in the
+// journal of an ERP on premises.
 func names(reference string, key func(attempt int) string) bool {
 	const attempts = 100 // each of them was refused to a person's face
 	for attempt := range attempts {
-		if erp.Reference(key(attempt+1)) == reference {
+		if strings.EqualFold(erp.Reference(key(attempt+1)), strings.TrimSpace(reference)) {
 			return true
 		}
 	}

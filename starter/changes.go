@@ -107,11 +107,13 @@ func (s *Starter) deliverMemo(ctx context.Context, item journal.InboxItem, erp s
 }
 
 // ourReference tells that a credit memo's reference is one of our operations', whatever else is told of the memo: what we have made ourselves
-// must never be refunded once more. An ERP keeps so much of a long reference at least.
+// must never be refunded once more. An ERP keeps so much of a long reference at least, whatever it makes of blanks and case.
 func ourReference(reference, orderID string) bool {
 	const keeps = 21 // see erp.Reference
+	reference = strings.TrimSpace(reference)
 	for _, ours := range []string{"refund:" + orderID + "/", "order:" + orderID + ":"} {
-		if strings.HasPrefix(reference, ours[:min(len(ours), keeps)]) {
+		ours = ours[:min(len(ours), keeps)]
+		if len(reference) >= len(ours) && strings.EqualFold(reference[:len(ours)], ours) {
 			return orderID != ""
 		}
 	}

@@ -52,7 +52,40 @@ func (r *reading) dispute(row report.Row) error {
 	if err != nil {
 		return err
 	}
-	r.disputes = append(r.disputes, item)
+	r.disputes = append(r.disputes, told{item, strings.Clone(row.RequestID)})
+	return nil
+}
+
+// told is what a row tells of a dispute, and the transaction that it is about; "" where it does not say.
+type told struct {
+	item        journal.InboxItem
+	transaction string
+}
+
+// tellDisputes brings the disputes into the inbox, each for the order of its transaction. Where nobody knows that, its reference names the order.
+func (r *reading) tellDisputes(ctx context.Context) error {
+	var transactions []string
+	for _, dispute := range r.disputes {
+		if dispute.transaction != "" {
+			transactions = append(transactions, dispute.transaction)
+		}
+	}
+	disputed, err := r.Journal.Settling(system, time.Time{}).Find(ctx, transactions)
+	if err != nil {
+		return err
+	}
+	orders := map[string]string{}
+	for _, op := range disputed {
+		orders[op.TransactionID] = op.OrderID
+	}
+	for _, dispute := range r.disputes {
+		if order := orders[dispute.transaction]; order != "" {
+			dispute.item.OrderID = order
+		}
+		if _, err := r.Journal.Receive(ctx, dispute.item); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

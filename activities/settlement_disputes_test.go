@@ -62,3 +62,23 @@ func TestAQueryInPlaceOfAFileTellsOfItsDayOnly(t *testing.T) {
 	require.NotZero(t, s.asked(t, "/reporting/v3/chargeback-details"))
 	require.Equal(t, "5.00", s.books(t, s.today())["USD 1210"], "the other dispute is booked")
 }
+
+// A file need not have the merchant's references: the transaction tells whose payment is disputed, as it does for any other row.
+func TestADisputeFindsItsOrderByTheTransaction(t *testing.T) {
+	for name, column := range map[string]string{"without references": "Novelty", "with the processor's": "MerchantReferenceNumber"} {
+		t.Run(name, func(t *testing.T) {
+			s := newSettling(t)
+			s.steps.Reports = rewriting{s.steps.Reports, map[string]func(string) string{chargebackFile: func(file string) string {
+				return strings.ReplaceAll(strings.Replace(file, "MerchantReferenceNumber", column, 1), "WEB-", "ACQ-")
+			}}}
+			orderID, transaction := s.sell(t, "100.00", "USD")
+			s.settle(t, s.today(), nil)
+			s.dispute(t, map[string]any{"id": transaction, "amount": "20.00"})
+			s.settle(t, s.today(), nil)
+			s.reconcile(t, s.today())
+			items := s.inbox(t)
+			require.Len(t, items, 1)
+			require.Equal(t, orderID, items[0].OrderID)
+		})
+	}
+}

@@ -102,7 +102,7 @@ type reading struct {
 	before   SettlementDocument
 	posted   []journal.Posting
 	day      *settlement.Day
-	disputes []journal.InboxItem
+	disputes []told
 	document SettlementDocument
 	out      ReconciledDay
 }
@@ -335,12 +335,7 @@ func (r *reading) keep(ctx context.Context, result *settlement.Result, differenc
 	}); err != nil {
 		return err
 	}
-	for _, item := range r.disputes {
-		if _, err := r.Journal.Receive(ctx, item); err != nil {
-			return err
-		}
-	}
-	return nil
+	return r.tellDisputes(ctx)
 }
 
 // writePage makes the page of a day, with what is posted of it and what is to be.

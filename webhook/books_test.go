@@ -495,6 +495,7 @@ func TestWrongPushedChangesAreExplained(t *testing.T) {
 		`{"id":"a","feed":"shipment",` + head + `,"shipment":{"shippedOn":"2026-11-20","lines":[{"quantity":"x","stockCode":"A"}]}}`:                                     {"/0/shipment/lines/0/quantity", "type"},
 		`{"id":"a","feed":"credit_memo",` + head + `,"memo":{"amount":1,"tax":0,"currency":"dollar","refundStatus":"Pending"}}`:                                          {"/0/memo/currency", "currency"},
 		`{"id":"a","feed":"credit_memo",` + head + `,"memo":{"amount":1,"currency":"USD","refundStatus":"Pending"}}`:                                                     {"/0/memo/tax", "required"},
+		`{"id":"a","feed":"credit_memo",` + head + `,"memo":{"own":true,"amount":1,"tax":0,"currency":"USD","refundStatus":"Pending"}}`:                                  {"/0/memo/reference", "required"},
 		`{"id":"a","feed":"credit_memo",` + head + `,"memo":{"amount":1,"tax":0,"currency":"USD"}}`:                                                                      {"/0/memo/refundStatus", "required"},
 		`{"id":"a","feed":"credit_memo",` + head + `,"memo":{"amount":1,"tax":0,"currency":"USD","refundStatus":"Pending","reason":"` + strings.Repeat("x", 501) + `"}}`: {"/0/memo/reason", "max_length"},
 	} {

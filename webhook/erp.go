@@ -304,6 +304,9 @@ func (r *changeReader) memo(p pushedChange) *activities.MemoChange {
 	if len(m.Currency) != 3 {
 		r.report("/memo/currency", canonical.RuleCurrency, "must be an ISO 4217 code")
 	}
+	if m.Own && m.Reference == "" { // nobody could tell of which refund it is, and it would wait for that for ever
+		r.report("/memo/reference", canonical.RuleRequired, "is required of a memo that is ours")
+	}
 	return &activities.MemoChange{
 		Number: p.Number, Own: m.Own, Reference: r.text("/memo/reference", m.Reference), CustomerCode: r.text("/memo/customerCode", m.CustomerCode),
 		SalesOrder: r.text("/memo/salesOrder", m.SalesOrder), Invoice: r.text("/memo/invoice", m.Invoice), Amount: r.number("/memo/amount", m.Amount),

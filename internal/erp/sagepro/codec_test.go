@@ -1,6 +1,7 @@
 package sagepro
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -132,4 +133,18 @@ func TestValuesAreWrittenAsTheColumnKeepsThem(t *testing.T) {
 	}
 	_, err := bindValue(lite{}, siteColumn{name: "x"}, struct{}{})
 	require.Error(t, err)
+}
+
+// A column that has no room for a character takes "?" for it: two references that it would make one are kept by their hashes.
+func TestReferencesThatAColumnWouldSpoilAreKeptByTheirHash(t *testing.T) {
+	require.Equal(t, "C-2001", extRef("C-2001"))
+	require.Equal(t, strings.Repeat("k", 64), extRef(strings.Repeat("k", 64)))
+	kept := map[string]string{}
+	for _, reference := range []string{"客户", "顾客", "é", " C-2001", "C-2001 ", strings.Repeat("k", 65)} {
+		short := extRef(reference)
+		require.Regexp(t, "^sha256:[A-Z2-7]{52}$", short)
+		require.Equal(t, short, extRef(short))
+		require.NotContains(t, kept, short, "%q and %q", reference, kept[short])
+		kept[short] = reference
+	}
 }

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
+	"unicode"
 
 	"github.com/shopspring/decimal"
 )
@@ -42,9 +44,11 @@ const (
 // longestRef is the length of cyb_xref.extref.
 const longestRef = 64
 
-// extRef makes a reference fit: a longer one becomes "sha256:" and the base32 of its hash, so that two never share a row.
+// extRef makes a reference fit: one that is longer, or that a column of Windows-1252 and a comparison without blanks would not keep apart from
+// others, becomes "sha256:" and the base32 of its hash, so that two never share a row.
 func extRef(reference string) string {
-	if len(reference) <= longestRef {
+	ascii := !strings.ContainsFunc(reference, func(r rune) bool { return r > unicode.MaxASCII })
+	if len(reference) <= longestRef && ascii && strings.TrimSpace(reference) == reference {
 		return reference
 	}
 	sum := sha256.Sum256([]byte(reference))

@@ -350,20 +350,28 @@ func (d *day) inLedger(
 	return nil, byHand
 }
 
-// showPaid starts to show the day's orders as paid; that may take hours, and nothing waits for it.
+// showPaid starts to show the day's orders as paid; that may take hours, and nothing waits for it. One that is still at an earlier run's may have
+// passed the orders that this run has settled: they get one of their own.
 func (d *day) showPaid(ctx workflow.Context) {
+	err := d.startShowPaid(ctx, ShowPaidWorkflowID(d.in.Merchant, d.in.Date))
+	if temporal.IsWorkflowExecutionAlreadyStartedError(err) && showsPaidBeside(ctx) {
+		err = d.startShowPaid(ctx, ShowPaidWorkflowID(d.in.Merchant, d.in.Date)+"/"+workflow.GetInfo(ctx).OriginalRunID)
+	}
+	if err != nil && !temporal.IsWorkflowExecutionAlreadyStartedError(err) {
+		d.log.Error("orders not shown as paid", "error", err)
+	}
+}
+
+func (d *day) startShowPaid(ctx workflow.Context, id string) error {
 	in := ShowPaidInput{Merchant: d.in.Merchant, Date: d.in.Date, Erp: d.in.Erp, Policy: d.in.Steps}
 	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
-		WorkflowID:            ShowPaidWorkflowID(d.in.Merchant, d.in.Date),
+		WorkflowID:            id,
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
 		StaticSummary:         "Show the orders of " + d.in.Date + " as paid",
 		TypedSearchAttributes: temporal.NewSearchAttributes(SearchNeedsAttention.ValueSet(false), SearchErp.ValueSet(d.in.Erp)),
 	})
-	err := workflow.ExecuteChildWorkflow(ctx, ShowPaid, in).GetChildWorkflowExecution().Get(ctx, nil)
-	if err != nil && !temporal.IsWorkflowExecutionAlreadyStartedError(err) {
-		d.log.Error("orders not shown as paid", "error", err)
-	}
+	return workflow.ExecuteChildWorkflow(ctx, ShowPaid, in).GetChildWorkflowExecution().Get(ctx, nil)
 }
 
 // totals is the day in one sentence.

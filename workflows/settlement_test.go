@@ -833,6 +833,26 @@ func paidInput() workflows.ShowPaidInput {
 	return workflows.ShowPaidInput{Merchant: "acme", Date: businessDay, Erp: "syspro", Policy: input().Policy}
 }
 
+// A day that is run again while its orders are still being shown may have settled some that were passed.
+func TestARerunShowsItsOrdersAsPaidToo(t *testing.T) {
+	w := reportedWorld()
+	w.settled = settledOrders(3)
+	env := environment(t, w)
+	taken := workflows.ShowPaidWorkflowID("acme", businessDay)
+	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: taken})
+	var started []string
+	env.SetOnChildWorkflowStartedListener(func(info *workflow.Info, _ workflow.Context, _ converter.EncodedValues) {
+		started = append(started, info.WorkflowExecution.ID)
+	})
+	in := dayInput()
+	in.Policy.ShowPaid = true
+	env.ExecuteWorkflow(workflows.DailySettlement, in)
+	require.NoError(t, env.GetWorkflowError())
+	require.Len(t, started, 1)
+	require.Contains(t, started[0], taken+"/")
+	require.Len(t, w.paid, 3)
+}
+
 func TestOrdersAreShownAsPaidPageByPage(t *testing.T) {
 	for _, test := range []struct{ orders, pages, runs int }{{0, 1, 1}, {1, 1, 1}, {100, 1, 1}, {101, 2, 1}, {20_000, 200, 1}, {20_001, 201, 2}} {
 		t.Run(fmt.Sprint(test.orders), func(t *testing.T) {

@@ -37,6 +37,9 @@ func waitsInNewRuns(ctx workflow.Context) bool { return since(ctx, "late-reject-
 // settlesSkippedDays tells that a tick settles the day, too, whose own tick never came, since clocks were put forward over its time.
 func settlesSkippedDays(ctx workflow.Context) bool { return since(ctx, "skipped-days-settled") }
 
+// showsPaidBeside tells that a settlement day shows its orders as paid, too, where an earlier run's are still being shown.
+func showsPaidBeside(ctx workflow.Context) bool { return since(ctx, "shown-paid-beside") }
+
 func since(ctx workflow.Context, change string) bool {
 	return workflow.GetVersion(ctx, change, workflow.DefaultVersion, 1) >= 1
 }

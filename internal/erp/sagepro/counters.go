@@ -36,7 +36,7 @@ const customerColumns = "{arcust: custno company email currency pterms limit bal
 
 // onHold tells whether the customer gets nothing at the moment, or is none any more.
 func (r customerRow) onHold(c *Client) bool {
-	return slices.Contains(c.held.CreditStatus, string(r.CredStat)) || slices.Contains(c.held.CustomerStatus, string(r.CustStat))
+	return isOneOf(string(r.CredStat), c.held.CreditStatus...) || isOneOf(string(r.CustStat), c.held.CustomerStatus...)
 }
 
 // customerOf finds a customer by code, whatever its case; sql.ErrNoRows if there is none.

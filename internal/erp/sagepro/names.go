@@ -113,7 +113,7 @@ func (n Names) check() error {
 	if n.Hold.Column != "" && !identifier.MatchString(n.Hold.Column) {
 		report("hold: column: %q is no name", n.Hold.Column)
 	}
-	if h := n.Hold.withDefaults(); h.Open == h.Held || h.Open == h.Ready || h.Held == h.Ready {
+	if h := n.Hold.withDefaults(); isOneOf(h.Held, h.Open, h.Ready) || isOneOf(h.Ready, h.Open) {
 		report("hold: open, held and ready need different values")
 	}
 	for _, name := range slices.Sorted(maps.Keys(n.Counters)) {

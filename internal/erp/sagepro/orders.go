@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/shopspring/decimal"
 
@@ -93,13 +94,18 @@ func (o orderRow) status(c *Client) string {
 	switch mark := string(o.OrderStat); {
 	case o.SoStat != "":
 		return string(o.SoStat)
-	case mark == c.hold.Held, slices.Contains(c.hold.AlsoHeld, mark):
+	case isOneOf(mark, c.hold.Held), isOneOf(mark, c.hold.AlsoHeld...):
 		return statusHeld
-	case mark == c.hold.Ready:
+	case isOneOf(mark, c.hold.Ready):
 		return statusReady
 	default:
 		return statusOpen
 	}
+}
+
+// isOneOf compares what people have written, in capitals or not.
+func isOneOf(written string, values ...string) bool {
+	return slices.ContainsFunc(values, func(value string) bool { return strings.EqualFold(written, value) })
 }
 
 // cancelled tells whether nothing will come of an order any more.

@@ -269,6 +269,19 @@ func TestAnOrderWaitsAndGoesOn(t *testing.T) {
 	})
 }
 
+// People write a mark as they like.
+func TestAHoldInSmallLettersHolds(t *testing.T) {
+	onEach(t, func(t *testing.T, d *desk) {
+		order := d.place(t, d.order())
+		d.set(t, "UPDATE somast SET orderstat = 'Hold'")
+		_, err := d.CreateInvoice(t.Context(), d.key(), d.invoice(order.Number).document(t))
+		requireFault(t, err, fault.Conflict, "STATUS_CONFLICT")
+		d.set(t, "UPDATE arcust SET credstat = 'h' WHERE custno = 'WEB   '")
+		_, err = d.CreateSalesOrder(t.Context(), d.key(), d.order().document(t))
+		requireFault(t, err, fault.DeclinedByPolicy, "CUSTOMER_ON_HOLD")
+	})
+}
+
 // Orders made at once get numbers of their own, and no running total loses one.
 func TestOrdersAtOnce(t *testing.T) {
 	onEach(t, func(t *testing.T, d *desk) {

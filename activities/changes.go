@@ -265,6 +265,9 @@ func (c *Changes) recordShipment(ctx context.Context, in RecordShipmentInput) (S
 		return ShippedLines{}, err
 	}
 	shipped := ShippedLines{Complete: record.Complete, Final: record.Final, Share: record.Share, Sequence: record.Sequence}
+	if shipped.GivenUp, err = c.givenUp(ctx, in); err != nil {
+		return ShippedLines{}, err
+	}
 	for _, one := range all {
 		if invoice := one.Shipment.Invoice; invoice != "" && !slices.Contains(shipped.Invoices, invoice) {
 			shipped.Invoices = append(shipped.Invoices, invoice)
@@ -272,6 +275,32 @@ func (c *Changes) recordShipment(ctx context.Context, in RecordShipmentInput) (S
 	}
 	return shipped, nil
 }
+
+// givenUp tells why a person has given up the capture of a shipment, in whichever run of its process; "" where nobody has.
+func (c *Changes) givenUp(ctx context.Context, in RecordShipmentInput) (string, error) {
+	if in.WorkflowID == "" {
+		return "", nil // a run that began before it was asked for
+	}
+	filter := journal.AttentionFilter{OrderID: in.Order.OrderID, WorkflowID: in.WorkflowID, State: journal.AttentionResolved}
+	for {
+		page, next, err := c.Journal.Attentions(ctx, filter)
+		if err != nil {
+			return "", err
+		}
+		for _, item := range page {
+			if item.Step == in.CaptureStep && item.Resolution == resolvedByUndoing {
+				return strings.TrimSuffix("given up by "+item.Actor+": "+item.Reason, ": "), nil
+			}
+		}
+		if next == "" {
+			return "", nil
+		}
+		filter.Cursor = next
+	}
+}
+
+// resolvedByUndoing is the answer to a parked step that is not to be done any more.
+const resolvedByUndoing = "compensate"
 
 // shareOf is what a shipment is worth of its order: its lines with their tax, after their own and the header's discount, and the shipping in
 // proportion. Shares are differences of rounded sums, and the shipment that completes the order takes what is left, so that all of them

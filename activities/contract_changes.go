@@ -175,6 +175,7 @@ type ShippedLines struct {
 	Final    bool            `json:"final"`              // this one completes the order
 	Sequence int             `json:"sequence"`           // of this shipment within the order, from 1
 	Invoices []string        `json:"invoices,omitempty"` // of all shipments of the order, as far as they are known, the first one first
+	GivenUp  string          `json:"givenUp,omitempty"`  // why its capture was given up in a run before; "": it was not
 }
 
 // ChargebackCase is a dispute as a report, a query or a person tells it. Amounts are never negative.
@@ -229,8 +230,10 @@ type BookChargebackInput struct {
 
 // RecordShipmentInput records a shipment once, with what it is worth.
 type RecordShipmentInput struct {
-	Order    canonical.Order    `json:"order"`
-	Shipment canonical.Shipment `json:"shipment"`
+	Order       canonical.Order    `json:"order"`
+	Shipment    canonical.Shipment `json:"shipment"`
+	WorkflowID  string             `json:"workflowId,omitempty"`  // of the shipment's process, of whichever run
+	CaptureStep string             `json:"captureStep,omitempty"` // under which its capture parks
 }
 
 // ShipmentNotice is what a callback tells of a shipment.

@@ -108,7 +108,9 @@ func (s *shipment) story(ctx workflow.Context) string {
 func (s *shipment) record(ctx workflow.Context) {
 	_ = s.desk.try(ctx, retried(stepRecordShipment), func(ctx workflow.Context, _ int) error {
 		var err error
-		s.shipped, err = read(ledger(ctx, "Record the shipment"), changesWork.RecordShipment, activities.RecordShipmentInput{Order: s.in.Order, Shipment: s.in.Shipment})
+		s.shipped, err = read(ledger(ctx, "Record the shipment"), changesWork.RecordShipment, activities.RecordShipmentInput{
+			Order: s.in.Order, Shipment: s.in.Shipment, WorkflowID: workflow.GetInfo(ctx).WorkflowExecution.ID, CaptureStep: stepCaptureShare,
+		})
 		return err
 	})
 }
@@ -142,6 +144,10 @@ func (s *shipment) capture(ctx workflow.Context) bool {
 	}
 	before := s.captured(ctx)
 	if !s.in.Order.Total.Sub(before).IsPositive() {
+		return false
+	}
+	if s.shipped.GivenUp != "" { // in a run before this one: a person's word holds for all of them
+		s.uncaptured = s.shipped.GivenUp
 		return false
 	}
 	if s.shipped.Final && !readsCapturedOnce(ctx) {

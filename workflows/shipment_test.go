@@ -244,6 +244,20 @@ func TestLastParcelWhoseCaptureIsGivenUpLetsTheHoldGo(t *testing.T) {
 	require.Len(t, w.parkings, 1)
 }
 
+// TestCaptureThatWasGivenUpIsNotTriedByALaterRun: the buyer may have paid otherwise. A tracking number that comes later is told all the same.
+func TestCaptureThatWasGivenUpIsNotTriedByALaterRun(t *testing.T) {
+	w := parcelWorld()
+	w.givenUp = map[string]string{"D1": "given up by olga: paid by bank transfer"}
+	require.Equal(t, "Shipped in part; not captured: given up by olga: paid by bank transfer", ship(t, environment(t, w), parcel("D1")))
+	require.Zero(t, w.count("CaptureShipment"))
+	require.Equal(t, "0", w.pay.Captured.String())
+	require.Empty(t, w.applied)
+	require.Equal(t, "1Z-D1", w.tracked["D1"])
+	require.Equal(t, []string{"order.shipped"}, w.events())
+	require.Equal(t, []string{"shipment/WEB-10001/D1", "capture-shipment"}, []string{w.parcelIn.WorkflowID, w.parcelIn.CaptureStep})
+	require.Empty(t, w.parkings)
+}
+
 func TestParcelThatIsWorthNothingIsNotCaptured(t *testing.T) {
 	w := authorizedWorld()
 	w.worth["D1"], w.worth["D2"] = amount("48.19"), amount("0") // the gift follows

@@ -53,6 +53,8 @@ type books struct {
 	deposit  map[string]decimal.Decimal // booked in the ERP, by shipment
 	applied  []string                   // invoices that deposits were applied to
 	tracked  map[string]string
+	givenUp  map[string]string // captures of shipments, in a run before
+	parcelIn activities.RecordShipmentInput
 	ships    []activities.ShipInput
 	captures []activities.CaptureShipmentInput // asked for
 
@@ -415,6 +417,7 @@ func (f *fakeChanges) RecordShipment(ctx context.Context, in activities.RecordSh
 	}
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
+	w.parcelIn = in
 	number := in.Shipment.Number
 	if !slices.Contains(w.shipped, number) {
 		w.shipped = append(w.shipped, number)
@@ -427,6 +430,7 @@ func (f *fakeChanges) RecordShipment(ctx context.Context, in activities.RecordSh
 	complete := left.Equal(in.Order.Total)
 	return activities.ShippedLines{
 		Complete: complete, Final: complete, Sequence: place, Share: in.Order.Money(w.worth[number]), Invoices: w.invoiced(in.Shipment),
+		GivenUp: w.givenUp[number],
 	}, nil
 }
 

@@ -2,6 +2,7 @@ package activities_test
 
 import (
 	"encoding/json"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -81,4 +82,18 @@ func TestADisputeFindsItsOrderByTheTransaction(t *testing.T) {
 			require.Equal(t, orderID, items[0].OrderID)
 		})
 	}
+}
+
+// Evidence is due by a date: where that can't be read, nobody is reminded of it, so that finance has to hear.
+func TestADateOfEvidenceThatCannotBeReadIsTold(t *testing.T) {
+	s := newSettling(t)
+	due := regexp.MustCompile(`,(20\d\d)-(\d\d)-(\d\d),`)
+	s.steps.Reports = rewriting{s.steps.Reports, map[string]func(string) string{chargebackFile: func(file string) string {
+		return due.ReplaceAllString(file, ",$2/$3/$1,")
+	}}}
+	aFullDay(t, s)
+	day := s.settled(t, s.today())
+	require.Equal(t, []string{"chargeback_detail: RespondByDate (has dates that can't be read)"}, day.Drift)
+	require.Contains(t, s.notices(t)[0].Text, "RespondByDate")
+	require.Contains(t, s.file(t, s.today(), "html"), "RespondByDate")
 }

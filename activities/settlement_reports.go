@@ -315,7 +315,11 @@ func (r *reading) take(ctx context.Context, from io.Reader, kind report.Kind, fo
 	if err := r.day.Add(ctx, rows, types...); err != nil {
 		return 0, reportFault(err)
 	}
-	for _, unknown := range rows.Drift().Unknown {
+	drift := rows.Drift()
+	if drift.Unread[report.RespondBy] > 0 { // by which evidence is due: nobody is reminded of a date that is not read
+		drift.Unknown = append(drift.Unknown, report.RespondBy+" (has dates that can't be read)")
+	}
+	for _, unknown := range drift.Unknown {
 		if note := string(kind) + ": " + unknown; !slices.Contains(r.out.Drift, note) {
 			r.out.Drift = append(r.out.Drift, note)
 		}

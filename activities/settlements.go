@@ -347,7 +347,7 @@ func (s *Settlements) writePage(
 		page.Notes = append(page.Notes, "Report "+report+".")
 	}
 	if len(document.Drift) > 0 {
-		page.Notes = append(page.Notes, "Columns that nobody knows: "+strings.Join(document.Drift, ", ")+".")
+		page.Notes = append(page.Notes, "Columns that nobody knows, or can read: "+strings.Join(document.Drift, ", ")+".")
 	}
 	for _, posting := range posted {
 		if posting.Entry != nil {
@@ -475,7 +475,7 @@ func dayNotices(in RecordDayInput, document SettlementDocument) []journal.Notice
 		text = append(text, "Report "+report+".")
 	}
 	if len(document.Drift) > 0 {
-		text = append(text, "Columns of the reports that nobody knows: "+strings.Join(document.Drift, ", ")+".")
+		text = append(text, "Columns of the reports that nobody knows, or can read: "+strings.Join(document.Drift, ", ")+".")
 	}
 	if len(text) == 0 {
 		return nil

@@ -270,7 +270,7 @@ func (r *Reader) dispute(row *Row) error {
 	if c.Time, err = r.neededTime("ChargebackTime"); err != nil {
 		return err
 	}
-	c.RespondBy = r.optionalTime(fieldRespondBy, "RespondByDate")
+	c.RespondBy = r.optionalTime(fieldRespondBy, RespondBy)
 	units, scale, err := r.amount(fieldAmount, fieldCurrency, "ChargebackAmount")
 	if err != nil {
 		return err

@@ -204,6 +204,9 @@ type Drift struct {
 	NoNewl   bool           // the last row of a CSV has no line end: complete by its columns, but cut files look so, too
 }
 
+// RespondBy is the column by whose date the evidence of a dispute is due, as Drift.Unread names it.
+const RespondBy = "RespondByDate"
+
 // Option changes how a report is read.
 type Option func(*Reader)
 

@@ -431,9 +431,12 @@ func (s *Stack) Failed() <-chan error { return s.failed }
 
 func (s *Stack) closing(end func()) { s.closers = append(s.closers, end) }
 
+// startPatience is how long the parts may take until they take orders; slow machines take most of a minute.
+const startPatience = 3 * time.Minute
+
 // awaitReady waits until /readyz says that the stack takes orders.
 func (s *Stack) awaitReady(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
@@ -443,7 +446,7 @@ func (s *Stack) awaitReady(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return errors.New("the API did not become ready in a minute")
+			return errors.New("the API did not become ready within " + startPatience.String())
 		case err := <-s.failed:
 			return err
 		case <-ticker.C:

@@ -265,7 +265,7 @@ func (c *Changes) recordShipment(ctx context.Context, in RecordShipmentInput) (S
 		return ShippedLines{}, err
 	}
 	shipped := ShippedLines{Complete: record.Complete, Final: record.Final, Share: record.Share, Sequence: record.Sequence}
-	if shipped.GivenUp, err = c.givenUp(ctx, in); err != nil {
+	if shipped.GivenUp, shipped.ByHand, err = c.answered(ctx, in); err != nil {
 		return ShippedLines{}, err
 	}
 	for _, one := range all {
@@ -276,31 +276,39 @@ func (c *Changes) recordShipment(ctx context.Context, in RecordShipmentInput) (S
 	return shipped, nil
 }
 
-// givenUp tells why a person has given up the capture of a shipment, in whichever run of its process; "" where nobody has.
-func (c *Changes) givenUp(ctx context.Context, in RecordShipmentInput) (string, error) {
+// answered reads what people have answered to the steps of a shipment, in whichever run of its process: who gave its capture up, and who left the
+// receipt of it to people; "" where nobody has.
+func (c *Changes) answered(ctx context.Context, in RecordShipmentInput) (givenUp, byHand string, err error) {
 	if in.WorkflowID == "" {
-		return "", nil // a run that began before it was asked for
+		return "", "", nil // a run that began before it was asked for
 	}
 	filter := journal.AttentionFilter{OrderID: in.Order.OrderID, WorkflowID: in.WorkflowID, State: journal.AttentionResolved}
 	for {
 		page, next, err := c.Journal.Attentions(ctx, filter)
 		if err != nil {
-			return "", err
+			return "", "", err
 		}
 		for _, item := range page {
-			if item.Step == in.CaptureStep && item.Resolution == resolvedByUndoing {
-				return strings.TrimSuffix("given up by "+item.Actor+": "+item.Reason, ": "), nil
+			word := strings.TrimSuffix(item.Actor+": "+item.Reason, ": ")
+			switch {
+			case item.Step == in.CaptureStep && item.Resolution == resolvedByUndoing:
+				givenUp = "given up by " + word
+			case item.Step == in.BookStep && item.Resolution == resolvedBySkipping:
+				byHand = "left out by " + word
 			}
 		}
 		if next == "" {
-			return "", nil
+			return givenUp, byHand, nil
 		}
 		filter.Cursor = next
 	}
 }
 
-// resolvedByUndoing is the answer to a parked step that is not to be done any more.
-const resolvedByUndoing = "compensate"
+// Answers to a parked step that is not to be done any more: it is undone, or people have done it.
+const (
+	resolvedByUndoing  = "compensate"
+	resolvedBySkipping = "skip"
+)
 
 // shareOf is what a shipment is worth of its order: its lines with their tax, after their own and the header's discount, and the shipping in
 // proportion. Shares are differences of rounded sums, and the shipment that completes the order takes what is left, so that all of them

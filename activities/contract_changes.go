@@ -175,7 +175,8 @@ type ShippedLines struct {
 	Final    bool            `json:"final"`              // this one completes the order
 	Sequence int             `json:"sequence"`           // of this shipment within the order, from 1
 	Invoices []string        `json:"invoices,omitempty"` // of all shipments of the order, as far as they are known, the first one first
-	GivenUp  string          `json:"givenUp,omitempty"`  // why its capture was given up in a run before; "": it was not
+	GivenUp  string          `json:"givenUp,omitempty"`  // who gave its capture up in a run before, and why; "": nobody
+	ByHand   string          `json:"byHand,omitempty"`   // who left the receipt of it to people in a run before, and why; "": nobody
 }
 
 // ChargebackCase is a dispute as a report, a query or a person tells it. Amounts are never negative.
@@ -234,6 +235,7 @@ type RecordShipmentInput struct {
 	Shipment    canonical.Shipment `json:"shipment"`
 	WorkflowID  string             `json:"workflowId,omitempty"`  // of the shipment's process, of whichever run
 	CaptureStep string             `json:"captureStep,omitempty"` // under which its capture parks
+	BookStep    string             `json:"bookStep,omitempty"`    // and the receipt of that
 }
 
 // ShipmentNotice is what a callback tells of a shipment.

@@ -10,30 +10,36 @@ import (
 	"github.com/tenderline/tenderline/internal/journal"
 )
 
-// TestACaptureThatWasGivenUpIsKnownToTheNextRun: a person's word about money outlives the run that it was given to.
-func TestACaptureThatWasGivenUpIsKnownToTheNextRun(t *testing.T) {
-	const process, step = "shipment/WEB-1/S1", "capture-shipment"
+// TestWhatPeopleAnsweredIsKnownToTheNextRun: a person's word about money outlives the run that it was given to.
+func TestWhatPeopleAnsweredIsKnownToTheNextRun(t *testing.T) {
+	const process, capture, book = "shipment/WEB-1/S1", "capture-shipment", "book-shipment"
 	for name, test := range map[string]struct {
-		item  journal.Attention
-		kind  string
-		known string
+		process, step, kind string
+		givenUp, byHand     string
 	}{
-		"given up":         {journal.Attention{WorkflowID: process, Step: step}, "compensate", "given up by olga: paid by bank transfer"},
-		"tried again":      {journal.Attention{WorkflowID: process, Step: step}, "retry", ""},
-		"another step":     {journal.Attention{WorkflowID: process, Step: "other-captures"}, "compensate", ""},
-		"another shipment": {journal.Attention{WorkflowID: "shipment/WEB-1/S10", Step: step}, "compensate", ""},
+		"given up":               {process, capture, "compensate", "given up by olga: paid by bank transfer", ""},
+		"captured after all":     {process, capture, "retry", "", ""},
+		"booked by hand":         {process, book, "skip", "", "left out by olga: paid by bank transfer"},
+		"booked after all":       {process, book, "retry", "", ""},
+		"of another step":        {process, "other-captures", "compensate", "", ""},
+		"of another shipment":    {"shipment/WEB-1/S10", capture, "compensate", "", ""},
+		"of another one's books": {"shipment/WEB-1/S10", book, "skip", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newChanging(t)
 			order := c.sold(t, "WEB-1")
-			in := activities.RecordShipmentInput{Order: order, Shipment: shipped("S1", shippedLine(1, "A100", "1")), WorkflowID: process, CaptureStep: step}
+			in := activities.RecordShipmentInput{
+				Order: order, Shipment: shipped("S1", shippedLine(1, "A100", "1")), WorkflowID: process, CaptureStep: capture, BookStep: book,
+			}
 			first := must(t, c.bank, c.changes.RecordShipment, in)
-			require.Empty(t, first.GivenUp)
-			test.item.ID, test.item.OrderID, test.item.Class, test.item.Actions = "att-1", "WEB-1", fault.Conflict, []string{"retry", "compensate"}
-			require.NoError(t, c.store.Park(t.Context(), test.item))
+			require.Empty(t, first.GivenUp+first.ByHand)
+			require.NoError(t, c.store.Park(t.Context(), journal.Attention{
+				ID: "att-1", OrderID: "WEB-1", WorkflowID: test.process, Step: test.step, Class: fault.Conflict, Actions: []string{test.kind},
+			}))
 			require.Equal(t, first, must(t, c.bank, c.changes.RecordShipment, in), "nobody has answered")
 			require.NoError(t, c.store.Resolve(t.Context(), "att-1", test.kind, "olga", "paid by bank transfer"))
-			require.Equal(t, test.known, must(t, c.bank, c.changes.RecordShipment, in).GivenUp)
+			again := must(t, c.bank, c.changes.RecordShipment, in)
+			require.Equal(t, []string{test.givenUp, test.byHand}, []string{again.GivenUp, again.ByHand})
 		})
 	}
 }

@@ -74,7 +74,7 @@ func (s *shipment) story(ctx workflow.Context) string {
 	if early {
 		s.finish(ctx, "")
 	}
-	if captured {
+	if captured && s.shipped.ByHand == "" { // else people have booked it in a run before this one
 		s.inErp(ctx, stepDeposit, "Book what was captured", erpWork.BookShipment)
 	}
 	if s.in.Shipment.Invoice != "" && s.uncaptured == "" {
@@ -109,7 +109,7 @@ func (s *shipment) record(ctx workflow.Context) {
 	_ = s.desk.try(ctx, retried(stepRecordShipment), func(ctx workflow.Context, _ int) error {
 		var err error
 		s.shipped, err = read(ledger(ctx, "Record the shipment"), changesWork.RecordShipment, activities.RecordShipmentInput{
-			Order: s.in.Order, Shipment: s.in.Shipment, WorkflowID: workflow.GetInfo(ctx).WorkflowExecution.ID, CaptureStep: stepCaptureShare,
+			Order: s.in.Order, Shipment: s.in.Shipment, WorkflowID: workflow.GetInfo(ctx).WorkflowExecution.ID, CaptureStep: stepCaptureShare, BookStep: stepDeposit,
 		})
 		return err
 	})

@@ -254,7 +254,20 @@ func TestCaptureThatWasGivenUpIsNotTriedByALaterRun(t *testing.T) {
 	require.Empty(t, w.applied)
 	require.Equal(t, "1Z-D1", w.tracked["D1"])
 	require.Equal(t, []string{"order.shipped"}, w.events())
-	require.Equal(t, []string{"shipment/WEB-10001/D1", "capture-shipment"}, []string{w.parcelIn.WorkflowID, w.parcelIn.CaptureStep})
+	require.Equal(t, []string{"shipment/WEB-10001/D1", "capture-shipment", "book-shipment"},
+		[]string{w.parcelIn.WorkflowID, w.parcelIn.CaptureStep, w.parcelIn.BookStep})
+	require.Empty(t, w.parkings)
+}
+
+// TestReceiptThatPeopleBookedIsNotPostedByALaterRun: it would be in the books twice. Its invoice and tracking number are nobody's but the run's.
+func TestReceiptThatPeopleBookedIsNotPostedByALaterRun(t *testing.T) {
+	w := parcelWorld()
+	w.receiptsByHand = map[string]string{"D1": "left out by fay: booked as R-17"}
+	require.Equal(t, "Shipped in part", ship(t, environment(t, w), parcel("D1")))
+	require.Equal(t, "20", w.pay.Captured.String())
+	require.Zero(t, w.count("BookShipment"))
+	require.Equal(t, []string{"I-D1"}, w.applied)
+	require.Equal(t, "1Z-D1", w.tracked["D1"])
 	require.Empty(t, w.parkings)
 }
 

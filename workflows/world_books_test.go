@@ -44,19 +44,20 @@ type books struct {
 	asks     []activities.PollChangesInput
 	received []activities.ReceiveChangesInput
 
-	own      []activities.OwnMemo // what is known of an own memo, in order; the last holds
-	noMemo   string               // why no refund is taken
-	takes    []activities.TakeMemoInput
-	acks     []activities.AcknowledgeMemoInput
-	worth    map[string]decimal.Decimal // what shipments are worth, by number
-	shipped  []string                   // recorded shipments, in order
-	deposit  map[string]decimal.Decimal // booked in the ERP, by shipment
-	applied  []string                   // invoices that deposits were applied to
-	tracked  map[string]string
-	givenUp  map[string]string // captures of shipments, in a run before
-	parcelIn activities.RecordShipmentInput
-	ships    []activities.ShipInput
-	captures []activities.CaptureShipmentInput // asked for
+	own            []activities.OwnMemo // what is known of an own memo, in order; the last holds
+	noMemo         string               // why no refund is taken
+	takes          []activities.TakeMemoInput
+	acks           []activities.AcknowledgeMemoInput
+	worth          map[string]decimal.Decimal // what shipments are worth, by number
+	shipped        []string                   // recorded shipments, in order
+	deposit        map[string]decimal.Decimal // booked in the ERP, by shipment
+	applied        []string                   // invoices that deposits were applied to
+	tracked        map[string]string
+	givenUp        map[string]string // captures of shipments, in a run before
+	receiptsByHand map[string]string // receipts of shipments
+	parcelIn       activities.RecordShipmentInput
+	ships          []activities.ShipInput
+	captures       []activities.CaptureShipmentInput // asked for
 
 	disputes []activities.RecordChargebackInput
 	shown    []string // payment statuses of disputes that the ERP shows, in order
@@ -430,7 +431,7 @@ func (f *fakeChanges) RecordShipment(ctx context.Context, in activities.RecordSh
 	complete := left.Equal(in.Order.Total)
 	return activities.ShippedLines{
 		Complete: complete, Final: complete, Sequence: place, Share: in.Order.Money(w.worth[number]), Invoices: w.invoiced(in.Shipment),
-		GivenUp: w.givenUp[number],
+		GivenUp: w.givenUp[number], ByHand: w.receiptsByHand[number],
 	}, nil
 }
 

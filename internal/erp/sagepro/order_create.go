@@ -203,10 +203,16 @@ func (t *tx) putOrder(ctx context.Context, wanted orderDocument) (string, error)
 	if err != nil {
 		return "", err
 	}
-	if number == "" {
-		if number, err = t.addOrder(ctx, wanted); err != nil {
-			return "", err
+	switch {
+	case number == "":
+		number, err = t.addOrder(ctx, wanted)
+	case wanted.state == erp.SalesOrderHold: // who typed it did not know that it is to wait
+		if _, err = t.mark(ctx, number, t.client.hold.Held); fault.Is(err, fault.Conflict) {
+			err = nil // it is closed: nothing of it can wait any more
 		}
+	}
+	if err != nil {
+		return "", err
 	}
 	return number, t.setXref(ctx, entityOrder, wanted.number, row{"erpkey": number})
 }

@@ -319,21 +319,27 @@ func (c *Client) ChangeSalesOrder(ctx context.Context, key string, change erp.Sa
 		return canonical.SalesOrder{}, c.bug("unknown sales order state")
 	}
 	return mutate(ctx, c, key, "ChangeSalesOrder", change, func(ctx context.Context, t *tx) (canonical.SalesOrder, error) {
-		order, err := t.lockOrder(ctx, change.Number)
+		order, err := t.mark(ctx, change.Number, mark)
 		if err != nil {
 			return canonical.SalesOrder{}, err
 		}
-		if order.SoStat != "" {
-			return canonical.SalesOrder{}, c.refuse(fault.Conflict, codeStatus, "the sales order is "+closedWord(order))
-		}
-		if string(order.OrderStat) != mark {
-			if err := t.updateOne(ctx, "somast", row{"sono": order.SoNo}, merged(order.unlock, row{"orderstat": mark})); err != nil {
-				return canonical.SalesOrder{}, err
-			}
-			order.OrderStat = text(mark)
-		}
 		return c.salesOrder(ctx, t.querier, order)
 	})
+}
+
+// mark writes what the hold column is to hold.
+func (t *tx) mark(ctx context.Context, number, mark string) (orderRow, error) {
+	order, err := t.lockOrder(ctx, number)
+	switch {
+	case err != nil:
+		return order, err
+	case order.SoStat != "":
+		return order, t.client.refuse(fault.Conflict, codeStatus, "the sales order is "+closedWord(order))
+	case string(order.OrderStat) == mark, mark == t.client.hold.Held && order.status(t.client) == statusHeld:
+		return order, nil
+	}
+	order.OrderStat = text(mark)
+	return order, t.updateOne(ctx, "somast", row{"sono": order.SoNo}, merged(order.unlock, row{"orderstat": mark}))
 }
 
 func closedWord(o orderRow) string {

@@ -107,6 +107,14 @@ func TestAnOrderThatPeopleTypedIsFoundByItsPurchaseOrderNumber(t *testing.T) {
 		_, err = d.CreateSalesOrder(t.Context(), d.key(), other.document(t))
 		requireFault(t, err, fault.Conflict, "DUPLICATE_REFERENCE")
 
+		// One that is to wait is made to, as if it had been written here.
+		d.set(t, "DELETE FROM cyb_xref")
+		typed["status"] = "hold"
+		held, err := d.CreateSalesOrder(t.Context(), d.key(), typed.document(t))
+		require.NoError(t, err)
+		require.Equal(t, made.Number, held.Number)
+		require.True(t, held.OnHold)
+
 		// An order of ours under another number is not meant, whatever people, or a database that knows no case, make of its purchase order number.
 		taken := d.order()
 		d.set(t, "UPDATE somast SET ponum = ? WHERE trim(sono) = ?", taken["orderNumber"], made.Number)

@@ -80,7 +80,7 @@ func (w Want) cancelledInErp() Want {
 func All(erps ...world.ERP) []Sample {
 	var all []Sample
 	for _, erp := range erps {
-		for _, sample := range slices.Concat(payments(), reviews(), refunds(), changes(erp), disputes(), lostAnswers(), troubledBookings(), parkings()) {
+		for _, sample := range slices.Concat(payments(), parkings(), reviews(), refunds(), changes(erp), disputes(), lostAnswers(), troubledBookings()) {
 			sample.ERP = erp
 			if len(erps) > 1 {
 				sample.Title += " (" + erp.Title + ")"

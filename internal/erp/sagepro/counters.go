@@ -71,7 +71,7 @@ func (t *tx) updateOne(ctx context.Context, table string, key, values row) error
 		return err
 	}
 	changed, err := t.update(ctx, table, key, values)
-	if err == nil && changed != 1 {
+	if err == nil && (changed < 1 || changed > 1 && t.dialect.countsAlone()) {
 		err = fmt.Errorf("%s: %d rows instead of one were changed", table, changed)
 	}
 	return err

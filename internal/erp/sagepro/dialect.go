@@ -49,6 +49,8 @@ type dialect interface {
 	// insertAbsent inserts a row of the columns unless there is one with the same first keys of them. twice tells that the keys' values follow
 	// once more as arguments.
 	insertAbsent(table string, columns []string, keys int) (query string, twice bool)
+	// countsAlone tells that a statement counts its own rows, and not those that a trigger of the site has touched besides.
+	countsAlone() bool
 	// clock asks for the database's time, in UTC, as text to the microsecond.
 	clock() string
 	// columns asks for the columns of all tables of a schema (database and schema, or either, or none: the connection's own).

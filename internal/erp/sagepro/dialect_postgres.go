@@ -75,6 +75,7 @@ func (postgres) kindOf(databaseType string) kind {
 
 func (postgres) narrow(string) bool { return false }
 func (postgres) untyped() bool      { return false }
+func (postgres) countsAlone() bool  { return true }
 
 func (postgres) text(value string) any             { return value }
 func (postgres) decimal(value decimal.Decimal) any { return value.String() }

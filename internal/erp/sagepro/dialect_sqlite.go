@@ -72,6 +72,7 @@ func (lite) kindOf(databaseType string) kind {
 
 func (lite) narrow(string) bool { return false }
 func (lite) untyped() bool      { return true }
+func (lite) countsAlone() bool  { return true }
 
 func (lite) text(value string) any             { return value }
 func (lite) decimal(value decimal.Decimal) any { return value.String() }

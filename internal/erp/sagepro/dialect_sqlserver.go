@@ -95,7 +95,8 @@ func (sqlServer) narrow(databaseType string) bool {
 	return slices.Contains([]string{"char", "varchar", "text"}, strings.ToLower(databaseType))
 }
 
-func (sqlServer) untyped() bool { return false }
+func (sqlServer) untyped() bool     { return false }
+func (sqlServer) countsAlone() bool { return false }
 
 // text sends what is plain ASCII as VARCHAR: NVARCHAR, which Go's strings travel as, would make the server convert the column instead of the
 // value and read every row where an index would do.

@@ -31,6 +31,7 @@ type server struct {
 	schema []catalogRow
 
 	meanings sync.Map // T-SQL -> SQL
+	triggers bool     // the site's own: SQL Server adds the rows that they write to those of an update of the ERP's tables
 
 	mu      sync.Mutex
 	sent    []string
@@ -145,6 +146,10 @@ func (c *serverConn) ExecContext(ctx context.Context, query string, arguments []
 		return driver.RowsAffected(0), nil
 	}
 	result, err := c.Conn.(driver.ExecerContext).ExecContext(ctx, meant, arguments)
+	if err == nil && c.server.triggers && strings.HasPrefix(query, "UPDATE ") && !strings.HasPrefix(query, "UPDATE cyb_") {
+		count, err := result.RowsAffected()
+		return driver.RowsAffected(2 * count), err
+	}
 	return result, asSQLServer(err)
 }
 

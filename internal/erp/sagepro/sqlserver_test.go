@@ -97,6 +97,19 @@ func TestTransactSQL(t *testing.T) {
 	}
 }
 
+// TestTriggersOfASite: rows that a site's triggers write, for an audit say, are counted by SQL Server with those of the statement.
+func TestTriggersOfASite(t *testing.T) {
+	t.Parallel()
+	c, s := newSQLServer(t)
+	s.triggers = true
+	for _, step := range newStory(t, c) {
+		require.NoError(t, step.do(t.Context()), step.name)
+	}
+	require.Empty(t, c.drift(t))
+	_, err := c.client.ChangeSalesOrder(t.Context(), "none", erp.SalesOrderChange{Number: "99999", State: erp.SalesOrderHold})
+	require.True(t, fault.Is(err, fault.MissingReference), "%v", err)
+}
+
 // TestTransactSQLOfASite: a company in a database of its own, and our tables in another one, are named in full by every statement.
 func TestTransactSQLOfASite(t *testing.T) {
 	t.Parallel()

@@ -25,16 +25,17 @@ import (
 
 // Settlements holds the steps of a settlement day at the gateway and in our own database.
 type Settlements struct {
-	Journal  *journal.Store
-	Mappings *mappings.Set
-	Reports  ReportSource                          // nil where the process has no way to the gateway
-	Wanted   []WantedReport                        // files of the account
-	Query    bool                                  // transactions are asked for as a query where their file is not there for good
-	Rates    func() (settlement.RateSource, error) // of days in other currencies than the ledger's; asked anew for each day
-	Suffix   string                                // of references, where several merchants post in one ledger
-	Dir      string                                // where reports are spooled
-	Window   time.Duration                         // operations older than this that never settled are not told of any more; 0: all are
-	Clock    func() time.Time
+	Journal   *journal.Store
+	Mappings  *mappings.Set
+	Reports   ReportSource                          // nil where the process has no way to the gateway
+	Wanted    []WantedReport                        // files of the account
+	Merchants []string                              // whose rows are taken, where the reports are those of a whole organization; none takes all
+	Query     bool                                  // transactions are asked for as a query where their file is not there for good
+	Rates     func() (settlement.RateSource, error) // of days in other currencies than the ledger's; asked anew for each day
+	Suffix    string                                // of references, where several merchants post in one ledger
+	Dir       string                                // where reports are spooled
+	Window    time.Duration                         // operations older than this that never settled are not told of any more; 0: all are
+	Clock     func() time.Time
 }
 
 // settlementSystem names settlement days in faults.
@@ -126,7 +127,7 @@ func (r *reading) run(ctx context.Context) (ReconciledDay, error) {
 	}
 	r.out.Posted = len(r.posted) > 0
 	r.day, err = settlement.NewDay(settlement.Config{
-		Date: r.in.Date, MerchantID: r.in.Merchant, Dir: r.Dir, Cutoff: cutoff, GroupBy: r.in.Policy.GroupBy, Tolerance: r.in.Policy.Tolerance,
+		Date: r.in.Date, MerchantID: r.in.Merchant, Merchants: r.Merchants, Dir: r.Dir, Cutoff: cutoff, GroupBy: r.in.Policy.GroupBy, Tolerance: r.in.Policy.Tolerance,
 		Policy: r.in.Policy.Mismatch, Fees: r.in.Policy.Fees, FeeKinds: true, Cases: r.dispute, Progress: func(rows int) { r.rows.Store(int64(rows)) },
 	})
 	if err != nil {

@@ -106,8 +106,16 @@ func (a *App) settlements(made *activities.Settlements, store *journal.Store, se
 	s := a.Config.Settlement
 	return &activities.Settlements{
 		Journal: store, Mappings: set, Wanted: wantedReports(s.Reports), Query: s.Query, Suffix: s.Suffix, Dir: s.Dir, Window: s.Window, Clock: time.Now,
-		Rates: func() (settlement.RateSource, error) { return exchangeRates(s) },
+		Rates: func() (settlement.RateSource, error) { return exchangeRates(s) }, Merchants: reportedMerchants(a.Config),
 	}
+}
+
+// reportedMerchants are those whose rows are taken: the reports of an organization show all of its merchants, each of which settles its own.
+func reportedMerchants(c config.Config) []string {
+	if c.Settlement.Organization == "" {
+		return nil
+	}
+	return []string{c.Cybersource.MerchantID, c.Settlement.Organization}
 }
 
 // exchangeRates are the fixed rates of the settings, or those of the file as it is now.

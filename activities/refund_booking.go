@@ -328,6 +328,9 @@ func (b *Booking) lowerDeposit(ctx context.Context, in BookRefundInput, piece re
 			Message: fmt.Sprintf("deposit %s of %s is less than the refund of %s", source, canonical.NewMoney(deposit.Amount, deposit.Currency), piece.Amount),
 		}
 	}
+	if err := b.unused(ctx, in, piece, source); err != nil {
+		return RefundBooked{}, err
+	}
 	reversed, found, err := b.reverse(ctx, in, piece, source)
 	if err != nil || !found {
 		return RefundBooked{Result: UndoNothing}, err
@@ -337,6 +340,34 @@ func (b *Booking) lowerDeposit(ctx context.Context, in BookRefundInput, piece re
 	}
 	posted, err := b.depositRest(ctx, in, piece, rest)
 	return RefundBooked{Result: UndoDone, Document: posted.Reference}, err
+}
+
+// unused refuses to lower a deposit that an invoice has used meanwhile: reversed whole, it would leave the invoice open. A void undoes the payment
+// itself, and with it all that was paid of it.
+func (b *Booking) unused(ctx context.Context, in BookRefundInput, piece refundPiece, source string) error {
+	port, tells := b.Port.(erp.ChangePort)
+	if !tells || in.Way != WayRefund {
+		return nil
+	}
+	if begun, err := b.tookDeposit(ctx, in, piece); begun || err != nil {
+		return err
+	}
+	deposit, err := port.FindDeposit(ctx, source)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return nil
+	case err != nil:
+		return err
+	case deposit.Unapplied.LessThan(deposit.Amount):
+		return b.depositInUse(canonical.NewMoney(deposit.Amount.Sub(deposit.Unapplied), deposit.Currency).String() + " of deposit " + source +
+			" has paid invoices that the refund knew nothing of: book it by hand (skip)")
+	}
+	return nil
+}
+
+// depositInUse tells that no ERP gives a part of a deposit back that others have used.
+func (b *Booking) depositInUse(message string) error {
+	return &fault.Fault{Kind: fault.Conflict, System: b.system(), Code: "DEPOSIT_IN_USE", Message: message}
 }
 
 func (b *Booking) depositRest(ctx context.Context, in BookRefundInput, piece refundPiece, rest decimal.Decimal) (canonical.Receipt, error) {

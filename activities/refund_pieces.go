@@ -3,7 +3,6 @@ package activities
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -228,11 +227,8 @@ func (b *Booking) divide(piece refundPiece, used []invoiceShare) ([]invoiceShare
 		}
 	}
 	if left.IsPositive() {
-		return nil, &fault.Fault{
-			Kind: fault.Conflict, System: b.system(), Code: "DEPOSIT_IN_USE",
-			Message: fmt.Sprintf("%s of the refund is in a deposit of which invoices have used the rest: book the refund by hand (skip), or wait until the order is invoiced whole",
-				canonical.NewMoney(left, piece.Amount.Currency)),
-		}
+		return nil, b.depositInUse(canonical.NewMoney(left, piece.Amount.Currency).String() +
+			" of the refund is in a deposit of which invoices have used the rest: book the refund by hand (skip), or wait until the order is invoiced whole")
 	}
 	return shares, nil
 }

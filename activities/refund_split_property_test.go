@@ -479,6 +479,18 @@ func TestARefundOfAPaidOrderIsCreditedOfItsInvoices(t *testing.T) {
 		require.Equal(t, "DEPOSIT_IN_USE", code(t, err))
 		require.Contains(t, err.Error(), "18.19 USD of the refund is in a deposit")
 	})
+	t.Run("used since the refund was planned", func(t *testing.T) {
+		o := paidBefore(t, "20.00")
+		o.bank.closeBatch(t)
+		in := o.books.wished(t, "R1", activities.WayRefund, o.salesOrder, "", nil, canonical.RefundWish{})
+		in.Parts = []activities.RefundPart{{TransactionID: in.TransactionID, CaptureID: o.captures[0], Amount: usd(total)}}
+		in.Credited = must(t, o.books.bank, o.books.booking.CreditRefund, in).Credited
+		_, err := finish(o.books.bank, o.books.booking.PostRefund, in)
+		requireFault(t, err, fault.Conflict, true)
+		require.Equal(t, "DEPOSIT_IN_USE", code(t, err))
+		require.Contains(t, err.Error(), "20.00 USD of deposit "+o.captures[0])
+		require.Empty(t, o.books.posted(t, "Reversal"))
+	})
 }
 
 // However an order that was paid before is invoiced, and whatever is paid back of it: gateway, journal and ERP agree.

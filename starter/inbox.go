@@ -108,7 +108,7 @@ func (s *Starter) undeliverable(ctx context.Context, item journal.InboxItem, dec
 	case err != nil:
 		return s.postpone(ctx, item, fault.Connection, err.Error())
 	case beforeReview(record.Status):
-		return s.postpone(ctx, item, fault.Conflict, "no review waits; the order is "+string(record.Status))
+		return s.early(ctx, item, record.Status, decision)
 	}
 	if err := s.noteGatewayOpposed(ctx, item, decision); err != nil {
 		return s.postpone(ctx, item, fault.Connection, err.Error())
@@ -117,6 +117,20 @@ func (s *Starter) undeliverable(ctx context.Context, item journal.InboxItem, dec
 		return s.rejectedAtGateway(ctx, item)
 	}
 	return s.store.Ignored(ctx, item.ID, "the review has ended; the order is "+string(record.Status))
+}
+
+// early puts a decision off that comes before its review, unless it is how the review has ended: the gateway tells of what we have decided there
+// too, while the order is not on its way again yet.
+func (s *Starter) early(ctx context.Context, item journal.InboxItem, status canonical.OrderStatus, decision canonical.FraudDecision) error {
+	review, err := s.store.Review(ctx, item.OrderID)
+	switch {
+	case err == nil && review.Decision == decision:
+		return s.store.Ignored(ctx, item.ID, "the review has ended so; the order is "+string(status))
+	case err == nil, errors.Is(err, journal.ErrNotFound):
+		return s.postpone(ctx, item, fault.Conflict, "no review waits; the order is "+string(status))
+	default:
+		return s.postpone(ctx, item, fault.Connection, err.Error())
+	}
 }
 
 // noteGatewayOpposed keeps what the gateway told after the review had ended otherwise.

@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 	"github.com/tenderline/tenderline/internal/config"
 	"github.com/tenderline/tenderline/internal/cybersource"
 	"github.com/tenderline/tenderline/internal/journal"
+	"github.com/tenderline/tenderline/internal/journal/journaltest"
 	"github.com/tenderline/tenderline/internal/keyring"
 	"github.com/tenderline/tenderline/starter"
 	"github.com/tenderline/tenderline/workflows"
@@ -38,7 +38,7 @@ func newWorld(t *testing.T, env map[string]string) *world {
 	clock := func() time.Time { return w.now }
 	ring, err := keyring.Parse("test:" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, keyring.KeySize)))
 	require.NoError(t, err)
-	w.store, err = journal.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "journal.db"), journal.Options{Keyring: ring, Clock: clock, Migrate: true})
+	w.store, err = journal.Open(t.Context(), "sqlite:"+journaltest.File(t), journal.Options{Keyring: ring, Clock: clock, Migrate: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.store.Close()) })
 	settings, err := config.Load(config.Map(env))
@@ -194,6 +194,21 @@ func TestSweepDeliversTheInbox(t *testing.T) {
 				require.Equal(t, []workflows.GatewayDecision{{EventID: id, Decision: canonical.FraudAccept, Comment: "one; two"}}, w.engine.signals)
 			}
 		})
+	}
+}
+
+// TestADecisionThatEndedItsReviewIsNoNews: the gateway tells of it too, before the order goes on; another one than that may have come too early.
+func TestADecisionThatEndedItsReviewIsNoNews(t *testing.T) {
+	w := newWorld(t, nil)
+	w.accepted(t, canonical.OrderInReview)
+	told := w.event(t, "risk.casemanagement.decision.accept", "A")
+	opposed := w.event(t, rejected, "A")
+	_, err := w.Sweep(t.Context())
+	require.NoError(t, err)
+	for id, want := range map[string]journal.InboxState{told: journal.InboxIgnored, opposed: journal.InboxPending} {
+		item, err := w.store.Event(t.Context(), id)
+		require.NoError(t, err)
+		require.Equal(t, want, item.State, item.LastError)
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/tenderline/tenderline/internal/erp/syspro"
 	"github.com/tenderline/tenderline/internal/fault"
 	"github.com/tenderline/tenderline/internal/journal"
+	"github.com/tenderline/tenderline/internal/journal/journaltest"
 	"github.com/tenderline/tenderline/internal/outbound"
 	sandbox "github.com/tenderline/tenderline/sandbox/syspro"
 )
@@ -68,7 +69,7 @@ func prepared(t *testing.T, clock *clock, order canonical.Order) activities.Docu
 	t.Helper()
 	set, err := mappingSet()
 	require.NoError(t, err)
-	store, err := journal.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "central.db"), journal.Options{Keyring: ring(t), Migrate: true})
+	store, err := journal.Open(t.Context(), "sqlite:"+journaltest.File(t), journal.Options{Keyring: ring(t), Migrate: true})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, store.Close()) }()
 	_, _, err = store.TakeOrder(t.Context(), journal.OrderRecord{OrderID: order.OrderID, Channel: order.Channel, BodyHash: "h", Currency: "USD", Total: order.Total})

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 	"github.com/tenderline/tenderline/internal/canonical"
 	"github.com/tenderline/tenderline/internal/fault"
 	"github.com/tenderline/tenderline/internal/journal"
+	"github.com/tenderline/tenderline/internal/journal/journaltest"
 )
 
 const callbackSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -53,7 +53,7 @@ func newShopping(t *testing.T) *shopping {
 	}))
 	t.Cleanup(web.Close)
 	var err error
-	s.store, err = journal.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "journal.db"), journal.Options{Keyring: ring(t), Migrate: true})
+	s.store, err = journal.Open(t.Context(), "sqlite:"+journaltest.File(t), journal.Options{Keyring: ring(t), Migrate: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.store.Close()) })
 	_, _, err = s.store.TakeOrder(t.Context(), journal.OrderRecord{OrderID: "WEB-1", Channel: "web-us", BodyHash: "h", Currency: "USD", Total: dec(total)})

@@ -14,6 +14,7 @@ import (
 	"github.com/tenderline/tenderline/internal/erp/sagepro"
 	"github.com/tenderline/tenderline/internal/fault"
 	"github.com/tenderline/tenderline/internal/journal"
+	"github.com/tenderline/tenderline/internal/journal/journaltest"
 	sageprosandbox "github.com/tenderline/tenderline/sandbox/sagepro"
 )
 
@@ -41,7 +42,7 @@ func newSageBooks(t *testing.T, sku, quantity string) *books {
 // prepareAgain maps the order as it is now.
 func (b *books) prepareAgain(t *testing.T) {
 	t.Helper()
-	store, err := journal.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "central.db"), journal.Options{Keyring: ring(t), Migrate: true})
+	store, err := journal.Open(t.Context(), "sqlite:"+journaltest.File(t), journal.Options{Keyring: ring(t), Migrate: true})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, store.Close()) }()
 	_, _, err = store.TakeOrder(t.Context(), journal.OrderRecord{

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -25,6 +24,7 @@ import (
 	"github.com/tenderline/tenderline/internal/cybersource"
 	"github.com/tenderline/tenderline/internal/fault"
 	"github.com/tenderline/tenderline/internal/journal"
+	"github.com/tenderline/tenderline/internal/journal/journaltest"
 	"github.com/tenderline/tenderline/internal/keyring"
 	"github.com/tenderline/tenderline/internal/outbound"
 	"github.com/tenderline/tenderline/mappings"
@@ -129,7 +129,7 @@ func newBank(t testing.TB, change ...func(*bank, *sandbox.Config)) *bank {
 		}),
 	})
 	require.NoError(t, err)
-	b.file = filepath.Join(t.TempDir(), "journal.db")
+	b.file = journaltest.File(t)
 	b.store, err = journal.Open(t.Context(), "sqlite:"+b.file, journal.Options{Keyring: ring(t), Clock: b.clock.Now, Migrate: true, Logger: logger})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.store.Close()) })

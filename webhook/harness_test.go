@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -29,6 +28,7 @@ import (
 	"github.com/tenderline/tenderline/internal/config"
 	"github.com/tenderline/tenderline/internal/engine"
 	"github.com/tenderline/tenderline/internal/journal"
+	"github.com/tenderline/tenderline/internal/journal/journaltest"
 	"github.com/tenderline/tenderline/internal/keyring"
 	"github.com/tenderline/tenderline/starter"
 	"github.com/tenderline/tenderline/webhook"
@@ -69,7 +69,7 @@ func newAPI(t testing.TB, settings ...setting) *api {
 	require.NoError(t, err)
 	a := &api{
 		t: t, engine: newFakeEngine(), clock: &clock{now: time.Date(2026, 11, 20, 15, 0, 0, 0, time.UTC)}, logs: &lockedBuffer{}, ring: ring,
-		spec: specification(t), journal: filepath.Join(t.TempDir(), "journal.db"),
+		spec: specification(t), journal: journaltest.File(t),
 	}
 	log := slog.New(slog.NewJSONHandler(a.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	a.store, err = journal.Open(t.Context(), "sqlite:"+a.journal, journal.Options{Keyring: ring, Clock: a.clock.Now, Migrate: true})

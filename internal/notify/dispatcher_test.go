@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +18,7 @@ import (
 	"github.com/tenderline/tenderline/internal/canonical"
 	"github.com/tenderline/tenderline/internal/fault"
 	"github.com/tenderline/tenderline/internal/journal"
+	"github.com/tenderline/tenderline/internal/journal/journaltest"
 	"github.com/tenderline/tenderline/internal/keyring"
 	"github.com/tenderline/tenderline/internal/notify"
 )
@@ -119,7 +119,7 @@ func newDesk(t *testing.T, change func(*notify.Options)) *desk {
 	d := &desk{t: t, now: noon, slack: &carrier{}, mail: &carrier{}, customers: &carrier{}, log: &strings.Builder{}, observed: map[string]int{}}
 	ring, err := keyring.Parse("test:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
 	require.NoError(t, err)
-	store, err := journal.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "journal.db"),
+	store, err := journal.Open(t.Context(), "sqlite:"+journaltest.File(t),
 		journal.Options{Keyring: ring, Migrate: true, Clock: func() time.Time { return d.now }})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })

@@ -200,7 +200,7 @@ func (o Options) env() map[string]string {
 		"TENDERLINE_SETTLEMENT_STEP_TIMEOUT":          "30s",
 		"TENDERLINE_ALERTS_INTERVAL":                  "1s",
 		"TENDERLINE_SWEEP_INTERVAL":                   "1s",
-		"TENDERLINE_SWEEP_INBOX_TRIES":                "6", // a minute: an order on a slow machine is behind its events for long
+		"TENDERLINE_SWEEP_INBOX_TRIES":                "4", // a quarter of a minute
 		"TENDERLINE_CALLBACK_TIMEOUT":                 "15s",
 		"TENDERLINE_HTTP_RATE":                        "0",
 		"TENDERLINE_LOG_FORMAT":                       "text",

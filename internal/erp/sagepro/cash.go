@@ -113,35 +113,37 @@ func (c *Client) paymentOf(ctx context.Context, q querier, reference string) (*k
 	return found.payment(reference)
 }
 
+// typedRow is what this package reads of ARCASH, or of its history, to tell what people have typed.
+type typedRow struct {
+	CustNo   text   `db:"custno"`
+	InvNo    text   `db:"invno"`
+	DtePaid  day    `db:"dtepaid"`
+	PaidAmt  amount `db:"paidamt"`
+	PayType  text   `db:"paytype"`
+	BankAcct text   `db:"bankacct"`
+	CurrID   text   `db:"currid"`
+	AddUser  text   `db:"adduser"`
+	Moved    whole  `db:"moved"` // 1: in history
+}
+
+func (r *typedRow) itself() (text, whole) {
+	return r.InvNo + "/" + text(string(r.DtePaid)+"/"+r.PaidAmt.String()), r.Moved
+}
+
 // typedPayment finds what people have typed under what ARCASH holds of a reference: money that came in, or went out, with all of its rows. nil: there
 // is none, or the site has no column that tells who has typed a row.
 func (c *Client) typedPayment(ctx context.Context, q querier, reference string) (*kept, error) {
 	if _, tells := q.site.column("arcash", "adduser"); !tells {
 		return nil, nil //nolint:nilnil // absence is an answer
 	}
-	type typedRow struct {
-		CustNo   text   `db:"custno"`
-		InvNo    text   `db:"invno"`
-		DtePaid  day    `db:"dtepaid"`
-		PaidAmt  amount `db:"paidamt"`
-		PayType  text   `db:"paytype"`
-		BankAcct text   `db:"bankacct"`
-		CurrID   text   `db:"currid"`
-		AddUser  text   `db:"adduser"`
-		Moved    whole  `db:"moved"`
-	}
-	var rows []typedRow
-	err := q.listBoth(ctx, &rows, "arcash", "SELECT {@: custno invno dtepaid paidamt paytype bankacct currid adduser}, {@moved} AS moved FROM {@} WHERE {@.refno} = ?",
+	rows, err := listOnce[typedRow](ctx, q, "arcash", "SELECT {@: custno invno dtepaid paidamt paytype bankacct currid adduser}, {@moved} AS moved FROM {@} WHERE {@.refno} = ?",
 		q.value("arcash.refno", q.refNo(reference)))
 	if err != nil {
 		return nil, err
 	}
 	var typed *kept
 	total, invoices := decimal.Zero, map[string]decimal.Decimal{}
-	itself := func(r *typedRow) (text, whole) {
-		return r.InvNo + "/" + text(string(r.DtePaid)+"/"+r.PaidAmt.String()), r.Moved
-	}
-	for _, each := range once(rows, itself) {
+	for _, each := range rows {
 		if foldCode(string(each.AddUser)) == foldCode(c.config.User) || each.PayType == paidSetOff {
 			continue
 		}
@@ -263,9 +265,7 @@ func (t *tx) lockReceivable(ctx context.Context, number string) (receivable, err
 
 // receivablesBy finds invoices and credit memos, current and history, by a column.
 func (q querier) receivablesBy(ctx context.Context, column, value string) ([]receivable, error) {
-	var found []receivable
-	err := q.listBoth(ctx, &found, "armast", "SELECT "+receivableColumns+" FROM {@} WHERE {@."+column+"} = ?", q.value("armast."+column, value))
-	return once(found, func(r *receivable) (text, whole) { return r.itself() }), err
+	return listOnce[receivable](ctx, q, "armast", "SELECT "+receivableColumns+" FROM {@} WHERE {@."+column+"} = ?", q.value("armast."+column, value))
 }
 
 // cashRow is what one row of ARCASH is to hold beside its customer and the payment's own.

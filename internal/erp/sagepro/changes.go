@@ -337,12 +337,11 @@ func (q querier) xrefsIn(ctx context.Context, entity, column string, values []st
 	return all, nil
 }
 
-// inBoth finds rows of a table and its history by the values of a column. columns is a list for a result, with "@" for the table.
-func inBoth[T any](ctx context.Context, q querier, table, columns, column string, values []string) ([]T, error) {
+// inBoth finds rows of a table and its history by the values of a column, each once. columns is a list for a result, with "@" for the table.
+func inBoth[T any, P twin[T]](ctx context.Context, q querier, table, columns, column string, values []string) ([]T, error) {
 	var all []T
 	for page := range slices.Chunk(distinct(values), mostKeys) {
-		var found []T
-		err := q.listBoth(ctx, &found, table, "SELECT "+columns+" FROM {@} WHERE {@."+column+"} IN ("+marks(len(page))+")", q.values(table+"."+column, page)...)
+		found, err := listOnce[T, P](ctx, q, table, "SELECT "+columns+" FROM {@} WHERE {@."+column+"} IN ("+marks(len(page))+")", q.values(table+"."+column, page)...)
 		if err != nil {
 			return nil, err
 		}

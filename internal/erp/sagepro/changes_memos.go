@@ -194,10 +194,7 @@ func (r *memoReading) readLines(ctx context.Context, q querier) error {
 			nameless = append(nameless, number)
 		}
 	}
-	lines, err := inBoth[struct {
-		InvNo text `db:"invno"`
-		SoNo  text `db:"sono"`
-	}](ctx, q, "artran", "{@: invno sono}", "invno", nameless)
+	lines, err := inBoth[invoiceLine](ctx, q, "artran", "{@: invno sono}", "invno", nameless)
 	for _, line := range lines {
 		if line.SoNo != "" {
 			r.order[string(line.InvNo)] = string(line.SoNo)

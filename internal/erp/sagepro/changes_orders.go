@@ -39,7 +39,6 @@ func (c *Client) lookAtOrders(ctx context.Context, q querier, numbers []string) 
 	if err != nil {
 		return nil, err
 	}
-	lines = once(lines, (*lineRow).itself)
 	slices.SortFunc(lines, func(a, b lineRow) int { return int(a.TranLineNo - b.TranLineNo) }) // no row has a place of its own in a table
 	byOrder := map[text][]canonical.SalesOrderLine{}
 	for _, line := range lines {

@@ -129,14 +129,6 @@ type postedInvoice struct {
 
 const postedColumns = "{@: id_col invno custno invdte artype arstat ornum sotrack adduser}, {@moved} AS moved"
 
-type invoiceLine struct {
-	InvNo      text   `db:"invno"`
-	TranLineNo whole  `db:"tranlineno"`
-	Item       text   `db:"item"`
-	QtyShp     amount `db:"qtyshp"`
-	Moved      whole  `db:"moved"`
-}
-
 // readShipped reads orders with their invoices, each kind of row at once.
 func (q querier) readShipped(ctx context.Context, c *Client, numbers map[string]string) (map[string]*shippedOrder, error) {
 	keys := make([]string, 0, len(numbers))
@@ -155,7 +147,7 @@ func (q querier) readShipped(ctx context.Context, c *Client, numbers map[string]
 	if err != nil {
 		return nil, err
 	}
-	for _, line := range once(lines, (*lineRow).itself) {
+	for _, line := range lines {
 		if order := orders[string(line.SoNo)]; order != nil {
 			order.lines[line.TranLineNo] = line
 		}
@@ -182,10 +174,9 @@ func (q querier) readInvoices(ctx context.Context, c *Client, orders map[string]
 		return err
 	}
 	goods := map[text][]invoiceLine{}
-	for _, line := range once(lines, func(l *invoiceLine) (text, whole) { return lineOf(l.InvNo, l.TranLineNo), l.Moved }) {
+	for _, line := range lines {
 		goods[line.InvNo] = append(goods[line.InvNo], line)
 	}
-	invoices = once(invoices, func(i *postedInvoice) (text, whole) { return i.itself() })
 	slices.SortFunc(invoices, func(a, b postedInvoice) int { return a.compare(b.invoiceRow) })
 	for _, each := range invoices {
 		if order := orders[string(each.OrNum)]; order != nil {

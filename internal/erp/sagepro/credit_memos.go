@@ -335,16 +335,8 @@ func (t *tx) sentLines(ctx context.Context, salesOrder string) (map[int]*sentLin
 	for i := range lines {
 		sent[int(lines[i].TranLineNo)] = &lines[i]
 	}
-	type creditedLine struct {
-		InvNo      text   `db:"invno"`
-		ArType     text   `db:"artype"`
-		TranLineNo whole  `db:"tranlineno"`
-		QtyShp     amount `db:"qtyshp"`
-		Moved      whole  `db:"moved"`
-	}
-	var credited []creditedLine
-	err = t.listBoth(ctx, &credited, "artran", "SELECT {@: invno artype tranlineno qtyshp}, {@moved} AS moved FROM {@} WHERE {@.sono} = ?", t.value("artran.sono", salesOrder))
-	for _, each := range once(credited, func(l *creditedLine) (text, whole) { return lineOf(l.InvNo, l.TranLineNo), l.Moved }) {
+	credited, err := listOnce[invoiceLine](ctx, t.querier, "artran", "SELECT {@: invno artype tranlineno qtyshp}, {@moved} AS moved FROM {@} WHERE {@.sono} = ?", t.value("artran.sono", salesOrder))
+	for _, each := range credited {
 		if line := sent[int(each.TranLineNo)]; line != nil && each.QtyShp.IsNegative() {
 			line.QtyShp.Decimal = line.QtyShp.Add(each.QtyShp.Decimal)
 		}

@@ -51,6 +51,20 @@ func (r invoiceRow) compare(other invoiceRow) int {
 	return cmp.Or(cmp.Compare(r.InvDte, other.InvDte), cmp.Compare(other.Moved, r.Moved), cmp.Compare(r.IDCol, other.IDCol))
 }
 
+// invoiceLine is what this package reads of ARTRAN, or of its history: of invoices, and below zero of credit memos. Each query asks for what it needs.
+type invoiceLine struct {
+	InvNo      text   `db:"invno"`
+	SoNo       text   `db:"sono"`
+	ArType     text   `db:"artype"`
+	TranLineNo whole  `db:"tranlineno"`
+	Item       text   `db:"item"`
+	QtyShp     amount `db:"qtyshp"`
+	ExtPrice   amount `db:"extprice"`
+	Moved      whole  `db:"moved"` // 1: in history
+}
+
+func (l *invoiceLine) itself() (text, whole) { return lineOf(l.InvNo, l.TranLineNo), l.Moved }
+
 // FindInvoice looks an invoice up by its number, or the last one of a sales order, in current and history.
 func (c *Client) FindInvoice(ctx context.Context, ref erp.InvoiceRef) (canonical.Invoice, error) {
 	if ref.Number == "" && ref.SalesOrder == "" {
@@ -96,10 +110,8 @@ func (q querier) invoicesOf(ctx context.Context, number string) ([]invoiceRow, e
 
 // receivables finds invoices or credit memos, current and history, by a column; the oldest first.
 func (q querier) receivables(ctx context.Context, artype, column, value string) ([]invoiceRow, error) {
-	var found []invoiceRow
-	err := q.listBoth(ctx, &found, "armast", "SELECT "+invoiceColumns+" FROM {@} WHERE {@."+column+"} = ? AND {@.artype} = ?",
+	found, err := listOnce[invoiceRow](ctx, q, "armast", "SELECT "+invoiceColumns+" FROM {@} WHERE {@."+column+"} = ? AND {@.artype} = ?",
 		q.value("armast."+column, value), q.value("armast.artype", artype))
-	found = once(found, (*invoiceRow).itself)
 	slices.SortFunc(found, invoiceRow.compare)
 	return found, err
 }
@@ -337,16 +349,9 @@ func (t *tx) charged(ctx context.Context, number string) (map[whole]decimal.Deci
 	for _, each := range invoices {
 		tax, counts[each.InvNo] = tax.Add(each.Tax.Decimal), true
 	}
-	type chargedLine struct {
-		InvNo      text   `db:"invno"`
-		TranLineNo whole  `db:"tranlineno"`
-		ExtPrice   amount `db:"extprice"`
-		Moved      whole  `db:"moved"`
-	}
-	var lines []chargedLine
-	err = t.listBoth(ctx, &lines, "artran", "SELECT {@: invno tranlineno extprice}, {@moved} AS moved FROM {@} WHERE {@.sono} = ?", t.value("artran.sono", number))
+	lines, err := listOnce[invoiceLine](ctx, t.querier, "artran", "SELECT {@: invno tranlineno extprice}, {@moved} AS moved FROM {@} WHERE {@.sono} = ?", t.value("artran.sono", number))
 	charged := map[whole]decimal.Decimal{}
-	for _, line := range once(lines, func(l *chargedLine) (text, whole) { return lineOf(l.InvNo, l.TranLineNo), l.Moved }) {
+	for _, line := range lines {
 		if counts[line.InvNo] {
 			charged[line.TranLineNo] = charged[line.TranLineNo].Add(line.ExtPrice.Decimal)
 		}

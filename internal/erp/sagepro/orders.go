@@ -201,11 +201,10 @@ func (q querier) ordersByPoNum(ctx context.Context, orderNumber, customer string
 		query += " AND {@.custno} = ?"
 		arguments = append(arguments, q.value("somast.custno", customer))
 	}
-	var found []orderRow
-	if err := q.listBoth(ctx, &found, "somast", query, arguments...); err != nil || len(found) == 0 {
+	found, err := listOnce[orderRow](ctx, q, "somast", query, arguments...)
+	if err != nil || len(found) == 0 {
 		return nil, err
 	}
-	found = once(found, (*orderRow).itself)
 	numbers := make([]string, 0, len(found))
 	for _, order := range found {
 		numbers = append(numbers, string(order.SoNo))
@@ -220,9 +219,7 @@ func (q querier) ordersByPoNum(ctx context.Context, orderNumber, customer string
 
 // linesOf gives an order's lines by their number, from current or history.
 func (q querier) linesOf(ctx context.Context, number string) ([]lineRow, error) {
-	var found []lineRow
-	err := q.listBoth(ctx, &found, "sotran", "SELECT "+lineColumns+" FROM {@} WHERE {@.sono} = ?", q.value("sotran.sono", number))
-	found = once(found, (*lineRow).itself)
+	found, err := listOnce[lineRow](ctx, q, "sotran", "SELECT "+lineColumns+" FROM {@} WHERE {@.sono} = ?", q.value("sotran.sono", number))
 	slices.SortFunc(found, func(a, b lineRow) int { return int(a.TranLineNo - b.TranLineNo) })
 	return found, err
 }

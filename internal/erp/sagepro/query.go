@@ -40,7 +40,7 @@ func (q querier) list(ctx context.Context, dest any, query string, arguments ...
 }
 
 // listBoth asks a table and its history twin in one statement, current first, so that a row that is just being moved is not missed. It may come
-// from both: see once. In the query "@" stands for the table, and {@moved} for 1 in history, else 0: SELECT {@: sono}, {@moved} AS moved FROM {@}
+// from both: see listOnce. In the query "@" stands for the table, and {@moved} for 1 in history, else 0: SELECT {@: sono}, {@moved} AS moved FROM {@}
 // WHERE {@.sono} = ?.
 func (q querier) listBoth(ctx context.Context, dest any, table, query string, arguments ...any) error {
 	written := of(query, table, "0")
@@ -51,13 +51,25 @@ func (q querier) listBoth(ctx context.Context, dest any, table, query string, ar
 	return q.list(ctx, dest, written, arguments...)
 }
 
+// twin is a row of a table that has history.
+type twin[T any] interface {
+	*T
+	itself() (row text, moved whole) // which one it is, wherever it stands, and whether it is from history; a query that does not ask for that sees rows twice
+}
+
+// listOnce is listBoth for rows of which each counts once.
+func listOnce[T any, P twin[T]](ctx context.Context, q querier, table, query string, arguments ...any) ([]T, error) {
+	var found []T
+	err := q.listBoth(ctx, &found, table, query, arguments...)
+	return once[T, P](found), err
+}
+
 // once leaves out the current rows that are in history too: a period close was moving them while they were read. Where readers take locks, as SQL
-// Server's do unasked, a row is seen before it is taken away, and once more where it was put. itself tells which row one is, wherever it stands,
-// and whether it is from history.
-func once[T any](rows []T, itself func(*T) (row text, moved whole)) []T {
+// Server's do unasked, a row is seen before it is taken away, and once more where it was put.
+func once[T any, P twin[T]](rows []T) []T {
 	history := map[text]bool{}
 	for i := range rows {
-		if row, moved := itself(&rows[i]); moved != 0 {
+		if row, moved := P(&rows[i]).itself(); moved != 0 {
 			history[row] = true
 		}
 	}
@@ -65,7 +77,7 @@ func once[T any](rows []T, itself func(*T) (row text, moved whole)) []T {
 		return rows
 	}
 	return slices.DeleteFunc(rows, func(each T) bool {
-		row, moved := itself(&each)
+		row, moved := P(&each).itself()
 		return moved == 0 && history[row]
 	})
 }

@@ -212,8 +212,9 @@ func (in FindOwnMemoInput) madeBy(refundID string) bool {
 // journal of an ERP on premises.
 func names(reference string, key func(attempt int) string) bool {
 	const attempts = 100 // each of them was refused to a person's face
+	reference = strings.TrimSpace(reference)
 	for attempt := range attempts {
-		if strings.EqualFold(erp.Reference(key(attempt+1)), strings.TrimSpace(reference)) {
+		if strings.EqualFold(erp.Reference(key(attempt+1)), reference) {
 			return true
 		}
 	}
@@ -291,9 +292,9 @@ func (c *Changes) answered(ctx context.Context, in RecordShipmentInput) (givenUp
 		for _, item := range page {
 			word := strings.TrimSuffix(item.Actor+": "+item.Reason, ": ")
 			switch {
-			case item.Step == in.CaptureStep && item.Resolution == resolvedByUndoing:
+			case item.Step == in.CaptureStep && item.Resolution == ResolutionCompensate:
 				givenUp = "given up by " + word
-			case item.Step == in.BookStep && item.Resolution == resolvedBySkipping:
+			case item.Step == in.BookStep && item.Resolution == ResolutionSkip:
 				byHand = "left out by " + word
 			}
 		}
@@ -303,12 +304,6 @@ func (c *Changes) answered(ctx context.Context, in RecordShipmentInput) (givenUp
 		filter.Cursor = next
 	}
 }
-
-// Answers to a parked step that is not to be done any more: it is undone, or people have done it.
-const (
-	resolvedByUndoing  = "compensate"
-	resolvedBySkipping = "skip"
-)
 
 // shareOf is what a shipment is worth of its order: its lines with their tax, after their own and the header's discount, and the shipping in
 // proportion. Shares are differences of rounded sums, and the shipment that completes the order takes what is left, so that all of them

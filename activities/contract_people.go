@@ -233,11 +233,19 @@ type CorrectedOrder struct {
 	Documents Documents       `json:"documents"`
 }
 
+// The answers to a parked step that this package knows, as workflows write them.
+const (
+	ResolutionRetry      = "retry"
+	ResolutionRetryWith  = "retry_with"
+	ResolutionSkip       = "skip"
+	ResolutionCompensate = "compensate"
+)
+
 // Fix is a way that may mend a parked step, with what speaks for it.
 type Fix struct {
 	Text       string      `json:"text"`                 // one sentence for the operator
 	Evidence   string      `json:"evidence,omitempty"`   // what was looked up, and where
-	Resolution string      `json:"resolution,omitempty"` // "retry", "retry_with", "skip" or "compensate"
+	Resolution string      `json:"resolution,omitempty"` // one of those above
 	Correction *Correction `json:"correction,omitempty"` // for retry_with, ready to be sent
 }
 

@@ -23,8 +23,6 @@ const (
 	maxUnknownCodes  = 3  // each asks for its near codes, in three requests at most
 	maxNearCodes     = 3
 	maxNearCustomers = 3
-	resolveRetry     = "retry"
-	resolveRetryWith = "retry_with"
 )
 
 // SuggestFix asks the ERP for what may mend a step that it refused. Each fix rests on what the ERP answered just now, and says so; where
@@ -76,7 +74,7 @@ func (b *Booking) nearStock(ctx context.Context, catalog erp.Catalog, in Suggest
 			fixes = append(fixes, Fix{
 				Text:       fmt.Sprintf("Book %s in the place of %s (%s)", other.StockCode, code, linesText(pointers)),
 				Evidence:   stockEvidence(code, other, in.Site["warehouse"]),
-				Resolution: resolveRetryWith, Correction: &Correction{Order: pointers},
+				Resolution: ResolutionRetryWith, Correction: &Correction{Order: pointers},
 			})
 			if i == 0 {
 				maps.Copy(all.Order, pointers)
@@ -87,7 +85,7 @@ func (b *Booking) nearStock(ctx context.Context, catalog erp.Catalog, in Suggest
 	if len(unknown) > 1 && len(every) == len(unknown) {
 		together := Fix{
 			Text: "Book the nearest code for every code that the ERP does not know", Evidence: strings.Join(every, " "),
-			Resolution: resolveRetryWith, Correction: &all,
+			Resolution: ResolutionRetryWith, Correction: &all,
 		}
 		fixes = append([]Fix{together}, fixes...)
 	}
@@ -223,7 +221,7 @@ func nearCustomers(ctx context.Context, catalog erp.Catalog, in SuggestFixInput)
 		fixes = append(fixes, Fix{
 			Text:       "Create the customer from the order",
 			Evidence:   fmt.Sprintf("The ERP was asked for customer %s, and for one by the shop's customer id: it has neither.", wanted),
-			Resolution: resolveRetryWith, Correction: &Correction{Order: map[string]any{"/customer/erpCode": ""}},
+			Resolution: ResolutionRetryWith, Correction: &Correction{Order: map[string]any{"/customer/erpCode": ""}},
 		})
 	}
 	return fixes, nil
@@ -235,10 +233,10 @@ func customerFix(customer erp.Customer, wanted, by string) Fix {
 		evidence += ", on hold"
 	}
 	if customer.Code == wanted {
-		return Fix{Text: "Try again: the ERP knows customer " + wanted + " by now", Evidence: evidence + ".", Resolution: resolveRetry}
+		return Fix{Text: "Try again: the ERP knows customer " + wanted + " by now", Evidence: evidence + ".", Resolution: ResolutionRetry}
 	}
 	return Fix{
-		Text: "Book on customer " + customer.Code, Evidence: evidence + ".", Resolution: resolveRetryWith,
+		Text: "Book on customer " + customer.Code, Evidence: evidence + ".", Resolution: ResolutionRetryWith,
 		Correction: &Correction{Order: map[string]any{"/customer/erpCode": customer.Code}},
 	}
 }
@@ -255,7 +253,7 @@ func openPeriods(ctx context.Context, catalog erp.Catalog, in SuggestFixInput) (
 	open := slices.DeleteFunc(all, func(p erp.Period) bool { return p.Module != receivables || p.First == "" })
 	evidence := periodEvidence(open)
 	if slices.ContainsFunc(open, func(p erp.Period) bool { return p.Covers(in.Date) }) {
-		return []Fix{{Text: "Try again: the period of " + in.Date + " is open by now", Evidence: evidence, Resolution: resolveRetry}}, nil
+		return []Fix{{Text: "Try again: the period of " + in.Date + " is open by now", Evidence: evidence, Resolution: ResolutionRetry}}, nil
 	}
 	var fixes []Fix
 	propose := func(date, why string) {
@@ -265,7 +263,7 @@ func openPeriods(ctx context.Context, catalog erp.Catalog, in SuggestFixInput) (
 			}
 		}
 		fixes = append(fixes, Fix{
-			Text: fmt.Sprintf("Post on %s, %s", date, why), Evidence: evidence, Resolution: resolveRetryWith, Correction: &Correction{Date: date},
+			Text: fmt.Sprintf("Post on %s, %s", date, why), Evidence: evidence, Resolution: ResolutionRetryWith, Correction: &Correction{Date: date},
 		})
 	}
 	for _, period := range open {
@@ -330,7 +328,7 @@ func (b *Booking) creditFigures(ctx context.Context, in SuggestFixInput, code st
 	default:
 		return nil, nil
 	}
-	return []Fix{{Text: text, Evidence: evidence, Resolution: resolveRetry}}, nil
+	return []Fix{{Text: text, Evidence: evidence, Resolution: ResolutionRetry}}, nil
 }
 
 func customerOf(in SuggestFixInput) erp.CustomerRef {
@@ -380,7 +378,7 @@ func (b *Booking) shortened(in SuggestFixInput) []Fix {
 		fixes = append(fixes, Fix{
 			Text:       fmt.Sprintf("Send %s with %d characters", refused.Path, kept),
 			Evidence:   fmt.Sprintf("%s was refused by %s: %s.", refused.Path, in.Answer.System, refused.Rule),
-			Resolution: resolveRetryWith, Correction: &correction,
+			Resolution: ResolutionRetryWith, Correction: &correction,
 		})
 	}
 	return fixes

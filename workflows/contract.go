@@ -208,11 +208,11 @@ type ResolutionKind string
 
 // The resolutions.
 const (
-	ResolveRetry      ResolutionKind = "retry"      // the same again: what was refused becomes a new business attempt, what is unknown goes on
-	ResolveRetryWith  ResolutionKind = "retry_with" // a new business attempt with Resolution.Correction; only for what was refused
-	ResolveSkip       ResolutionKind = "skip"       // go on without the step
-	ResolveApprove    ResolutionKind = "approve"    // of a posting that waits for finance
-	ResolveCompensate ResolutionKind = "compensate" // take back what was done; of a refund: give it up before money moved
+	ResolveRetry      ResolutionKind = activities.ResolutionRetry      // the same again: what was refused becomes a new business attempt, what is unknown goes on
+	ResolveRetryWith  ResolutionKind = activities.ResolutionRetryWith  // a new business attempt with Resolution.Correction; only for what was refused
+	ResolveSkip       ResolutionKind = activities.ResolutionSkip       // go on without the step
+	ResolveApprove    ResolutionKind = "approve"                       // of a posting that waits for finance
+	ResolveCompensate ResolutionKind = activities.ResolutionCompensate // take back what was done; of a refund: give it up before money moved
 )
 
 // Resolution is an operator's answer to a parked step. Correction is for retry_with alone, Reference for skip of a document that people book by
